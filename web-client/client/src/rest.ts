@@ -1,0 +1,135 @@
+import { newId } from "./ids";
+import type {
+  AgentHandoff,
+  CollaborationRoom,
+  HumanIntervention,
+  List,
+  Me,
+  OrchestrationProcess,
+} from "./model";
+import { BatonError, isProblem, localProblem } from "./problem";
+
+export interface RestOptions {
+  token: string;
+  workspaceId?: string;
+  /** Origin of the server; by default that of the page. */
+  url?: string;
+  fetch?: typeof fetch;
+}
+
+type Query = Record<string, string | number | boolean | undefined>;
+
+const BASE = "/api/orchestration";
+const PAGE = 200;
+/** A list is read page by page up to this many rows; a screen that may show more must page itself. */
+const MOST_ROWS = 1_000;
+
+/** The REST side: snapshots to begin from. What changes afterwards comes over the socket. */
+export class Rest {
+  readonly #options: RestOptions;
+
+  constructor(options: RestOptions) {
+    this.#options = options;
+  }
+
+  /** Who the key speaks for; null where the server does not say. */
+  async me(): Promise<Me | null> {
+    try {
+      return await this.get<Me>("/me");
+    } catch (error) {
+      if (error instanceof BatonError && error.code === "not_found") return null;
+      throw error;
+    }
+  }
+
+  openInterventions(): Promise<HumanIntervention[]> {
+    return this.all("/interventions", { status: "pending" });
+  }
+
+  intervention(id: string): Promise<HumanIntervention> {
+    return this.get(`/interventions/${encodeURIComponent(id)}`);
+  }
+
+  /** The newest processes, at most 200. */
+  async processes(): Promise<OrchestrationProcess[]> {
+    return (await this.get<List<OrchestrationProcess>>("/processes", { limit: PAGE })).items;
+  }
+
+  process(id: string): Promise<OrchestrationProcess> {
+    return this.get(`/processes/${encodeURIComponent(id)}`);
+  }
+
+  interventionsOf(processId: string): Promise<HumanIntervention[]> {
+    return this.all(`/processes/${encodeURIComponent(processId)}/interventions`);
+  }
+
+  handoffsOf(processId: string): Promise<AgentHandoff[]> {
+    return this.all(`/processes/${encodeURIComponent(processId)}/handoffs`);
+  }
+
+  /** The room of the whole workspace, where headlines of every process are echoed. */
+  async workspaceRoom(): Promise<CollaborationRoom> {
+    return this.#onlyRoom({ type: "workspace" });
+  }
+
+  async roomOf(processId: string): Promise<CollaborationRoom> {
+    return this.#onlyRoom({ type: "process", processId });
+  }
+
+  async #onlyRoom(query: Query): Promise<CollaborationRoom> {
+    // More workspace rooms can be made by hand; the one that made itself is the oldest, and lists are newest first.
+    const rooms = await this.all<CollaborationRoom>("/collaboration/rooms", query);
+    const room = rooms.at(-1);
+    if (!room) throw new BatonError(localProblem("not_found", "There is no such room"));
+    return room;
+  }
+
+  async all<T>(path: string, query: Query = {}): Promise<T[]> {
+    const items: T[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.get<List<T>>(path, { ...query, limit: PAGE, cursor });
+      items.push(...page.items);
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined && items.length < MOST_ROWS);
+    return items;
+  }
+
+  get<T>(path: string, query: Query = {}): Promise<T> {
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+    const search = parameters.size > 0 ? `?${parameters.toString()}` : "";
+    return this.#send<T>("GET", path + search);
+  }
+
+  /** A change; `idempotencyKey` makes a repetition of it harmless. */
+  change<T>(method: "POST" | "PUT" | "DELETE", path: string, body?: unknown, idempotencyKey = newId()): Promise<T> {
+    return this.#send<T>(method, path, body, { "Idempotency-Key": idempotencyKey });
+  }
+
+  async #send<T>(method: string, path: string, body?: unknown, extra: Record<string, string> = {}): Promise<T> {
+    const { token, workspaceId, url = "", fetch: send = fetch } = this.#options;
+    const headers: Record<string, string> = { accept: "application/json", "x-api-key": token, ...extra };
+    if (workspaceId !== undefined) headers["x-workspace-id"] = workspaceId;
+    if (body !== undefined) headers["content-type"] = "application/json";
+    let response: Response;
+    try {
+      const init: RequestInit = { method, headers, credentials: "same-origin" };
+      response = await send(url + BASE + path, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    } catch {
+      throw new BatonError(localProblem("unavailable", "The server cannot be reached"));
+    }
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (response.ok) return answer as T;
+    if (isProblem(answer)) throw new BatonError(answer);
+    throw new BatonError({ ...localProblem(codeOf(response.status), `The server answered ${response.status}`), status: response.status });
+  }
+}
+
+/** For an answer that is no Problem, as a proxy in between may give. */
+function codeOf(status: number) {
+  if (status === 401) return "unauthenticated";
+  if (status === 403) return "forbidden";
+  if (status === 404) return "not_found";
+  return status >= 500 || status === 429 ? "unavailable" : "internal";
+}

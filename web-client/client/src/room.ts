@@ -1,0 +1,246 @@
+import { backoffMs } from "./backoff";
+import type { CommandName, Commands, JoinedRoom, LogPage, RoomEvent } from "./model";
+import { BatonError, isTransient, toBatonError } from "./problem";
+
+/** `live` only when every event up to the head of the log has been handed to the listeners. */
+export type RoomStatus = "offline" | "joining" | "catching_up" | "live" | "refused" | "closed";
+
+export interface RoomListener {
+  /** The next event of the log: always `seq` one above the last, except for the first after a start or a reset. */
+  event?(event: RoomEvent): void;
+  /** The log cannot be continued from where this client was: forget what was built from it; events start anew. */
+  reset?(): void;
+  joined?(joined: JoinedRoom): void;
+  status?(status: RoomStatus, error?: BatonError): void;
+  /** A signal without a place in the log: presence, typing, a token delta. */
+  signal?(name: string, data: unknown): void;
+}
+
+export interface RoomOptions {
+  /** Start after this event instead of with the last fifty. */
+  since?: number;
+}
+
+/** How a room asks the server, on the connection of the moment: fails when that connection does. */
+export type Request = <Name extends CommandName>(
+  name: Name,
+  payload: Commands[Name]["payload"],
+) => Promise<Commands[Name]["data"]>;
+
+/** Most events in one page of history that the contract allows. */
+const PAGE = 500;
+/** Live events held back while history is fetched; beyond it they are fetched as history too. */
+const MOST_HELD = 5_000;
+
+/**
+ * One room's log, delivered in order, without gap and without repeat, whatever the network does.
+ *
+ * The whole position is `#last` (the seq of the last event delivered) and `#logId`. On every connection the room is
+ * joined with them; the ack brings what follows, history what the ack left out, and live events wait in `#held` until
+ * the one before them has been delivered. An event at or below `#last` is a repeat and dropped; one further ahead than
+ * the next shows a gap, which is read from history.
+ */
+export class RoomSubscription {
+  readonly roomId: string;
+  readonly #request: Request;
+  readonly #onClose: (room: RoomSubscription) => void;
+  readonly #listeners = new Set<RoomListener>();
+  readonly #held = new Map<number, RoomEvent>();
+  #since: number | undefined;
+  #last: number | undefined;
+  #logId: string | undefined;
+  /** The highest seq known to exist. */
+  #head = 0;
+  #status: RoomStatus = "offline";
+  #error: BatonError | undefined;
+  /** Grows with every connection, loss and reset: an answer to a question of an earlier turn is ignored. */
+  #turn = 0;
+  #filling = false;
+
+  constructor(roomId: string, request: Request, onClose: (room: RoomSubscription) => void, options: RoomOptions = {}) {
+    this.roomId = roomId;
+    this.#request = request;
+    this.#onClose = onClose;
+    this.#since = options.since;
+  }
+
+  get status(): RoomStatus {
+    return this.#status;
+  }
+
+  get error(): BatonError | undefined {
+    return this.#error;
+  }
+
+  /** The seq of the last event delivered; undefined before the first join. */
+  get lastSeq(): number | undefined {
+    return this.#last;
+  }
+
+  subscribe(listener: RoomListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Older events than `before`, for reading back; they are not delivered to listeners. */
+  async history(before: number, limit = PAGE): Promise<LogPage & { events: RoomEvent[] }> {
+    return this.#request("room:history", { roomId: this.roomId, before, limit });
+  }
+
+  close(): void {
+    if (this.#status === "closed") return;
+    this.#turn++;
+    this.#held.clear();
+    this.#setStatus("closed");
+    this.#listeners.clear();
+    this.#onClose(this);
+  }
+
+  /** For the connection: the socket is connected, perhaps again. */
+  connected(): void {
+    if (this.#status === "closed") return;
+    void this.#join(++this.#turn);
+  }
+
+  /** For the connection: the socket is gone. */
+  disconnected(): void {
+    if (this.#status === "closed" || this.#status === "refused") return;
+    this.#turn++;
+    this.#held.clear();
+    this.#setStatus("offline");
+  }
+
+  /** For the connection: an event of this room has come. */
+  receive(event: RoomEvent): void {
+    if (this.#status !== "joining" && this.#status !== "catching_up" && this.#status !== "live") return;
+    this.#head = Math.max(this.#head, event.seq);
+    if (this.#last !== undefined && event.seq <= this.#last && this.#status !== "joining") return;
+    if (this.#held.size < MOST_HELD) this.#held.set(event.seq, event);
+    if (this.#status === "joining") return;
+    this.#drain();
+    if (this.#behind() && !this.#filling) void this.#fill(this.#turn);
+  }
+
+  /** For the connection: a signal without seq has come. */
+  signal(name: string, data: unknown): void {
+    this.#tell((listener) => listener.signal?.(name, data));
+  }
+
+  async #join(turn: number): Promise<void> {
+    this.#held.clear();
+    this.#filling = false;
+    this.#setStatus("joining");
+    for (let attempt = 0; turn === this.#turn; attempt++) {
+      try {
+        const joined = await this.#request("room:join", { roomId: this.roomId, ...this.#position() });
+        if (turn === this.#turn) this.#joined(joined);
+        return;
+      } catch (cause) {
+        if (turn !== this.#turn) return;
+        const error = toBatonError(cause);
+        if (!isTransient(error.problem)) return this.#setStatus("refused", error);
+        await wait(backoffMs(attempt));
+      }
+    }
+  }
+
+  #position(): { since?: number; logId?: string } {
+    const since = this.#last ?? this.#since;
+    return {
+      ...(since === undefined ? {} : { since }),
+      ...(this.#logId === undefined ? {} : { logId: this.#logId }),
+    };
+  }
+
+  #joined(joined: JoinedRoom): void {
+    const askedFor = this.#last ?? this.#since;
+    const otherLog = this.#logId !== undefined && joined.logId !== this.#logId;
+    if (askedFor !== undefined && (joined.reset || otherLog)) return this.#startOver();
+    this.#logId = joined.logId;
+    this.#head = joined.head;
+    for (const seq of this.#held.keys()) this.#head = Math.max(this.#head, seq);
+    this.#tell((listener) => listener.joined?.(joined));
+    this.#last ??= this.#since ?? (joined.events[0] ? joined.events[0].seq - 1 : joined.head);
+    this.#setStatus("catching_up");
+    for (const event of joined.events) this.#held.set(event.seq, event);
+    this.#drain();
+    void this.#fill(this.#turn);
+  }
+
+  #startOver(): void {
+    this.#since = undefined;
+    this.#last = undefined;
+    this.#logId = undefined;
+    this.#head = 0;
+    this.#tell((listener) => listener.reset?.());
+    void this.#join(++this.#turn);
+  }
+
+  /** Reads history until nothing is known to be missing. */
+  async #fill(turn: number): Promise<void> {
+    this.#filling = true;
+    for (let idle = 0; turn === this.#turn && this.#behind(); ) {
+      this.#setStatus("catching_up");
+      const since = this.#last ?? 0;
+      try {
+        const page = await this.#request("room:history", { roomId: this.roomId, since, limit: PAGE });
+        if (turn !== this.#turn) return;
+        // What follows our place is gone, or belongs to another log.
+        if (page.logId !== this.#logId || page.first > since + 1) return this.#startOver();
+        for (const event of page.events) this.#held.set(event.seq, event);
+        this.#drain();
+        idle = this.#last === since ? idle + 1 : 0;
+      } catch (cause) {
+        if (turn !== this.#turn) return;
+        const error = toBatonError(cause);
+        if (!isTransient(error.problem)) return this.#setStatus("refused", error);
+        idle++;
+      }
+      if (idle > 0 && this.#behind()) await wait(backoffMs(idle - 1));
+    }
+    if (turn !== this.#turn) return;
+    this.#filling = false;
+    this.#setStatus("live");
+  }
+
+  #behind(): boolean {
+    return this.#last !== undefined && this.#last < this.#head;
+  }
+
+  /** Delivers what is held, as far as it runs without a gap. */
+  #drain(): void {
+    for (;;) {
+      if (this.#last === undefined || this.#held.size === 0) break;
+      const next = this.#held.get(this.#last + 1);
+      if (!next) break;
+      this.#held.delete(next.seq);
+      this.#last = next.seq;
+      this.#tell((listener) => listener.event?.(next));
+    }
+    for (const seq of this.#held.keys()) if (this.#last !== undefined && seq <= this.#last) this.#held.delete(seq);
+  }
+
+  #setStatus(status: RoomStatus, error?: BatonError): void {
+    if (this.#status === status && this.#error === error) return;
+    this.#status = status;
+    this.#error = error;
+    this.#tell((listener) => listener.status?.(status, error));
+  }
+
+  /** One listener's failure is its own: it is reported, and the others still hear. */
+  #tell(call: (listener: RoomListener) => void): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        call(listener);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
