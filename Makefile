@@ -1,0 +1,51 @@
+# `make` lists what there is. A fresh machine needs Rust, Node ≥ 20 and make; `make test` installs the
+# rest from the distribution's packages.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+WITH_SERVICES := tests/services/with-services.sh
+NPM_CI := npm ci --no-audit --no-fund
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build everything and run the demo: it prints a link to open in a browser
+	target/release/baton demo
+
+.PHONY: build
+build: web-client ## Build the dashboard and the optimised binary, target/release/baton
+	cargo build --release --locked -p baton
+
+# The binary embeds web-client/dist.
+.PHONY: web-client
+web-client:
+	cd web-client && $(NPM_CI) && npm run build
+
+.PHONY: test
+test: ## Run every check and every test, beside a private Postgres and Redis
+	$(WITH_SERVICES) tests/all.sh
+
+.PHONY: check
+check: ## Formatting, lints and types only
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd web-client && { [ -d node_modules ] || $(NPM_CI); } && npm run typecheck
+
+.PHONY: chaos
+chaos: ## Kill the server again and again under real agents: CHAOS_ROUNDS=200, CHAOS_SEED=a printed seed
+	cargo build --locked -p baton
+	BATON_TEST_BIN=$(CURDIR)/target/debug/baton BATON_CRASH_ROUNDS=$(or $(CHAOS_ROUNDS),200) \
+	BATON_CRASH_SEED=$(CHAOS_SEED) \
+	$(WITH_SERVICES) cargo test --locked -p tests --test crash --test zombie -- --nocapture
+
+.PHONY: gen
+gen: ## Regenerate docs/contract and the TypeScript types from the code
+	cargo build --locked -p baton
+	mkdir -p docs/contract
+	target/debug/baton openapi > target/openapi.json && mv target/openapi.json docs/contract/openapi.json
+	target/debug/baton asyncapi > target/asyncapi.json && mv target/asyncapi.json docs/contract/asyncapi.json
+	cd web-client && { [ -d node_modules ] || $(NPM_CI); } && npm run gen
