@@ -112,6 +112,9 @@ export interface ProcessStep {
   inputs?: JsonObject | null;
   outputs?: Json;
   error?: StepError | null;
+  /** What the step's agent last said of its progress; only in events. */
+  percent?: number | null;
+  note?: string | null;
   attempts: number;
   maxAttempts: number;
   /** The live attempt, where the server includes it in a snapshot. */
@@ -149,16 +152,16 @@ export interface OrchestrationProcess {
   steps: ProcessStep[];
   context?: ProcessContext;
   metrics?: ProcessMetrics;
-  currentStep?: string | number | null;
+  currentStep?: number;
   totalSteps: number;
-  /** The open interventions: ids, or whatever of them the server names. */
-  waitingOn: Json[];
+  /** The open interventions. */
+  waitingOn: Id[];
   priority?: Priority;
   initiatedBy?: string;
   initiatedAt: Timestamp;
   startedAt?: Timestamp | null;
   completedAt?: Timestamp | null;
-  roomId?: Id;
+  roomId: Id;
 }
 
 export type ProcessAction = "pause" | "resume" | "cancel" | "retry";
@@ -205,13 +208,30 @@ export interface InterventionResponse {
   comments?: string | null;
   modifications?: Json;
   value?: Json;
-  choice?: Json;
-  providedBy: string | Actor;
+  choice?: string | null;
+  providedBy: string;
   providedAt: Timestamp;
 }
 
-/** An option is a bare value, or a value with something to show for it. */
-export type InterventionOption = string | { id?: string; value?: Json; label?: string; description?: string };
+export interface ChoiceOption {
+  id: string;
+  label?: string;
+  description?: string;
+}
+
+export interface Vote {
+  by: string;
+  action: ResponseAction;
+  round: number;
+  at: Timestamp;
+  comments?: string;
+}
+
+export interface InterventionComment {
+  by: string;
+  text: string;
+  at: Timestamp;
+}
 
 export interface HumanIntervention {
   id: Id;
@@ -222,17 +242,18 @@ export interface HumanIntervention {
   status: InterventionStatus;
   outcome?: InterventionOutcome | null;
   priority: Priority;
-  requestedBy?: string | Actor;
+  requestedBy: Actor;
   requestedAt: Timestamp;
   assignees?: string[];
   claimedBy?: string | null;
   schema?: JsonObject | null;
-  options?: InterventionOption[] | null;
+  options?: ChoiceOption[] | null;
   subject?: Json;
   subjectHash?: string | null;
   round: number;
   quorum?: { n: number; selfApproval?: boolean };
-  votes?: Json[];
+  votes?: Vote[];
+  comments?: InterventionComment[];
   dueAt?: Timestamp | null;
   expiresAt?: Timestamp | null;
   onReject?: string;
@@ -247,7 +268,7 @@ export interface InterventionAnswer {
   comments?: string;
   modifications?: Json;
   value?: Json;
-  choice?: Json;
+  choice?: string;
   responseId?: string;
   round?: number;
   subjectHash?: string;

@@ -69,16 +69,8 @@ export class Rest {
 
   /** The room of the whole workspace, where headlines of every process are echoed. */
   async workspaceRoom(): Promise<CollaborationRoom> {
-    return this.#onlyRoom({ type: "workspace" });
-  }
-
-  async roomOf(processId: string): Promise<CollaborationRoom> {
-    return this.#onlyRoom({ type: "process", processId });
-  }
-
-  async #onlyRoom(query: Query): Promise<CollaborationRoom> {
     // More workspace rooms can be made by hand; the one that made itself is the oldest, and lists are newest first.
-    const rooms = await this.all<CollaborationRoom>("/collaboration/rooms", query);
+    const rooms = await this.all<CollaborationRoom>("/collaboration/rooms", { type: "workspace" });
     const room = rooms.at(-1);
     if (!room) throw new BatonError(localProblem("not_found", "There is no such room"));
     return room;

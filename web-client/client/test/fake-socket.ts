@@ -11,7 +11,7 @@ interface Sent {
 
 /**
  * A socket whose other end is the test: it says when the network is there, sees what is sent, and answers by hand or by
- * a handler per command. Answers come in a microtask, as a real one's never come in the same call.
+ * a handler per command, which may be a promise. An answer never comes within the call, as a real one's never does.
  */
 export class FakeSocket implements SocketLike {
   connected = false;
@@ -36,7 +36,7 @@ export class FakeSocket implements SocketLike {
     const sent: Sent = { name, payload, ack, answered: false };
     this.sent.push(sent);
     const handler = this.#handlers.get(name);
-    if (handler) queueMicrotask(() => this.answer(sent, handler(payload)));
+    if (handler) void Promise.resolve(payload).then(handler).then((answer) => this.answer(sent, answer));
   }
 
   on(event: string, listener: (...args: never[]) => void): void {
