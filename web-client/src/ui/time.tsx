@@ -1,0 +1,62 @@
+import { useSyncExternalStore } from "react";
+
+const listeners = new Set<() => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+let second = Math.floor(Date.now() / 1000);
+
+/** One clock for the whole page, running while somebody looks at it. */
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  timer ??= setInterval(() => {
+    second = Math.floor(Date.now() / 1000);
+    for (const each of listeners) each();
+  }, 1_000);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+}
+
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => second) * 1000;
+}
+
+/** A length of time in its two largest units: `2 h 05 min`, `4 min 09 s`, `12 s`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const days = Math.floor(hours / 24);
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (days > 0) return `${days} d ${two(hours % 24)} h`;
+  if (hours > 0) return `${hours} h ${two(minutes % 60)} min`;
+  if (minutes > 0) return `${minutes} min ${two(seconds % 60)} s`;
+  return `${seconds} s`;
+}
+
+export function clock(at: number | string): string {
+  return new Date(at).toLocaleTimeString("en-GB");
+}
+
+/** How long ago, counting. */
+export function Ago({ at }: { at: string }) {
+  const elapsed = useNow() - Date.parse(at);
+  return (
+    <time dateTime={at} title={new Date(at).toLocaleString()}>
+      {elapsed < 5_000 ? "just now" : `${duration(elapsed).split(" ").slice(0, 2).join(" ")} ago`}
+    </time>
+  );
+}
+
+/** The time left until a deadline, counting down, and louder as it nears. */
+export function Deadline({ at }: { at: string }) {
+  const left = Date.parse(at) - useNow();
+  const tone = left <= 0 ? "text-bad font-semibold" : left < 120_000 ? "text-wait font-semibold" : "text-ink-soft";
+  return (
+    <time dateTime={at} title={`Due ${new Date(at).toLocaleString()}`} className={`tabular-nums ${tone}`}>
+      {left > 0 ? `${duration(left)} left` : `overdue by ${duration(-left)}`}
+    </time>
+  );
+}
