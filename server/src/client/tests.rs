@@ -1,98 +1,12 @@
-//! The client against a small scripted server: each test plays the server's part frame by frame.
+//! The client against a scripted server.
 
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{
-    Client, ClientOptions, CommandError, ConnectError, FollowError, Incoming, RoomFollower,
-};
-
-const OPEN: &str =
-    r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
-
-struct Server {
-    listener: TcpListener,
-    url: String,
-}
-
-/// The server's side of one connection.
-struct Peer(WebSocketStream<TcpStream>);
-
-impl Server {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let url = format!("http://{}", listener.local_addr().expect("address"));
-        Self { listener, url }
-    }
-
-    fn options(&self, reconnect: bool) -> ClientOptions {
-        ClientOptions {
-            url: self.url.clone(),
-            auth: json!({"token": "t"}),
-            reconnect,
-        }
-    }
-
-    async fn accept(&self) -> Peer {
-        let (stream, _) = self.listener.accept().await.expect("accept");
-        Peer(
-            tokio_tungstenite::accept_async(stream)
-                .await
-                .expect("upgrade"),
-        )
-    }
-
-    /// Accepts one connection and completes both handshakes.
-    async fn welcome(&self) -> Peer {
-        self.welcome_with(OPEN).await
-    }
-
-    async fn welcome_with(&self, open: &str) -> Peer {
-        let mut peer = self.accept().await;
-        peer.send(open).await;
-        assert_eq!(peer.receive().await, r#"40{"token":"t"}"#);
-        peer.send(r#"40{"sid":"x"}"#).await;
-        peer
-    }
-
-    async fn pair(&self, reconnect: bool) -> (Client, mpsc::UnboundedReceiver<Incoming>, Peer) {
-        let (client, peer) = tokio::join!(Client::connect(self.options(reconnect)), self.welcome());
-        let client = client.expect("connected");
-        let mut incoming = client.take_incoming().expect("first taker");
-        assert!(matches!(incoming.recv().await, Some(Incoming::Connected)));
-        (client, incoming, peer)
-    }
-}
-
-impl Peer {
-    async fn send(&mut self, frame: &str) {
-        self.0.send(Message::text(frame)).await.expect("send");
-    }
-
-    async fn receive(&mut self) -> String {
-        match self.0.next().await {
-            Some(Ok(Message::Text(text))) => text.to_string(),
-            other => panic!("expected a text frame, got {other:?}"),
-        }
-    }
-
-    /// The next command: its ack id, name and payload.
-    async fn command(&mut self) -> (u64, String, Value) {
-        let frame = self.receive().await;
-        let frame = frame.strip_prefix("42").expect("an event");
-        let (id, body) = frame.split_at(frame.find('[').expect("arguments"));
-        let (name, payload) = serde_json::from_str(body).expect("name and payload");
-        (id.parse().expect("ack id"), name, payload)
-    }
-
-    async fn ack(&mut self, id: u64, answer: Value) {
-        self.send(&format!("43{id}[{answer}]")).await;
-    }
-}
+use super::script::{OPEN, Server};
+use super::{Client, CommandError, ConnectError, FollowError, Incoming, RoomFollower};
 
 async fn disconnected(incoming: &mut mpsc::UnboundedReceiver<Incoming>) -> String {
     match incoming.recv().await {

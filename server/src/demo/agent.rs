@@ -337,10 +337,14 @@ impl Agent {
     /// Gives back what is held, so that nobody has to wait for the leases to run out. The frames are written before the
     /// connection closes; nobody waits for the acks, since the hub may be stopping too.
     fn release_all(&mut self) {
-        self.tasks.abort_all();
-        for (id, running) in self.running.drain() {
+        let working = self
+            .running
+            .drain()
+            .filter(|(_, running)| !running.abort.is_finished());
+        for (id, running) in working {
             let payload =
                 json!({"attemptId": id, "epoch": running.epoch, "reason": "the agent stops"});
+            running.abort.abort();
             drop(self.session.client.send("attempt:release", payload));
         }
     }

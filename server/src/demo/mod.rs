@@ -10,6 +10,8 @@
 //! happened.
 
 mod agent;
+#[cfg(test)]
+mod agent_tests;
 mod desk;
 pub mod knowledge;
 mod office;

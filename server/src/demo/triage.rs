@@ -106,7 +106,7 @@ pub struct Sorted {
     pub ticket: Ticket,
     /// How urgent.
     pub priority: Urgency,
-    /// Another topic that fits nearly as well: worth a second look.
+    /// Another topic that fits at least half as well: worth a second look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner_up: Option<String>,
 }
@@ -184,7 +184,7 @@ fn topic(ticket: &Ticket) -> (&'static str, Option<&'static str>) {
     scores.sort_by_key(|&(score, _)| std::cmp::Reverse(score));
     match scores[..] {
         [(best, topic), (second, other), ..] if best > 0 => {
-            (topic, (second > 0 && second + 1 >= best).then_some(other))
+            (topic, (second > 0 && 2 * second >= best).then_some(other))
         }
         _ => (OTHER, None),
     }
