@@ -1,0 +1,175 @@
+import { type HumanIntervention, type OrchestrationProcess, toBatonError } from "@baton/client";
+import { useQuery } from "@tanstack/react-query";
+import { ArrowLeft, CircleCheck } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link } from "react-router";
+import { RoomLog } from "../live/room-log";
+import { useExternal, useOwned } from "../live/use-live";
+import { useSession } from "../session/session";
+import { Badge, lookOfStep, PriorityTag } from "../ui/badge";
+import { JsonView } from "../ui/json-view";
+import { Loading, ProblemNote } from "../ui/notes";
+import { Ago, clock, Deadline } from "../ui/time";
+import { Timeline } from "../process/timeline";
+import { AnswerBar } from "./answer-bar";
+import { ending, KINDS } from "./looks";
+
+/** Everything that a decision needs, on one screen. */
+export function InterventionScreen({ id }: { id: string }) {
+  const { inbox, rest } = useSession();
+  const { data, status } = useExternal(inbox, inbox.state);
+  const live = data?.[id];
+  // One that is no longer open is not in the inbox: a link to it shows how it was decided.
+  const fetched = useQuery({ queryKey: ["intervention", id], queryFn: () => rest.intervention(id), enabled: status === "ready" && !live });
+  const intervention = live ?? fetched.data;
+  if (intervention) return <Opened intervention={intervention} />;
+  if (fetched.error) {
+    return (
+      <div className="p-4">
+        <ProblemNote error={toBatonError(fetched.error)} onRetry={() => void fetched.refetch()} />
+      </div>
+    );
+  }
+  return <Loading label="Loading what is asked" rows={2} />;
+}
+
+function Opened({ intervention }: { intervention: HumanIntervention }) {
+  const { rest } = useSession();
+  const { processId, stepId } = intervention;
+  const process = useQuery({ queryKey: ["process", processId], queryFn: () => rest.process(processId) });
+  const { label, icon: Icon } = KINDS[intervention.type];
+  const open = intervention.status === "pending";
+  return (
+    <article className="flex h-full flex-col">
+      <div className="min-h-0 flex-1 overflow-y-auto">
+        <header className="border-b border-line bg-surface px-4 py-4 sm:px-6">
+          <Link to="/inbox" className="mb-2 inline-flex items-center gap-1 text-sm text-accent-text md:hidden">
+            <ArrowLeft className="size-4" aria-hidden="true" /> Inbox
+          </Link>
+          <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-ink-soft">
+            <span className="inline-flex items-center gap-1.5 font-medium text-accent-text">
+              <Icon className="size-4" aria-hidden="true" /> {label}
+            </span>
+            <PriorityTag priority={intervention.priority} />
+            {open && intervention.dueAt && <Deadline at={intervention.dueAt} />}
+          </div>
+          <h1 className="mt-1.5 text-xl font-semibold tracking-tight break-words">{intervention.description}</h1>
+          <p className="mt-1 text-sm text-ink-soft">
+            asked by <strong className="font-medium text-ink">{intervention.requestedBy.name || intervention.requestedBy.id}</strong>{" "}
+            <Ago at={intervention.requestedAt} />
+            {process.data && (
+              <>
+                {" in "}
+                <Link to={`/processes/${processId}`} className="text-accent-text underline">
+                  {process.data.name}
+                </Link>
+              </>
+            )}
+            {intervention.claimedBy && `, claimed by ${intervention.claimedBy}`}
+          </p>
+        </header>
+        {!open && <Decided intervention={intervention} />}
+        <div className="grid gap-x-8 gap-y-6 px-4 py-5 sm:px-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+          <Part title="Subject">
+            {intervention.subject === undefined || intervention.subject === null ? (
+              <p className="text-sm text-ink-soft">Nothing was attached: the question stands for itself.</p>
+            ) : (
+              <div className="rounded-xl border border-line bg-surface p-4">
+                <JsonView value={intervention.subject} />
+              </div>
+            )}
+          </Part>
+          <div className="flex min-w-0 flex-col gap-6">
+            <StepPart process={process.data} stepId={stepId ?? undefined} />
+            <VotesPart intervention={intervention} />
+            <Part title="Latest in the room">
+              <LatestEvents roomId={process.data?.roomId} />
+            </Part>
+          </div>
+        </div>
+      </div>
+      {open && <AnswerBar key={intervention.round} intervention={intervention} />}
+    </article>
+  );
+}
+
+function Part({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <section className="min-w-0">
+      <h2 className="mb-2 text-sm font-semibold text-ink-soft">{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Decided({ intervention }: { intervention: HumanIntervention }) {
+  const { response, completedAt } = intervention;
+  const at = response?.providedAt ?? completedAt;
+  const said = response?.comments ?? (response?.choice ? `Choice: ${response.choice}` : undefined);
+  return (
+    <div role="status" data-outcome={intervention.outcome ?? intervention.status} className="arriving flex gap-2.5 border-b border-line bg-good-soft px-4 py-3 text-sm text-good sm:px-6">
+      <CircleCheck className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
+      <div>
+        <p className="font-medium">
+          {ending(intervention)}
+          {response && ` by ${response.providedBy}`}
+          {at && ` at ${clock(at)}`}
+        </p>
+        {said && <p className="mt-0.5">{said}</p>}
+      </div>
+    </div>
+  );
+}
+
+function StepPart({ process, stepId }: { process: OrchestrationProcess | undefined; stepId: string | undefined }) {
+  const step = process?.steps.find((each) => each.id === stepId);
+  if (!step) return null;
+  const inputs = step.inputs && Object.keys(step.inputs).length > 0 ? step.inputs : undefined;
+  return (
+    <Part title="Step">
+      <div className="rounded-xl border border-line bg-surface p-4">
+        <div className="flex flex-wrap items-center justify-between gap-2">
+          <strong className="font-semibold">{step.name}</strong>
+          <Badge look={lookOfStep(step)} />
+        </div>
+        {step.description && <p className="mt-1 text-sm text-ink-soft">{step.description}</p>}
+        {inputs && (
+          <details className="mt-3 text-sm">
+            <summary className="cursor-pointer font-medium text-ink-soft">Inputs</summary>
+            <div className="mt-2 max-h-80 overflow-y-auto">
+              <JsonView value={inputs} />
+            </div>
+          </details>
+        )}
+      </div>
+    </Part>
+  );
+}
+
+function VotesPart({ intervention }: { intervention: HumanIntervention }) {
+  const needed = intervention.quorum?.n ?? 1;
+  const votes = intervention.votes?.filter((vote) => vote.round === intervention.round) ?? [];
+  if (needed < 2) return null;
+  return (
+    <Part title={`Votes: ${votes.length} of ${needed}`}>
+      <ul className="text-sm">
+        {votes.map((vote) => (
+          <li key={vote.by}>
+            {vote.by}: {vote.action} at {clock(vote.at)}
+          </li>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+const LATEST = 8;
+
+function LatestEvents({ roomId }: { roomId: string | undefined }) {
+  const { connection } = useSession();
+  const log = useOwned(roomId, (id) => new RoomLog(connection, id));
+  const state = useExternal(log, undefined);
+  if (!state?.known && !state?.error) return <Loading label="Loading the room" rows={2} />;
+  if (state.error) return <ProblemNote error={state.error} />;
+  return <Timeline events={state.events.slice(-LATEST)} />;
+}

@@ -1,0 +1,220 @@
+import type { RoomEvent } from "@baton/client";
+import {
+  Activity,
+  Ban,
+  CircleAlert,
+  CircleCheck,
+  CircleDot,
+  CirclePause,
+  CirclePlay,
+  CircleX,
+  Hand,
+  Hourglass,
+  type LucideIcon,
+  MessageCircleQuestion,
+  MessageSquare,
+  Redo2,
+  Reply,
+  RotateCw,
+  Send,
+  SkipForward,
+  Undo2,
+  UserPlus,
+} from "lucide-react";
+import { ending } from "../inbox/looks";
+import type { Tone } from "../ui/badge";
+
+/** One event as a line of the timeline. */
+export interface Line {
+  icon: LucideIcon;
+  tone: Tone;
+  /** Who did it; absent where the text says it. */
+  who?: string;
+  text: string;
+  /** Markdown under the line. */
+  body?: string;
+  /** A message of somebody, rather than a record of what happened. */
+  spoken?: boolean;
+  /** Where the text leads. */
+  to?: string;
+}
+
+/** What later events only name by id. */
+export interface Names {
+  steps: ReadonlyMap<string, string>;
+  asked: ReadonlyMap<string, string>;
+}
+
+type Data = Record<string, unknown>;
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+
+export function namesIn(events: readonly RoomEvent[]): Names {
+  const steps = new Map<string, string>();
+  const asked = new Map<string, string>();
+  for (const { type, data } of events as readonly RoomEvent<Data>[]) {
+    if (type === "process.created") {
+      for (const step of (data.steps ?? []) as { id: string; name: string }[]) steps.set(step.id, step.name);
+    } else if (type === "intervention.requested") {
+      asked.set(String(data.id), String(data.description));
+    } else if (type.startsWith("step.") && typeof data.key === "string" && !steps.has(String(data.id))) {
+      steps.set(String(data.id), data.key);
+    }
+  }
+  return { steps, asked };
+}
+
+export function describe(event: RoomEvent<Data>, names: Names): Line {
+  const { type, actor, data } = event;
+  const [subject, verb = ""] = type.split(".");
+  const who = actor.kind === "system" ? undefined : actor.name || actor.id;
+  const by = who === undefined ? {} : { who };
+  const patch = data.step as { id?: string; key?: string } | undefined;
+  const stepId = event.stepId ?? text(data.stepId) ?? patch?.id ?? (subject === "step" ? String(data.id) : "");
+  const step = names.steps.get(stepId) ?? text(data.key) ?? patch?.key ?? "a step";
+  const reason = text(data.reason);
+  const error = text((data.error as Data | undefined)?.message);
+  switch (subject) {
+    case "message":
+      return { ...by, icon: data.kind === "question" ? MessageCircleQuestion : MessageSquare, tone: "neutral", spoken: true, text: spokenKind(text(data.kind)), ...body(text(data.body)) };
+    case "communication":
+      return communication(verb, data);
+    case "process":
+      return { ...by, ...PROCESS[verb] ?? record(`${verb} the process`), ...body(reason ?? error) };
+    case "step":
+      return stepLine(verb, step, data, by, error);
+    case "assignment":
+      return { ...(ASSIGNMENT[verb] ?? ((agent: string) => record(`${agent}: ${verb}`)))(String(data.agentId), step), ...body(reason) };
+    case "handoff":
+      return { ...by, ...handoff(verb, data, step), ...body(reason) };
+    case "intervention":
+      return interventionLine(verb, data, by, names.asked.get(String(data.id)));
+    case "room":
+      return { icon: UserPlus, tone: "neutral", text: roomText(verb, data) };
+    case "custom":
+      return { ...by, icon: CircleDot, tone: "neutral", text: `broadcast ${verb}`, ...body(`\`\`\`json\n${JSON.stringify(data, null, 2)}\n\`\`\``) };
+    default:
+      return { ...by, ...record(type) };
+  }
+}
+
+function body(markdown: string | undefined): { body?: string } {
+  return markdown === undefined ? {} : { body: markdown };
+}
+
+function record(line: string): Line {
+  return { icon: CircleDot, tone: "neutral", text: line };
+}
+
+function spokenKind(kind: string | undefined): string {
+  if (kind === "question") return "asks";
+  if (kind === "answer") return "answers";
+  if (kind === "request") return "requests";
+  if (kind === "notification") return "notes";
+  return kind === "update" ? "reports" : "says";
+}
+
+function communication(verb: string, data: Data): Line {
+  const from = String(data.fromAgentId);
+  const to = String(data.toAgentId);
+  if (verb === "responded") {
+    const response = data.response as Data | undefined;
+    return { icon: Reply, tone: "neutral", who: to, spoken: true, text: `answers ${from}`, ...body(text(response?.message) ?? text(response?.body)) };
+  }
+  return { icon: Send, tone: "neutral", who: from, spoken: true, text: `to ${to}`, ...body(text(data.message)) };
+}
+
+const PROCESS: Record<string, Line> = {
+  created: { icon: CircleDot, tone: "neutral", text: "created the process" },
+  started: { icon: CirclePlay, tone: "busy", text: "started the process" },
+  paused: { icon: CirclePause, tone: "wait", text: "paused the process" },
+  resumed: { icon: CirclePlay, tone: "busy", text: "resumed the process" },
+  retried: { icon: RotateCw, tone: "busy", text: "retried the process" },
+  completed: { icon: CircleCheck, tone: "good", text: "completed the process" },
+  failed: { icon: CircleX, tone: "bad", text: "failed the process" },
+  cancelled: { icon: Ban, tone: "neutral", text: "cancelled the process" },
+};
+
+function stepLine(verb: string, step: string, data: Data, by: { who?: string }, error: string | undefined): Line {
+  const agent = text(data.agentId);
+  switch (verb) {
+    case "ready":
+      return { icon: Hourglass, tone: "accent", text: `${step} is ready` };
+    case "started":
+      return { icon: CirclePlay, tone: "busy", text: `${agent ?? by.who ?? "An agent"} started ${step}` };
+    case "progress": {
+      const percent = typeof data.percent === "number" ? ` ${Math.round(data.percent)} %` : "";
+      return { icon: Activity, tone: "busy", ...by, text: `${step}${percent}${text(data.note) ? `: ${text(data.note)}` : ""}` };
+    }
+    case "completed":
+      return { icon: CircleCheck, tone: "good", ...by, text: `completed ${step}` };
+    case "failed":
+      return { icon: CircleX, tone: "bad", ...by, text: `failed ${step}`, ...body(error) };
+    case "retry_scheduled":
+      return { icon: RotateCw, tone: "wait", text: `${step} will be tried again`, ...body(error) };
+    case "skipped":
+      return { icon: SkipForward, tone: "neutral", text: `${step} was skipped` };
+    case "cancelled":
+      return { icon: Ban, tone: "neutral", text: `${step} was cancelled` };
+    default:
+      return record(`${step}: ${verb}`);
+  }
+}
+
+const ASSIGNMENT: Record<string, (agent: string, step: string) => Line> = {
+  offered: (agent, step) => ({ icon: Send, tone: "neutral", text: `${step} offered to ${agent}` }),
+  accepted: (agent, step) => ({ icon: CirclePlay, tone: "busy", who: agent, text: `took ${step}` }),
+  rejected: (agent, step) => ({ icon: Undo2, tone: "wait", who: agent, text: `declined ${step}` }),
+  expired: (agent, step) => ({ icon: CircleAlert, tone: "bad", text: `${agent} lost ${step}: its lease expired` }),
+  released: (agent, step) => ({ icon: Undo2, tone: "neutral", who: agent, text: `gave back ${step}` }),
+  suspended: (agent, step) => ({ icon: Hourglass, tone: "wait", who: agent, text: `set ${step} aside until it is answered` }),
+  cancelled: (agent, step) => ({ icon: Ban, tone: "neutral", text: `${step} was taken from ${agent}` }),
+};
+
+function handoff(verb: string, data: Data, step: string): Line {
+  const to = text(data.toAgentId) ?? ((data.candidates as string[] | undefined) ?? []).join(", ");
+  switch (verb) {
+    case "requested":
+      return { icon: Redo2, tone: "accent", text: `wants to hand ${step} over to ${to}` };
+    case "accepted":
+      return { icon: Redo2, tone: "accent", text: `took ${step} over` };
+    case "completed":
+      return { icon: CircleCheck, tone: "good", text: `handoff of ${step} completed` };
+    default:
+      return { icon: Redo2, tone: verb === "cancelled" ? "neutral" : "wait", text: `handoff of ${step} ${verb}` };
+  }
+}
+
+function interventionLine(verb: string, data: Data, by: { who?: string }, asked: string | undefined): Line {
+  const to = `/inbox/${String(data.id)}`;
+  const what = asked ?? "what was asked";
+  switch (verb) {
+    case "requested":
+      return { icon: Hand, tone: "wait", ...by, text: `asks a person: ${String(data.description)}`, to };
+    case "completed": {
+      const response = data.response as Data | undefined;
+      const how = ending(data as never);
+      const line: Line = { icon: CircleCheck, tone: data.outcome === "rejected" ? "bad" : "good", text: `${how}: ${what}`, to, ...body(text(response?.comments)) };
+      const decider = text(response?.providedBy) ?? by.who;
+      return decider === undefined ? line : { ...line, who: decider };
+    }
+    case "commented":
+      return { icon: MessageSquare, tone: "neutral", ...by, text: `on “${what}”`, to, ...body(text((data.comment as Data | undefined)?.text)) };
+    case "expired":
+    case "cancelled":
+      return { icon: Ban, tone: "neutral", text: `${verb === "expired" ? "Expired unanswered" : "Withdrawn"}: ${what}`, to };
+    case "late_reply":
+      return { icon: CircleAlert, tone: "neutral", ...by, text: `answered too late: ${what}`, to };
+    default:
+      return { icon: Hand, tone: "neutral", ...by, text: `${verb}: ${what}`, to };
+  }
+}
+
+function roomText(verb: string, data: Data): string {
+  const name = text(data.name) ?? text(data.id) ?? "Somebody";
+  if (verb === "created") return "The room was opened";
+  if (verb === "participant_joined") return `${name} joined as ${String(data.role)}`;
+  if (verb === "participant_left") return `${name} left`;
+  if (verb === "role_changed") return `${name} is now ${String(data.role)}`;
+  return verb === "archived" ? "The room was archived" : verb;
+}
