@@ -28,6 +28,8 @@ mod packet;
 mod room;
 
 #[cfg(test)]
+mod interop;
+#[cfg(test)]
 pub(crate) mod script;
 #[cfg(test)]
 mod tests;
