@@ -16,7 +16,7 @@ export function Shell() {
   return (
     <div className="flex h-full flex-col">
       <header className="flex h-13 shrink-0 items-center gap-1 border-b border-line bg-surface px-3 sm:gap-2 sm:px-4">
-        <Link to="/inbox" className="mr-1 flex items-center gap-2 rounded-lg sm:mr-3">
+        <Link to="/inbox" aria-label="Baton" className="mr-1 flex items-center gap-2 rounded-lg sm:mr-3">
           <Mark className="size-7" />
           <span className="hidden font-semibold tracking-tight sm:inline">Baton</span>
         </Link>
@@ -34,7 +34,7 @@ export function Shell() {
             Processes
           </Tab>
         </nav>
-        <div className="ml-auto flex min-w-0 items-center gap-2">
+        <div className="ml-auto flex min-w-0 items-center gap-3">
           <ConnectionNote />
           {me && (
             <span className="hidden max-w-48 truncate text-sm text-ink-soft md:inline" title={`Workspace ${me.workspaceId}, ${me.permission}`}>

@@ -109,8 +109,16 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
                 <MessageSquareX className="size-4" aria-hidden="true" /> Reject
               </Button>
             )}
-            <Button tone="quiet" shortcut="c" className="sm:ml-auto" disabled={!ready} onClick={() => void claim()}>
-              <UserCheck className="size-4" aria-hidden="true" /> {claimedBy ? "Release" : "Claim"}
+            <Button
+              tone="quiet"
+              shortcut="c"
+              className="ml-auto max-sm:px-2"
+              disabled={!ready}
+              aria-label={claimedBy ? "Release" : "Claim"}
+              title={claimedBy ? "Give it back to everybody" : "Tell the others that you are on it"}
+              onClick={() => void claim()}
+            >
+              <UserCheck className="size-4" aria-hidden="true" /> <span className="max-sm:hidden">{claimedBy ? "Release" : "Claim"}</span>
             </Button>
           </div>
         </div>

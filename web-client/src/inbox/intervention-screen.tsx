@@ -8,6 +8,7 @@ import { useExternal, useOwned } from "../live/use-live";
 import { useSession } from "../session/session";
 import { Badge, lookOfStep, PriorityTag } from "../ui/badge";
 import { JsonView } from "../ui/json-view";
+import { Markdown } from "../ui/markdown";
 import { Loading, ProblemNote } from "../ui/notes";
 import { Ago, clock, Deadline } from "../ui/time";
 import { Timeline } from "../process/timeline";
@@ -75,7 +76,7 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
               <p className="text-sm text-ink-soft">Nothing was attached: the question stands for itself.</p>
             ) : (
               <div className="rounded-xl border border-line bg-surface p-4">
-                <JsonView value={intervention.subject} />
+                {typeof intervention.subject === "string" ? <Markdown text={intervention.subject} /> : <JsonView value={intervention.subject} />}
               </div>
             )}
           </Part>
@@ -83,7 +84,7 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
             <StepPart process={process.data} stepId={stepId ?? undefined} />
             <VotesPart intervention={intervention} />
             <Part title="Latest in the room">
-              <LatestEvents roomId={process.data?.roomId} />
+              <LatestEvents process={process.data} />
             </Part>
           </div>
         </div>
@@ -165,11 +166,11 @@ function VotesPart({ intervention }: { intervention: HumanIntervention }) {
 
 const LATEST = 8;
 
-function LatestEvents({ roomId }: { roomId: string | undefined }) {
+function LatestEvents({ process }: { process: OrchestrationProcess | undefined }) {
   const { connection } = useSession();
-  const log = useOwned(roomId, (id) => new RoomLog(connection, id));
+  const log = useOwned(process?.roomId, (id) => new RoomLog(connection, id));
   const state = useExternal(log, undefined);
   if (!state?.known && !state?.error) return <Loading label="Loading the room" rows={2} />;
   if (state.error) return <ProblemNote error={state.error} />;
-  return <Timeline events={state.events.slice(-LATEST)} />;
+  return <Timeline events={state.events.slice(-LATEST)} context={state.events} {...(process ? { steps: process.steps } : {})} />;
 }

@@ -135,19 +135,25 @@ function withStep(process: OrchestrationProcess, change: Change): OrchestrationP
 export interface Holder {
   agentId: string;
   attemptId: string;
-  status: "offered" | "leased";
+  status: "offered" | "leased" | "done";
 }
 
-/** Who holds each step, by step id, as the room's log tells. */
+/** Who holds each step, or has completed it, by step id, as the room's log tells. */
 export function holdersOf(events: readonly RoomEvent[]): ReadonlyMap<string, Holder> {
   const holders = new Map<string, Holder>();
   for (const event of events) {
     const data = event.data as unknown as Attempt & { attempt?: Attempt };
     if (event.type.startsWith("assignment.")) settleHolder(holders, data);
     else if (event.type === "handoff.accepted" && data.attempt) settleHolder(holders, data.attempt);
-    else if (/^step\.(completed|failed|skipped|cancelled|retry_scheduled)$/.test(event.type)) holders.delete(data.id);
+    else if (event.type === "step.completed") done(holders, data.id);
+    else if (/^step\.(failed|skipped|cancelled|retry_scheduled)$/.test(event.type)) holders.delete(data.id);
   }
   return holders;
+}
+
+function done(holders: Map<string, Holder>, stepId: string): void {
+  const holder = holders.get(stepId);
+  if (holder) holders.set(stepId, { ...holder, status: "done" });
 }
 
 function settleHolder(holders: Map<string, Holder>, attempt: Attempt): void {

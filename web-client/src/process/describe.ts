@@ -1,4 +1,4 @@
-import type { RoomEvent } from "@baton/client";
+import type { ProcessStep, RoomEvent } from "@baton/client";
 import {
   Activity,
   Ban,
@@ -49,22 +49,25 @@ type Data = Record<string, unknown>;
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 
-export function namesIn(events: readonly RoomEvent[]): Names {
-  const steps = new Map<string, string>();
+export function namesIn(events: readonly RoomEvent[], known: readonly ProcessStep[] = []): Names {
+  const steps = new Map<string, string>(known.map((step) => [step.id, step.name]));
   const asked = new Map<string, string>();
   for (const { type, data } of events as readonly RoomEvent<Data>[]) {
     if (type === "process.created") {
       for (const step of (data.steps ?? []) as { id: string; name: string }[]) steps.set(step.id, step.name);
     } else if (type === "intervention.requested") {
       asked.set(String(data.id), String(data.description));
-    } else if (type.startsWith("step.") && typeof data.key === "string" && !steps.has(String(data.id))) {
-      steps.set(String(data.id), data.key);
     }
   }
   return { steps, asked };
 }
 
 export function describe(event: RoomEvent<Data>, names: Names): Line {
+  const line = lineOf(event, names);
+  return line.who === undefined ? { ...line, text: line.text.charAt(0).toUpperCase() + line.text.slice(1) } : line;
+}
+
+function lineOf(event: RoomEvent<Data>, names: Names): Line {
   const { type, actor, data } = event;
   const [subject, verb = ""] = type.split(".");
   const who = actor.kind === "system" ? undefined : actor.name || actor.id;

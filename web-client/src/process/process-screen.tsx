@@ -58,6 +58,7 @@ function Opened({ view }: { view: ProcessView }) {
   const open = Object.values(view.interventions).filter((each) => each.status === "pending");
   return (
     <main className="flex h-full flex-col lg:grid lg:grid-cols-[minmax(0,1fr)_minmax(24rem,30rem)]" data-process-status={process.status}>
+      {side === "room" && <h1 className="sr-only lg:hidden">{process.name}</h1>}
       <div role="tablist" aria-label="Part of the process" className="flex shrink-0 border-b border-line bg-surface px-2 lg:hidden">
         {(["steps", "room"] as const).map((each) => (
           <button
@@ -114,7 +115,7 @@ function Opened({ view }: { view: ProcessView }) {
         </section>
       </div>
       <div className={`min-h-0 flex-1 border-line bg-canvas lg:flex lg:h-full lg:flex-col lg:border-l ${side === "room" ? "" : "hidden"}`}>
-        <RoomPanel roomId={process.roomId} log={room} />
+        <RoomPanel process={process} log={room} />
       </div>
     </main>
   );

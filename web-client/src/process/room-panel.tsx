@@ -1,4 +1,4 @@
-import { type BatonError, type Channel, type RoomEvent, toBatonError } from "@baton/client";
+import { type BatonError, type Channel, type OrchestrationProcess, type RoomEvent, toBatonError } from "@baton/client";
 import { ArrowDown, MessagesSquare, SendHorizontal } from "lucide-react";
 import { type FormEvent, type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { RoomLogState } from "../live/room-log";
@@ -29,7 +29,7 @@ function belongs(shown: Shown, { type, channel }: RoomEvent): boolean {
 }
 
 /** The room of a process: everything that happened and was said, and a box to say something. */
-export function RoomPanel({ roomId, log }: { roomId: string; log: RoomLogState | undefined }) {
+export function RoomPanel({ process, log }: { process: OrchestrationProcess; log: RoomLogState | undefined }) {
   const [shown, setShown] = useState<Shown>("all");
   const [rows, setRows] = useState(ROWS);
   const { mayAct } = useSession();
@@ -64,9 +64,9 @@ export function RoomPanel({ roomId, log }: { roomId: string; log: RoomLogState |
             Show earlier ({chosen.length - rows})
           </Button>
         )}
-        <Timeline events={visible} context={all} />
+        <Timeline events={visible} context={all} steps={process.steps} />
       </Scroller>
-      {mayAct && <PostBox roomId={roomId} />}
+      {mayAct && <PostBox roomId={process.roomId} />}
     </section>
   );
 }

@@ -20,7 +20,7 @@ function StepCard({ step, process, holder }: { step: ProcessStep; process: Orche
   const Icon = look.icon;
   const after = step.dependencies.map((key) => process.steps.find((each) => each.key === key)?.name ?? key);
   const executing = step.status === "running" && typeof step.percent === "number";
-  const held = step.status === "running" || step.status === "pending" ? (holder ?? liveAttempt(step)) : undefined;
+  const held = holder ?? liveAttempt(step);
   return (
     <li data-step={step.key} data-status={step.status} className="rounded-xl border border-line bg-surface p-3">
       <div className="flex items-start gap-3">
@@ -36,7 +36,7 @@ function StepCard({ step, process, holder }: { step: ProcessStep; process: Orche
             {held ? (
               <span className="inline-flex items-center gap-1">
                 <Bot className="size-3.5" aria-hidden="true" />
-                {held.status === "offered" ? `offered to ${held.agentId}` : `held by ${held.agentId}`}
+                {HELD[held.status]} {held.agentId}
               </span>
             ) : (
               <span>{forWhom(step)}</span>
@@ -64,6 +64,8 @@ function StepCard({ step, process, holder }: { step: ProcessStep; process: Orche
     </li>
   );
 }
+
+const HELD: Record<Holder["status"], string> = { offered: "offered to", leased: "held by", done: "done by" };
 
 function liveAttempt({ attempt }: ProcessStep): Holder | undefined {
   if (!attempt || (attempt.status !== "offered" && attempt.status !== "leased")) return undefined;

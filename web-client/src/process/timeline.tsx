@@ -1,4 +1,4 @@
-import type { RoomEvent } from "@baton/client";
+import type { ProcessStep, RoomEvent } from "@baton/client";
 import { memo, useMemo } from "react";
 import { Link } from "react-router";
 import { TONE_CLASS } from "../ui/badge";
@@ -6,9 +6,18 @@ import { Markdown } from "../ui/markdown";
 import { clock } from "../ui/time";
 import { describe, type Line, namesIn } from "./describe";
 
-/** A room's events in the order of its log. `context` are the events that name what these only refer to. */
-export function Timeline({ events, context = events }: { events: readonly RoomEvent[]; context?: readonly RoomEvent[] }) {
-  const names = useMemo(() => namesIn(context), [context]);
+const NO_STEPS: never[] = [];
+
+interface TimelineProps {
+  events: readonly RoomEvent[];
+  /** The events that name what these only refer to. */
+  context?: readonly RoomEvent[];
+  steps?: readonly ProcessStep[];
+}
+
+/** A room's events in the order of its log. */
+export function Timeline({ events, context = events, steps = NO_STEPS }: TimelineProps) {
+  const names = useMemo(() => namesIn(context, steps), [context, steps]);
   return (
     <ol className="flex flex-col">
       {events.map((event) => (

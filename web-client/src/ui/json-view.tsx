@@ -56,7 +56,7 @@ function Fields({ fields }: { fields: { [key: string]: Json } }) {
       {entries.map(([key, value]) => {
         const wide = isObject(value) || Array.isArray(value) || (typeof value === "string" && (value.includes("\n") || value.length > 60));
         return (
-          <div key={key} className={wide ? "" : "flex flex-wrap gap-x-2"}>
+          <div key={key} className={wide ? "" : "flex flex-wrap items-baseline gap-x-2"}>
             <dt className="text-sm font-medium text-ink-faint">{title(key)}</dt>
             <dd className={`min-w-0 ${wide ? "mt-0.5" : ""} ${isObject(value) ? "border-l-2 border-line pl-3" : ""}`}>
               <JsonView value={value} />

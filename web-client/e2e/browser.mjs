@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** How long one expectation may take to come true. */
+export const PATIENCE_MS = 60_000;
+
+/**
+ * Opens the sign-in link in a fresh browser, runs `scenario(page, tools)` and closes the browser. Fails too when the page
+ * logs an error, asks anybody but its own server, or leaves the key in the address bar.
+ */
+export async function withPage(link, scenario) {
+  const { origin, hash } = new URL(link);
+  const key = decodeURIComponent(hash.replace(/^#key=/, ""));
+  const faults = [];
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
+  });
+  try {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
+    page.on("console", (message) => {
+      if (message.type() === "error") faults.push(`the page logged: ${message.text()}`);
+    });
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      if (url.protocol.startsWith("http") && url.host !== new URL(origin).host) faults.push(`the page asked ${url.host}`);
+    });
+    await page.goto(link);
+    await page.waitForSelector("[data-connection=live]");
+    check(!page.url().includes(key), "the key is still in the address bar");
+    await scenario(page, { origin, key, accessible: () => accessible(page) });
+  } finally {
+    await browser.close();
+  }
+  check(faults.length === 0, faults.join("; "));
+}
+
+export function check(held, otherwise) {
+  if (!held) throw new Error(otherwise);
+}
+
+/** What hinders people with a screen reader, a keyboard or weak sight on the page as it is now: nothing may. */
+async function accessible(page) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () =>
+    (await globalThis.axe.run()).violations.map(({ id, nodes }) => `${id} at ${nodes.map((node) => node.target.join(" ")).join(", ")}`),
+  );
+  check(violations.length === 0, `accessibility: ${violations.join("; ")}`);
+}

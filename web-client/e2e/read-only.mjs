@@ -1,0 +1,36 @@
+import { check, withPage } from "./browser.mjs";
+
+const FORBIDDEN = /^(approve|edit|reject|claim|release|answer|send|pause|resume|cancel|retry)/i;
+
+/** Who may only read sees everything and nothing to press, and is refused when acting by hand. */
+export function readOnly(link) {
+  return withPage(link, async (page, { origin, key, accessible }) => {
+    const row = page.locator("section[aria-label=Inbox] li a").first();
+    await row.waitFor();
+    const id = (await row.getAttribute("href")).split("/").at(-1);
+    await row.click();
+    const toProcess = page.locator("article header a[href^='/processes/']");
+    await toProcess.waitFor();
+    await nothingToPress(page);
+    await accessible();
+
+    await toProcess.click();
+    await page.waitForSelector("[data-step]");
+    await nothingToPress(page);
+    check((await page.locator("textarea").count()) === 0, "there is a box to write in");
+
+    const refused = await fetch(`${origin}/api/orchestration/interventions/${id}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json", "x-api-key": key },
+      body: JSON.stringify({ action: "approve" }),
+    });
+    check(refused.status === 403, `acting by hand was answered ${refused.status}, not 403`);
+  });
+}
+
+async function nothingToPress(page) {
+  for (const button of await page.getByRole("button").all()) {
+    const name = ((await button.getAttribute("aria-label")) ?? (await button.textContent()) ?? "").trim();
+    check(!FORBIDDEN.test(name), `there is a button “${name}”`);
+  }
+}
