@@ -20,7 +20,7 @@ export async function withPage(link, scenario) {
     args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
   });
   try {
-    const page = await browser.newPage();
+    const page = await browser.newPage({ reducedMotion: "reduce" });
     page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
     page.on("console", (message) => {

@@ -114,11 +114,10 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
               shortcut="c"
               className="ml-auto max-sm:px-2"
               disabled={!ready}
-              aria-label={claimedBy ? "Release" : "Claim"}
               title={claimedBy ? "Give it back to everybody" : "Tell the others that you are on it"}
               onClick={() => void claim()}
             >
-              <UserCheck className="size-4" aria-hidden="true" /> <span className="max-sm:hidden">{claimedBy ? "Release" : "Claim"}</span>
+              <UserCheck className="size-4" aria-hidden="true" /> <span className="max-sm:sr-only">{claimedBy ? "Release" : "Claim"}</span>
             </Button>
           </div>
         </div>
