@@ -127,6 +127,14 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// Whether the server could not do it just now (busy, starting, draining) or did not answer: the same command may be
+    /// given again after a pause, if it carries a `commandId` or is safe to repeat.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::TimedOut)
+            || matches!(self.code(), Some("unavailable" | "rate_limited"))
+    }
+
     /// The problem's `code`, when the server refused the command.
     #[must_use]
     pub fn code(&self) -> Option<&str> {

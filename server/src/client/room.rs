@@ -4,6 +4,7 @@
 //! already or shows that something lies between, which the room's log then gives.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -12,6 +13,8 @@ use super::{Client, CommandError, Incoming, Reply};
 
 /// The most events the server gives at once.
 const PAGE: u64 = 500;
+/// Between two tries of what the server could not do just now.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Why a room can be followed no further.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +81,8 @@ impl RoomFollower {
                     Ok(()) => self.link = Link::Joined,
                     // The stream says what became of the connection.
                     Err(CommandError::Closed) => self.link = Link::Down,
+                    // A server that restarts takes connections before it can serve rooms.
+                    Err(error) if error.is_transient() => tokio::time::sleep(RETRY_AFTER).await,
                     Err(error) => return Err(error.into()),
                 }
                 continue;

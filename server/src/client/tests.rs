@@ -282,6 +282,9 @@ async fn a_room_is_followed_without_gap_or_double_over_connections() {
         drop(peer);
 
         let mut peer = server.welcome().await;
+        let (id, ..) = peer.command().await;
+        peer.ack(id, json!({"ok": false, "error": {"code": "unavailable"}}))
+            .await;
         let (id, _, payload) = peer.command().await;
         assert_eq!(payload, json!({"logId": "l", "since": 8, "roomId": "r"}));
         peer.ack(

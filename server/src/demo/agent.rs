@@ -16,10 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{AckHandle, Client, ClientOptions, CommandError, ConnectError, Incoming};
 
 use super::roles::Role;
-use super::work::{News, Session, Work, text};
+use super::work::{News, RETRY_AFTER, Session, Work, text};
 
-/// Between two tries of the first connection; later ones are the client's own.
-const FIRST_CONNECTION_RETRY: Duration = Duration::from_millis(500);
 /// Attempts that ended here: an offer of one, still on its way, is not taken for new work.
 const REMEMBERED: usize = 64;
 
@@ -90,16 +88,21 @@ pub async fn run_agent(
 }
 
 async fn connect(options: &AgentOptions) -> Result<Client, ConnectError> {
+    patiently(ClientOptions {
+        url: options.base_url.clone(),
+        auth: json!({"token": options.key, "instanceId": options.instance_id}),
+        reconnect: true,
+    })
+    .await
+}
+
+/// Connects as soon as the hub is there. Only the first connection needs this; later ones are the client's own.
+pub(super) async fn patiently(options: ClientOptions) -> Result<Client, ConnectError> {
     loop {
-        let connecting = Client::connect(ClientOptions {
-            url: options.base_url.clone(),
-            auth: json!({"token": options.key, "instanceId": options.instance_id}),
-            reconnect: true,
-        });
-        match connecting.await {
+        match Client::connect(options.clone()).await {
             Err(error) if error.is_retryable() => {
                 tracing::debug!(%error, "the hub is not there yet");
-                tokio::time::sleep(FIRST_CONNECTION_RETRY).await;
+                tokio::time::sleep(RETRY_AFTER).await;
             }
             result => return result,
         }
@@ -154,7 +157,17 @@ impl Agent {
     /// Reports for work, and brings what is worked on here in line with what is held.
     async fn announce(&mut self) -> Result<(), CommandError> {
         let payload = json!({"instanceId": self.options.instance_id});
-        let reply = self.session.client.command("agent:ready", payload).await?;
+        let reply = loop {
+            match self
+                .session
+                .client
+                .command("agent:ready", payload.clone())
+                .await
+            {
+                Err(error) if error.is_transient() => tokio::time::sleep(RETRY_AFTER).await,
+                result => break result?,
+            }
+        };
         let list = |name: &str| {
             reply
                 .data

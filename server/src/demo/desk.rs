@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::client::{Client, ClientOptions, RoomFollower};
+use crate::client::{ClientOptions, RoomFollower};
 
-use super::agent::{AgentOptions, run_agent};
+use super::agent::{AgentOptions, patiently, run_agent};
 use super::office::{self, Office};
 use super::rest::Rest;
 use super::roles;
@@ -24,7 +24,7 @@ const BETWEEN: Duration = Duration::from_secs(4);
 /// When nobody needs to be waited for, a room this silent means that something is stuck.
 const SILENCE: Duration = Duration::from_secs(120);
 /// For leaving: open work is cancelled and agents say goodbye, if the hub still listens.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the demo works on, and how.
 #[derive(Debug, Clone)]
@@ -133,13 +133,13 @@ pub async fn run(mut options: DemoOptions, stop: CancellationToken) -> anyhow::R
             Err(ended.map_err(anyhow::Error::from).and_then(|ended| ended).err().unwrap_or_else(|| anyhow::anyhow!("an agent left")))
         }
     };
-    let goodbye = async {
-        desk.cancel_open().await;
-        leave.cancel();
+    // Best effort, for the hub may be gone. Dropping the set ends whoever is still there.
+    let _ = tokio::time::timeout(FAREWELL, desk.cancel_open()).await;
+    leave.cancel();
+    let _ = tokio::time::timeout(FAREWELL, async {
         while agents.join_next().await.is_some() {}
-    };
-    // Best effort: dropping the set ends whoever is still there.
-    let _ = tokio::time::timeout(FAREWELL, goodbye).await;
+    })
+    .await;
     result.map(|()| desk.summary)
 }
 
@@ -225,7 +225,7 @@ impl Desk {
             .context("no process can be started")?;
         let id = text(&process, "/id").to_owned();
         self.open = Some(id.clone());
-        let client = Client::connect(ClientOptions {
+        let client = patiently(ClientOptions {
             url: self.options.base_url.clone(),
             auth: json!({"token": self.options.admin_key}),
             reconnect: true,

@@ -152,3 +152,75 @@ async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<(StatusCode
     // An answer without a body, or a proxy's page, has no fields to read.
     Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::http::HeaderMap;
+    use axum::routing::{get, post};
+    use axum::{Json, Router};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn serve(app: Router) -> Rest {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = listener.local_addr().expect("address");
+        tokio::spawn(async move {
+            axum::serve(listener, Router::new().nest("/api/orchestration", app)).await
+        });
+        Rest::new(&format!("http://{address}/"), "bk_1_s").expect("client")
+    }
+
+    #[tokio::test]
+    async fn a_busy_hub_is_asked_again_with_the_same_key() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let calls = seen.clone();
+        let start = move |headers: HeaderMap, Json(body): Json<Value>| async move {
+            let text = |name: &str| headers[name].to_str().expect("text").to_owned();
+            let mut calls = calls.lock().expect("calls");
+            calls.push((text("idempotency-key"), text("authorization"), body));
+            if calls.len() < 3 {
+                return (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Json(json!({"code": "unavailable"})),
+                );
+            }
+            (StatusCode::CREATED, Json(json!({"id": "p"})))
+        };
+        let rest = serve(Router::new().route("/processes", post(start))).await;
+        let process = rest
+            .post("/processes", &json!({"name": "n"}))
+            .await
+            .expect("started");
+        assert_eq!(process, json!({"id": "p"}));
+        let calls = seen.lock().expect("calls");
+        assert_eq!((calls.len(), &calls[0].1), (3, &"Bearer bk_1_s".to_owned()));
+        assert!(calls.iter().all(|call| call == &calls[0]));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_with_its_code_and_is_not_asked_again() {
+        let problem = Json(json!({"code": "not_found", "detail": "no such team"}));
+        let rest =
+            serve(Router::new().route("/teams/t", get(async || (StatusCode::NOT_FOUND, problem))))
+                .await;
+        let error = rest.get("/teams/t").await.expect_err("refused");
+        assert_eq!(error.code(), Some("not_found"));
+        assert_eq!(
+            error.to_string(),
+            "GET /teams/t was refused: 404 Not Found not_found: no such team"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_body_is_null() {
+        let rest = serve(
+            Router::new().route("/a", axum::routing::delete(async || StatusCode::NO_CONTENT)),
+        )
+        .await;
+        assert_eq!(rest.delete("/a").await.expect("deleted"), Value::Null);
+    }
+}

@@ -105,7 +105,11 @@ impl ProcessSummary {
             "process.started" | "process.resumed" | "process.retried" => {
                 self.status = "running".to_owned()
             }
-            "process.completed" => self.status = "completed".to_owned(),
+            "process.completed" => {
+                self.status = "completed".to_owned();
+                // A step that failed and was retried, or was not needed, is no failure of the whole.
+                self.failure = None;
+            }
             "process.failed" | "process.cancelled" => {
                 self.status = name.trim_start_matches("process.").to_owned();
                 let why = [

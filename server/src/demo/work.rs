@@ -16,7 +16,7 @@ use crate::client::{Client, CommandError, Reply};
 /// What a hub without a figure is taken to mean (the contract's default).
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 /// Between two tries of what the server could not do just now.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// What the connection hears about a step in work.
 #[derive(Debug, Clone)]
@@ -102,10 +102,7 @@ impl Session {
                 .map_err(|_| CommandError::Closed)?;
             match self.client.command(name, payload.clone()).await {
                 Err(CommandError::Closed) => broken = current,
-                Err(CommandError::TimedOut) => {}
-                Err(error) if matches!(error.code(), Some("unavailable" | "rate_limited")) => {
-                    tokio::time::sleep(RETRY_AFTER).await;
-                }
+                Err(error) if error.is_transient() => tokio::time::sleep(RETRY_AFTER).await,
                 answered => return answered,
             }
         }
