@@ -1,16 +1,17 @@
-// Runs one scenario against a running server: npm run e2e -- [approve|read-only|offline] URL#key=KEY
+// Runs one scenario against a running server: npm run e2e -- [approve|read-only|offline|two-answers] URL#key=KEY
 // A demo must be running there (`baton demo`), so that something comes to be approved.
 import { approve } from "./approve.mjs";
 import { offline } from "./offline.mjs";
 import { readOnly } from "./read-only.mjs";
+import { twoAnswers } from "./two-answers.mjs";
 
-const SCENARIOS = { approve, offline, "read-only": readOnly };
+const SCENARIOS = { approve, offline, "read-only": readOnly, "two-answers": twoAnswers };
 
 const [first, second] = process.argv.slice(2);
 const [name, link] = second === undefined ? ["approve", first] : [first, second];
 const scenario = SCENARIOS[name];
 if (!scenario || !link?.includes("#key=")) {
-  console.error("usage: npm run e2e -- [approve|read-only|offline] URL#key=KEY");
+  console.error("usage: npm run e2e -- [approve|read-only|offline|two-answers] URL#key=KEY");
   process.exit(2);
 }
 try {

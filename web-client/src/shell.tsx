@@ -1,6 +1,6 @@
 import type { ConnectionState } from "@baton/client";
 import { Compass, Inbox, LogOut, Workflow } from "lucide-react";
-import { type ReactNode, useSyncExternalStore } from "react";
+import { type ReactNode, useEffect, useSyncExternalStore } from "react";
 import { Link, NavLink, Outlet } from "react-router";
 import { openOnes } from "./inbox/order";
 import { useExternal } from "./live/use-live";
@@ -13,6 +13,9 @@ export function Shell() {
   const { me, inbox, signOut } = useSession();
   const { data } = useExternal(inbox, inbox.state);
   const waiting = data ? openOnes(data).length : 0;
+  useEffect(() => {
+    document.title = waiting > 0 ? `(${waiting}) Baton` : "Baton";
+  }, [waiting]);
   return (
     <div className="flex h-full flex-col">
       <header className="flex h-13 shrink-0 items-center gap-1 border-b border-line bg-surface px-3 sm:gap-2 sm:px-4">

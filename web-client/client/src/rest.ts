@@ -21,6 +21,7 @@ type Query = Record<string, string | number | boolean | undefined>;
 
 const BASE = "/api/orchestration";
 const PAGE = 200;
+const NO_JSON = Symbol("no JSON");
 /** A list is read page by page up to this many rows; a screen that may show more must page itself. */
 const MOST_ROWS = 1_000;
 
@@ -111,8 +112,9 @@ export class Rest {
     } catch {
       throw new BatonError(localProblem("unavailable", "The server cannot be reached"));
     }
-    const answer: unknown = await response.json().catch(() => undefined);
-    if (response.ok) return answer as T;
+    if (response.status === 204) return undefined as T;
+    const answer: unknown = await response.json().catch(() => NO_JSON);
+    if (response.ok && answer !== NO_JSON) return answer as T;
     if (isProblem(answer)) throw new BatonError(answer);
     throw new BatonError({ ...localProblem(codeOf(response.status), `The server answered ${response.status}`), status: response.status });
   }
@@ -120,6 +122,7 @@ export class Rest {
 
 /** For an answer that is no Problem, as a proxy in between may give. */
 function codeOf(status: number) {
+  if (status < 300) return "internal";
   if (status === 401) return "unauthenticated";
   if (status === 403) return "forbidden";
   if (status === 404) return "not_found";

@@ -201,6 +201,15 @@ function Edit({ subject, busy, onCancel, onSave }: { subject: Json; busy: boolea
   );
 }
 
+/** What to type for each type that a JSON Schema names. */
+const EXPECTED: Record<string, string> = {
+  number: "a number",
+  integer: "a whole number",
+  boolean: "true or false",
+  object: "as a JSON object",
+  array: "as a JSON list",
+};
+
 function Answer({ schemaType, busy, onAnswer }: { schemaType: Json | undefined; busy: boolean; onAnswer(value: Json): void }) {
   const [text, setText] = useState("");
   const [fault, setFault] = useState<string>();
@@ -214,11 +223,11 @@ function Answer({ schemaType, busy, onAnswer }: { schemaType: Json | undefined; 
   return (
     <form onSubmit={submit} className="flex flex-col gap-2">
       <label htmlFor="answer" className="text-sm font-medium">
-        Your answer {!plain && <span className="font-normal text-ink-faint">as JSON ({String(schemaType)})</span>}
+        Your answer {!plain && <span className="font-normal text-ink-faint">{EXPECTED[String(schemaType)] ?? "as JSON"}</span>}
       </label>
       <textarea
         id="answer"
-        rows={plain ? 2 : 4}
+        rows={schemaType === "object" || schemaType === "array" ? 6 : 2}
         value={text}
         onChange={(event) => {
           setText(event.target.value);
@@ -226,7 +235,7 @@ function Answer({ schemaType, busy, onAnswer }: { schemaType: Json | undefined; 
         }}
         className={`${FIELD} ${plain ? "" : "font-mono"}`}
       />
-      {fault && <ErrorNote title="This is not valid JSON" detail={fault} />}
+      {fault && <ErrorNote title={`This is not ${EXPECTED[String(schemaType)] ?? "valid JSON"}`} detail={fault} />}
       <Button type="submit" tone="accent" className="self-start" disabled={busy || text.trim() === ""}>
         Answer
       </Button>

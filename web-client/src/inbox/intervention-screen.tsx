@@ -1,5 +1,5 @@
 import { type HumanIntervention, type OrchestrationProcess, toBatonError } from "@baton/client";
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ArrowLeft, CircleCheck } from "lucide-react";
 import type { ReactNode } from "react";
 import { Link } from "react-router";
@@ -37,7 +37,12 @@ export function InterventionScreen({ id }: { id: string }) {
 function Opened({ intervention }: { intervention: HumanIntervention }) {
   const { rest } = useSession();
   const { processId, stepId } = intervention;
-  const process = useQuery({ queryKey: ["process", processId], queryFn: () => rest.process(processId) });
+  const process = useQuery({
+    // Whatever is decided moves the step on.
+    queryKey: ["process", processId, intervention.status],
+    queryFn: () => rest.process(processId),
+    placeholderData: keepPreviousData,
+  });
   const { label, icon: Icon } = KINDS[intervention.type];
   const open = intervention.status === "pending";
   return (
@@ -166,11 +171,14 @@ function VotesPart({ intervention }: { intervention: HumanIntervention }) {
 
 const LATEST = 8;
 
+/** What was said and decided, and what came out of the steps; not each offer and each percent. */
+const TELLING = /^(message|communication|handoff|intervention)\.|^(step|process)\.(completed|failed|retry_scheduled)$/;
+
 function LatestEvents({ process }: { process: OrchestrationProcess | undefined }) {
   const { connection } = useSession();
   const log = useOwned(process?.roomId, (id) => new RoomLog(connection, id));
   const state = useExternal(log, undefined);
   if (!state?.known && !state?.error) return <Loading label="Loading the room" rows={2} />;
   if (state.error) return <ProblemNote error={state.error} />;
-  return <Timeline events={state.events.slice(-LATEST)} context={state.events} {...(process ? { steps: process.steps } : {})} />;
+  return <Timeline events={state.events.filter((event) => TELLING.test(event.type)).slice(-LATEST)} context={state.events} {...(process ? { steps: process.steps } : {})} />;
 }

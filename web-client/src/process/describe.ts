@@ -83,7 +83,7 @@ function lineOf(event: RoomEvent<Data>, names: Names): Line {
     case "communication":
       return communication(verb, data);
     case "process":
-      return { ...by, ...PROCESS[verb] ?? record(`${verb} the process`), ...body(reason ?? error) };
+      return { ...(verb === "completed" || verb === "failed" ? {} : by), ...processLine(verb, who !== undefined), ...body(reason ?? error) };
     case "step":
       return stepLine(verb, step, data, by, error);
     case "assignment":
@@ -127,16 +127,23 @@ function communication(verb: string, data: Data): Line {
   return { icon: Send, tone: "neutral", who: from, spoken: true, text: `to ${to}`, ...body(text(data.message)) };
 }
 
-const PROCESS: Record<string, Line> = {
-  created: { icon: CircleDot, tone: "neutral", text: "created the process" },
-  started: { icon: CirclePlay, tone: "busy", text: "started the process" },
-  paused: { icon: CirclePause, tone: "wait", text: "paused the process" },
-  resumed: { icon: CirclePlay, tone: "busy", text: "resumed the process" },
-  retried: { icon: RotateCw, tone: "busy", text: "retried the process" },
-  completed: { icon: CircleCheck, tone: "good", text: "completed the process" },
-  failed: { icon: CircleX, tone: "bad", text: "failed the process" },
-  cancelled: { icon: Ban, tone: "neutral", text: "cancelled the process" },
+const PROCESS: Record<string, { icon: LucideIcon; tone: Tone }> = {
+  created: { icon: CircleDot, tone: "neutral" },
+  started: { icon: CirclePlay, tone: "busy" },
+  paused: { icon: CirclePause, tone: "wait" },
+  resumed: { icon: CirclePlay, tone: "busy" },
+  retried: { icon: RotateCw, tone: "busy" },
+  completed: { icon: CircleCheck, tone: "good" },
+  failed: { icon: CircleX, tone: "bad" },
+  cancelled: { icon: Ban, tone: "neutral" },
 };
+
+function processLine(verb: string, bySomebody: boolean): Line {
+  const look = PROCESS[verb] ?? { icon: CircleDot, tone: "neutral" };
+  // Nobody completes or fails a process: it does so by itself, when its last step ends.
+  if (verb === "completed" || verb === "failed") return { ...look, text: `the process ${verb}` };
+  return { ...look, text: bySomebody ? `${verb} the process` : `the process was ${verb}` };
+}
 
 function stepLine(verb: string, step: string, data: Data, by: { who?: string }, error: string | undefined): Line {
   const agent = text(data.agentId);

@@ -1,4 +1,4 @@
-import { type BatonError, toBatonError } from "@baton/client";
+import { type BatonError, type Me, toBatonError } from "@baton/client";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type ReactNode, useCallback, useEffect, useState } from "react";
 import { forgetKey, storedKey, storeKey, takeKeyFromLink } from "./key";
@@ -8,7 +8,7 @@ import { SignIn, Waiting } from "./sign-in";
 type Gate =
   | { at: "signed-out"; reason?: string }
   | { at: "checking"; key: string; trouble?: BatonError }
-  | { at: "signed-in"; session: Session; queries: QueryClient };
+  | { at: "signed-in"; key: string; me: Me | null };
 
 const RETRY_MS = 2_000;
 
@@ -54,8 +54,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
         const me = await identify(key);
         if (over) return;
         storeKey(key);
-        const queries = new QueryClient({ defaultOptions: { queries: { retry: 2, staleTime: 5_000 } } });
-        setGate({ at: "signed-in", session: openSession(key, me, signOut), queries });
+        setGate({ at: "signed-in", key, me });
       } catch (cause) {
         if (over) return;
         const error = toBatonError(cause);
@@ -71,9 +70,12 @@ export function SessionGate({ children }: { children: ReactNode }) {
     };
   }, [key, signOut]);
 
-  const session = gate.at === "signed-in" ? gate.session : undefined;
+  const [open, setOpen] = useState<{ session: Session; queries: QueryClient }>();
   useEffect(() => {
-    if (!session) return;
+    if (gate.at !== "signed-in") return;
+    const session = openSession(gate.key, gate.me, signOut);
+    const queries = new QueryClient({ defaultOptions: { queries: { retry: 2, staleTime: 5_000 } } });
+    setOpen({ session, queries });
     const nudge = () => session.connection.nudge();
     window.addEventListener("online", nudge);
     const stop = session.connection.onState((state) => {
@@ -83,16 +85,19 @@ export function SessionGate({ children }: { children: ReactNode }) {
       window.removeEventListener("online", nudge);
       stop();
       closeSession(session);
+      queries.clear();
+      setOpen(undefined);
     };
-  }, [session, signOut]);
+  }, [gate, signOut]);
 
   if (gate.at === "signed-out") {
     return <SignIn {...(gate.reason === undefined ? {} : { reason: gate.reason })} onKey={(pasted) => setGate({ at: "checking", key: pasted })} />;
   }
   if (gate.at === "checking") return <Waiting {...(gate.trouble ? { trouble: gate.trouble } : {})} onGiveUp={() => signOut()} />;
+  if (!open) return null;
   return (
-    <QueryClientProvider client={gate.queries}>
-      <SessionContext value={gate.session}>{children}</SessionContext>
+    <QueryClientProvider client={open.queries}>
+      <SessionContext value={open.session}>{children}</SessionContext>
     </QueryClientProvider>
   );
 }
