@@ -1,0 +1,170 @@
+//! What may be asked of a room. A REST call, a socket command, a timer and a dispatcher's decision are all one of these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{
+    AgentId, AttemptId, CommunicationId, HandoffId, InstanceId, InterventionId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
+};
+use crate::policy::Operation;
+use crate::request as r;
+use crate::Timestamp;
+
+/// What may be asked of a room.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "each is named after what it does; the payloads are documented in `request`")]
+pub enum Command {
+    // The workspace's room
+    CreateWorkspaceRoom { workspace_id: WorkspaceId, name: String },
+    RegisterAgent(r::RegisterAgent),
+    UpdateAgent { agent_id: AgentId, change: r::UpdateAgent },
+    RemoveAgent { agent_id: AgentId },
+    AgentReady { slots: Option<u32>, capabilities: Option<Vec<String>> },
+    // A team's room
+    CreateTeam { team_id: TeamId, team: r::CreateTeam },
+    UpdateTeam(r::UpdateTeam),
+    ArchiveTeam,
+    // A process's room
+    StartProcess { process_id: ProcessId, process: Box<r::StartProcess> },
+    PauseProcess(r::ProcessReason),
+    ResumeProcess(r::ProcessReason),
+    CancelProcess(r::ProcessReason),
+    RetryProcess(r::ProcessReason),
+    Offer { step_id: StepId, agent_id: AgentId, instance_id: Option<InstanceId>, claim: bool },
+    AcceptAttempt { attempt_id: AttemptId, lease: r::Lease },
+    RejectAttempt { attempt_id: AttemptId, lease: r::LeaseReason },
+    Heartbeat { attempt_id: AttemptId, lease: r::Lease },
+    Progress { attempt_id: AttemptId, progress: r::Progress },
+    Complete { attempt_id: AttemptId, result: r::Complete },
+    Fail { attempt_id: AttemptId, failure: r::Fail },
+    Release { attempt_id: AttemptId, lease: r::LeaseReason },
+    ReleaseInstance { agent_id: AgentId, instance_id: InstanceId },
+    RequestHandoff { attempt_id: Option<AttemptId>, handoff: Box<r::RequestHandoff> },
+    AcceptHandoff { handoff_id: HandoffId },
+    RejectHandoff { handoff_id: HandoffId, reason: r::HandoffReason },
+    CancelHandoff { handoff_id: HandoffId, reason: r::HandoffReason },
+    CompleteHandoff { handoff_id: HandoffId },
+    RequestIntervention { attempt_id: Option<AttemptId>, question: Box<r::RequestIntervention> },
+    ClaimIntervention { intervention_id: InterventionId },
+    ReleaseIntervention { intervention_id: InterventionId },
+    AssignIntervention { intervention_id: InterventionId, to: r::Assign },
+    CommentIntervention { intervention_id: InterventionId, comment: r::Comment },
+    RespondIntervention { intervention_id: InterventionId, reply: Box<r::Respond> },
+    CancelIntervention { intervention_id: InterventionId, reason: r::HandoffReason },
+    SendCommunication(r::SendCommunication),
+    RespondCommunication { communication_id: CommunicationId, response: r::RespondCommunication },
+    // Any room
+    CreateRoom { room_id: RoomId, room: r::CreateRoom },
+    Invite(r::ParticipantInput),
+    RemoveParticipant(r::RemoveParticipant),
+    PostMessage(r::PostMessage),
+    Broadcast(r::Broadcast),
+    MarkRead(r::MarkRead),
+    // Timers
+    Timer { timer: Timer, due: Timestamp },
+}
+
+/// What a timer asks for when it fires. It names what it meant, so that `decide` can tell whether that still stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Timer {
+    /// An offer was not accepted.
+    Offer {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// A lease ran out.
+    Lease {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// The next attempt may begin.
+    Backoff {
+        /// Of which step.
+        step: StepId,
+        /// After so many failures.
+        attempts: u32,
+    },
+    /// An agent that refused may be asked again.
+    Reoffer {
+        /// Which step.
+        step: StepId,
+    },
+    /// Nobody took a handoff.
+    Handoff {
+        /// Which.
+        handoff: HandoffId,
+    },
+    /// A question expires.
+    Intervention {
+        /// Which.
+        intervention: InterventionId,
+        /// At which level.
+        level: u32,
+    },
+    /// A question is getting late.
+    Reminder {
+        /// Which.
+        intervention: InterventionId,
+        /// At which level.
+        level: u32,
+        /// 50 or 90 percent of the due time.
+        percent: u8,
+    },
+}
+
+impl Timer {
+    /// Unique in the room: setting a timer of the same key moves it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Offer { attempt } => format!("offer:{attempt}"),
+            Self::Lease { attempt } => format!("lease:{attempt}"),
+            Self::Backoff { step, .. } => format!("backoff:{step}"),
+            Self::Reoffer { step } => format!("reoffer:{step}"),
+            Self::Handoff { handoff } => format!("handoff:{handoff}"),
+            Self::Intervention { intervention, .. } => format!("expire:{intervention}"),
+            Self::Reminder { intervention, percent, .. } => format!("remind{percent}:{intervention}"),
+        }
+    }
+}
+
+impl Command {
+    /// The operation whose rule in [`crate::policy`] it comes under.
+    pub fn operation(&self) -> Operation {
+        use Command as C;
+        match self {
+            C::CreateWorkspaceRoom { .. } | C::Offer { claim: false, .. } | C::Timer { .. } | C::ReleaseInstance { .. } => {
+                Operation::SystemOnly
+            }
+            C::RegisterAgent(_) | C::UpdateAgent { .. } | C::RemoveAgent { .. } => Operation::AgentsManage,
+            C::AgentReady { .. } => Operation::AgentsReady,
+            C::CreateTeam { .. } => Operation::TeamsCreate,
+            C::UpdateTeam(_) => Operation::TeamsUpdate,
+            C::ArchiveTeam => Operation::TeamsDelete,
+            C::StartProcess { .. } => Operation::ProcessesCreate,
+            C::PauseProcess(_) | C::ResumeProcess(_) | C::CancelProcess(_) | C::RetryProcess(_) => Operation::ProcessesUpdate,
+            C::Offer { .. }
+            | C::AcceptAttempt { .. }
+            | C::RejectAttempt { .. }
+            | C::Heartbeat { .. }
+            | C::Progress { .. }
+            | C::Complete { .. }
+            | C::Fail { .. }
+            | C::Release { .. } => Operation::WorkDo,
+            C::RequestHandoff { .. } => Operation::HandoffsCreate,
+            C::AcceptHandoff { .. } | C::RejectHandoff { .. } | C::CancelHandoff { .. } | C::CompleteHandoff { .. } => {
+                Operation::HandoffsUpdate
+            }
+            C::RequestIntervention { .. } => Operation::InterventionsCreate,
+            C::CancelIntervention { .. } => Operation::InterventionsCancel,
+            C::ClaimIntervention { .. }
+            | C::ReleaseIntervention { .. }
+            | C::AssignIntervention { .. }
+            | C::CommentIntervention { .. }
+            | C::RespondIntervention { .. } => Operation::InterventionsRespond,
+            C::SendCommunication(_) | C::RespondCommunication { .. } => Operation::RoomsPost,
+            C::CreateRoom { .. } => Operation::RoomsCreate,
+            C::Invite(_) | C::RemoveParticipant(_) => Operation::RoomsInvite,
+            C::PostMessage(_) | C::Broadcast(_) | C::MarkRead(_) => Operation::RoomsPost,
+        }
+    }
+}

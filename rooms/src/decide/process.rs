@@ -1,0 +1,77 @@
+//! What people do to a whole process: pause, resume, cancel, retry.
+
+use super::flow::attempt_change;
+use super::{Decider, Ruled};
+use crate::Refusal;
+use crate::event::EventBody;
+use crate::model::attempt::AttemptStatus;
+use crate::model::process::{PauseMode, ProcessStatus};
+use crate::model::step::{StepPhase, StepStatus};
+use crate::request as r;
+use crate::state::ProcessState;
+
+impl Decider<'_> {
+    fn in_status(&self, allowed: &[ProcessStatus], verb: &str) -> Result<std::sync::Arc<ProcessState>, Refusal> {
+        let process = self.process()?;
+        let status = process.process.status;
+        if allowed.contains(&status) {
+            return Ok(process);
+        }
+        let names: Vec<_> = allowed.iter().map(|s| s.as_str()).collect();
+        Err(Refusal::illegal(format!(
+            "the process is {}; only a {} one can be {verb}",
+            status.as_str(),
+            names.join(" or ")
+        )))
+    }
+
+    fn process_reply(&self) -> Ruled {
+        Ok(super::json(&self.process()?.resource()))
+    }
+
+    pub(super) fn pause_process(&mut self, why: &r::ProcessReason) -> Ruled {
+        let process = self.in_status(&[ProcessStatus::Running], "paused")?;
+        let mut change = self.process_change(ProcessStatus::Paused);
+        change.reason.clone_from(&why.reason);
+        change.mode = Some(why.mode);
+        self.emit(EventBody::ProcessPaused(change));
+        for step in &process.steps {
+            let Some(attempt) = process.live_attempt(step) else { continue };
+            // An offer that nobody has taken is work not yet handed out; a lease is taken away only by an interrupt.
+            if attempt.status == AttemptStatus::Offered || why.mode == PauseMode::Interrupt {
+                self.close_step(step.id);
+                let mut change =
+                    attempt_change(attempt, step, AttemptStatus::Cancelled, StepStatus::Pending, StepPhase::Blocked);
+                change.reason = Some("the process is paused".to_owned());
+                self.emit(EventBody::AssignmentCancelled(change));
+                self.make_ready(step.id);
+            }
+        }
+        self.process_reply()
+    }
+
+    pub(super) fn resume_process(&mut self, _: &r::ProcessReason) -> Ruled {
+        let process = self.in_status(&[ProcessStatus::Paused], "resumed")?;
+        let change = self.process_change(ProcessStatus::Running);
+        self.emit(EventBody::ProcessResumed(change));
+        drop(process);
+        self.advance();
+        self.process_reply()
+    }
+
+    pub(super) fn cancel_process(&mut self, why: &r::ProcessReason) -> Ruled {
+        self.in_status(&[ProcessStatus::Pending, ProcessStatus::Running, ProcessStatus::Paused], "cancelled")?;
+        self.abort_process(why.reason.clone());
+        self.process_reply()
+    }
+
+    pub(super) fn retry_process(&mut self, why: &r::ProcessReason) -> Ruled {
+        let process = self.in_status(&[ProcessStatus::Failed], "retried")?;
+        let mut change = self.process_change(ProcessStatus::Running);
+        change.reason.clone_from(&why.reason);
+        change.reset = process.steps.iter().filter(|s| s.status != StepStatus::Completed).map(|s| s.id).collect();
+        self.emit(EventBody::ProcessRetried(change));
+        self.advance();
+        self.process_reply()
+    }
+}

@@ -1,0 +1,355 @@
+//! Teams and agents.
+
+use serde_json::Value;
+
+use super::start::{check_name, initiator, participant};
+use super::{Decider, Ruled};
+use crate::event::{AgentChange, EventBody, TeamChange};
+use crate::expression;
+use crate::id::{AgentId, NAME_RULE, RoomId, TeamId, WorkspaceId, is_valid_name};
+use crate::model::agent::{Agent, AgentSource, AgentStatus};
+use crate::model::room::{Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType};
+use crate::model::team::{AgentTeam, AgentTeamMember, MemberRole, TeamConfiguration, TeamStatus, deep_merge};
+use crate::refusal::all_valid;
+use crate::request as r;
+use crate::{Code, FieldError, Refusal};
+
+impl Decider<'_> {
+    pub(super) fn create_team(&mut self, id: TeamId, input: &r::CreateTeam) -> Ruled {
+        if self.state.room.is_some() {
+            return Err(Refusal::new(Code::Conflict, "this team exists"));
+        }
+        let mut errors = Vec::new();
+        check_name("name", &input.name, &mut |path, message| errors.push(FieldError { path, message }));
+        check_members(&input.agents, &mut errors);
+        let configuration = configure(&TeamConfiguration::default(), input.configuration.as_ref(), &mut errors);
+        all_valid(errors)?;
+        let agents = self.members(&input.agents, &[])?;
+        let room_id = RoomId(id.0);
+        let team = AgentTeam {
+            id,
+            name: input.name.clone(),
+            description: input.description.clone(),
+            workspace_id: self.ctx.principal.workspace_id.clone(),
+            room_id,
+            agents,
+            status: TeamStatus::Active,
+            configuration,
+            created_by: self.ctx.principal.id.clone(),
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        let mut participants: Vec<Participant> =
+            team.agents.iter().filter(|m| m.is_active).map(|m| member_participant(m, self.now())).collect();
+        participants.extend(initiator(self, RoomRole::Supervisor));
+        let room = CollaborationRoom {
+            id: room_id,
+            name: format!("Team: {}", team.name),
+            kind: RoomType::Team,
+            workspace_id: team.workspace_id.clone(),
+            process_id: None,
+            team_id: Some(id),
+            participants,
+            channels: Channel::ALL.to_vec(),
+            head: 0,
+            first: 1,
+            log_id: self.ctx.id(),
+            created_at: self.now(),
+            last_activity: self.now(),
+            archived: false,
+        };
+        self.emit(EventBody::RoomCreated(room));
+        self.register_missing(&input.agents);
+        self.emit(EventBody::TeamCreated(team.clone()));
+        Ok(super::json(&team))
+    }
+
+    /// A member that the registry does not know is registered by joining a team.
+    fn register_missing(&mut self, members: &[r::TeamMemberInput]) {
+        for member in members {
+            if self.ctx.facts.agents.contains_key(&member.agent_id) {
+                continue;
+            }
+            let agent = Agent {
+                id: member.agent_id.clone(),
+                name: member.agent_id.0.clone(),
+                description: member.specialization.clone(),
+                capabilities: member.capabilities.clone(),
+                slots: 1,
+                status: AgentStatus::Offline,
+                source: AgentSource::Native,
+                metadata: serde_json::Map::new(),
+                archived: false,
+                created_at: self.now(),
+                updated_at: self.now(),
+            };
+            self.emit(EventBody::AgentRegistered(agent));
+        }
+    }
+
+    fn members(&self, input: &[r::TeamMemberInput], before: &[AgentTeamMember]) -> Result<Vec<AgentTeamMember>, Refusal> {
+        input
+            .iter()
+            .map(|m| {
+                if self.ctx.facts.agents.get(&m.agent_id).is_some_and(|a| a.archived) {
+                    return Err(Refusal::field("agents", format!("the agent {} was removed", m.agent_id)));
+                }
+                let joined = before.iter().find(|b| b.agent_id == m.agent_id).map_or(self.now(), |b| b.joined_at);
+                Ok(AgentTeamMember {
+                    agent_id: m.agent_id.clone(),
+                    role: m.role,
+                    specialization: m.specialization.clone(),
+                    capabilities: m.capabilities.clone(),
+                    priority: m.priority.unwrap_or_else(|| m.role.default_priority()),
+                    is_active: m.is_active,
+                    joined_at: joined,
+                })
+            })
+            .collect()
+    }
+
+    fn team(&self) -> Result<AgentTeam, Refusal> {
+        let team = self.state.team.as_ref().ok_or_else(|| Refusal::illegal("this room is no team's own room"))?;
+        if team.status == TeamStatus::Archived {
+            return Err(Refusal::illegal("the team is archived"));
+        }
+        Ok((**team).clone())
+    }
+
+    pub(super) fn update_team(&mut self, change: &r::UpdateTeam) -> Ruled {
+        let mut team = self.team()?;
+        let mut errors = Vec::new();
+        if let Some(name) = &change.name {
+            check_name("name", name, &mut |path, message| errors.push(FieldError { path, message }));
+            team.name.clone_from(name);
+        }
+        if let Some(members) = &change.agents {
+            check_members(members, &mut errors);
+        }
+        if change.status == Some(TeamStatus::Archived) {
+            errors.push(FieldError::new("status", "a team is archived with DELETE"));
+        }
+        team.configuration = configure(&team.configuration, change.configuration.as_ref(), &mut errors);
+        all_valid(errors)?;
+        if let Some(members) = &change.agents {
+            let before = std::mem::take(&mut team.agents);
+            team.agents = self.members(members, &before)?;
+            self.register_missing(members);
+            for gone in before.iter().filter(|b| team.member(&b.agent_id).is_none()) {
+                self.emit(EventBody::ParticipantLeft(crate::event::ParticipantChange {
+                    id: gone.agent_id.0.clone(),
+                    kind: ParticipantType::Agent,
+                    role: None,
+                }));
+            }
+            for new in team.agents.iter().filter(|m| m.is_active && !before.iter().any(|b| b.agent_id == m.agent_id)) {
+                let joined = member_participant(new, self.now());
+                self.emit(EventBody::ParticipantJoined(joined));
+            }
+        }
+        if let Some(description) = &change.description {
+            team.description.clone_from(description);
+        }
+        team.status = change.status.unwrap_or(team.status);
+        team.updated_at = self.now();
+        self.emit(EventBody::TeamUpdated(team.clone()));
+        Ok(super::json(&team))
+    }
+
+    pub(super) fn archive_team(&mut self) -> Ruled {
+        let team = self.team()?;
+        self.emit(EventBody::TeamArchived(TeamChange { id: team.id, status: TeamStatus::Archived }));
+        Ok(super::json(&self.state.team))
+    }
+
+    pub(super) fn create_workspace_room(&mut self, id: &WorkspaceId, name: &str) -> Ruled {
+        if self.state.room.is_some() {
+            return Ok(Value::Null);
+        }
+        let room = CollaborationRoom {
+            id: self.ctx.id(),
+            name: name.to_owned(),
+            kind: RoomType::Workspace,
+            workspace_id: id.clone(),
+            process_id: None,
+            team_id: None,
+            participants: Vec::new(),
+            channels: Channel::ALL.to_vec(),
+            head: 0,
+            first: 1,
+            log_id: self.ctx.id(),
+            created_at: self.now(),
+            last_activity: self.now(),
+            archived: false,
+        };
+        self.emit(EventBody::RoomCreated(room));
+        Ok(Value::Null)
+    }
+
+    pub(super) fn register_agent(&mut self, input: &r::RegisterAgent) -> Ruled {
+        let mut errors = Vec::new();
+        check_name("name", &input.name, &mut |path, message| errors.push(FieldError { path, message }));
+        if input.id.as_ref().is_some_and(|id| !is_valid_name(id.as_str())) {
+            errors.push(FieldError::new("id", NAME_RULE));
+        }
+        check_slots(input.slots, &mut errors);
+        all_valid(errors)?;
+        let id = input.id.clone().unwrap_or_else(|| AgentId(self.ctx.id::<uuid::Uuid>().to_string()));
+        if let Some(known) = self.ctx.facts.agents.get(&id)
+            && !known.archived
+        {
+            return Err(Refusal::new(Code::Conflict, format!("there is an agent {id}; change it with PUT")));
+        }
+        let agent = Agent {
+            id,
+            name: input.name.clone(),
+            description: input.description.clone(),
+            capabilities: input.capabilities.clone(),
+            slots: input.slots.unwrap_or(1),
+            status: AgentStatus::Offline,
+            source: AgentSource::Native,
+            metadata: input.metadata.clone(),
+            archived: false,
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        self.emit(EventBody::AgentRegistered(agent.clone()));
+        Ok(super::json(&agent))
+    }
+
+    fn agent(&self, id: &AgentId) -> Result<Agent, Refusal> {
+        let agent = self.ctx.facts.agents.get(id).filter(|a| !a.archived);
+        Ok(agent.ok_or_else(|| Refusal::not_found("agent", id))?.clone())
+    }
+
+    pub(super) fn update_agent(&mut self, id: &AgentId, change: &r::UpdateAgent) -> Ruled {
+        let mut agent = self.agent(id)?;
+        let mut errors = Vec::new();
+        if let Some(name) = &change.name {
+            check_name("name", name, &mut |path, message| errors.push(FieldError { path, message }));
+            agent.name.clone_from(name);
+        }
+        check_slots(change.slots, &mut errors);
+        all_valid(errors)?;
+        if let Some(description) = &change.description {
+            agent.description.clone_from(description);
+        }
+        if let Some(capabilities) = &change.capabilities {
+            agent.capabilities.clone_from(capabilities);
+        }
+        if let Some(metadata) = &change.metadata {
+            agent.metadata.clone_from(metadata);
+        }
+        agent.slots = change.slots.unwrap_or(agent.slots);
+        agent.updated_at = self.now();
+        self.emit(EventBody::AgentUpdated(agent.clone()));
+        Ok(super::json(&agent))
+    }
+
+    pub(super) fn remove_agent(&mut self, id: &AgentId) -> Ruled {
+        self.agent(id)?;
+        self.emit(EventBody::AgentRemoved(AgentChange { id: id.clone(), archived: true }));
+        Ok(Value::Null)
+    }
+
+    /// An agent announces itself: registered if it was not, changed where it says more than the registry knows.
+    pub(super) fn agent_ready(&mut self, slots: Option<u32>, capabilities: Option<&[String]>) -> Ruled {
+        let id = self.ctx.principal.agent_id().ok_or_else(|| Refusal::forbidden("agent:ready is for agents"))?;
+        let mut errors = Vec::new();
+        check_slots(slots, &mut errors);
+        all_valid(errors)?;
+        let Some(known) = self.ctx.facts.agents.get(&id) else {
+            return self.register_agent(&r::RegisterAgent {
+                name: id.0.clone(),
+                id: Some(id),
+                description: String::new(),
+                capabilities: capabilities.map(<[String]>::to_vec).unwrap_or_default(),
+                slots,
+                metadata: serde_json::Map::new(),
+            });
+        };
+        if known.archived {
+            return Err(Refusal::forbidden(format!("the agent {id} was removed from the registry")));
+        }
+        let mut agent = known.clone();
+        agent.slots = slots.unwrap_or(agent.slots);
+        if let Some(capabilities) = capabilities {
+            agent.capabilities = capabilities.to_vec();
+        }
+        if agent != *known {
+            agent.updated_at = self.now();
+            self.emit(EventBody::AgentUpdated(agent.clone()));
+        }
+        Ok(super::json(&agent))
+    }
+}
+
+fn member_participant(member: &AgentTeamMember, now: crate::Timestamp) -> Participant {
+    let role = if member.role == MemberRole::Leader { RoomRole::Coordinator } else { RoomRole::Participant };
+    participant(member.agent_id.as_str(), ParticipantType::Agent, role, now)
+}
+
+fn check_slots(slots: Option<u32>, errors: &mut Vec<FieldError>) {
+    if slots.is_some_and(|n| !(1..=1_000).contains(&n)) {
+        errors.push(FieldError::new("slots", "must be from 1 to 1000"));
+    }
+}
+
+fn check_members(members: &[r::TeamMemberInput], errors: &mut Vec<FieldError>) {
+    if members.is_empty() {
+        errors.push(FieldError::new("agents", "a team needs at least one agent"));
+    }
+    if members.len() > 500 {
+        errors.push(FieldError::new("agents", "a team has at most 500 agents"));
+    }
+    for (n, member) in members.iter().enumerate() {
+        if !is_valid_name(member.agent_id.as_str()) {
+            errors.push(FieldError::new(format!("agents[{n}].agentId"), NAME_RULE));
+        }
+        if members[..n].iter().any(|m| m.agent_id == member.agent_id) {
+            errors.push(FieldError::new(format!("agents[{n}].agentId"), format!("{} is there twice", member.agent_id)));
+        }
+    }
+}
+
+/// `over` merged over `base`, with what is wrong with it.
+fn configure(base: &TeamConfiguration, over: Option<&Value>, errors: &mut Vec<FieldError>) -> TeamConfiguration {
+    let Some(over) = over else { return base.clone() };
+    if !over.is_object() {
+        errors.push(FieldError::new("configuration", "must be an object"));
+        return base.clone();
+    }
+    let mut merged = super::json(base);
+    deep_merge(&mut merged, over);
+    let configuration: TeamConfiguration = match serde_json::from_value(merged) {
+        Ok(configuration) => configuration,
+        Err(e) => {
+            errors.push(FieldError::new("configuration", e.to_string()));
+            return base.clone();
+        }
+    };
+    let t = &configuration.timeout_settings;
+    let all = [
+        ("leaseMs", t.lease_ms), ("offerMs", t.offer_ms), ("taskTimeout", t.task_timeout), ("handoffTimeout", t.handoff_timeout),
+        ("humanResponseTimeout", t.human_response_timeout), ("processTimeout", t.process_timeout),
+    ];
+    for (name, ms) in all {
+        if !(100..=31_536_000_000).contains(&ms) {
+            errors.push(FieldError::new(format!("configuration.timeoutSettings.{name}"), "must be from 100 ms to a year"));
+        }
+    }
+    if !(1..=10_000).contains(&configuration.max_concurrent_tasks) {
+        errors.push(FieldError::new("configuration.maxConcurrentTasks", "must be from 1 to 10000"));
+    }
+    for (n, rule) in configuration.escalation_rules.iter().enumerate() {
+        if let Err(why) = expression::check(&rule.condition) {
+            errors.push(FieldError::new(format!("configuration.escalationRules[{n}].condition"), why));
+        }
+    }
+    for (n, rule) in configuration.collaboration_rules.iter().enumerate() {
+        if let Err(why) = expression::check(&rule.trigger_condition) {
+            errors.push(FieldError::new(format!("configuration.collaborationRules[{n}].triggerCondition"), why));
+        }
+    }
+    configuration
+}

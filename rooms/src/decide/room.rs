@@ -1,0 +1,242 @@
+//! Rooms: who takes part, and what is said in them.
+
+use serde_json::{Value, json};
+
+use super::start::{initiator, participant};
+use super::{Decider, Ruled, check_text};
+use crate::event::{CommunicationChange, Custom, EventBody, ParticipantChange};
+use crate::id::{CommunicationId, MessageId, NAME_RULE, RoomId, is_valid_name};
+use crate::model::communication::{AgentCommunication, CommunicationResponse};
+use crate::model::room::{Channel, CollaborationRoom, Message, ParticipantType, RoomRole, RoomType};
+use crate::model::room::Participant;
+use crate::request as r;
+use crate::{Code, Refusal};
+
+/// A room has at most so many participants.
+const MAX_PARTICIPANTS: usize = 1_000;
+
+impl Decider<'_> {
+    pub(super) fn create_room(&mut self, id: RoomId, input: &r::CreateRoom) -> Ruled {
+        if self.state.room.is_some() {
+            return Err(Refusal::new(Code::Conflict, "this room exists"));
+        }
+        let mut errors = Vec::new();
+        super::start::check_name("name", &input.name, &mut |path, message| {
+            errors.push(crate::FieldError { path, message });
+        });
+        crate::refusal::all_valid(errors)?;
+        match (input.kind, input.team_id) {
+            (RoomType::Process, _) => {
+                return Err(Refusal::field("type", "a process has only its own room; make a team or workspace room"));
+            }
+            (RoomType::Team, None) => return Err(Refusal::field("teamId", "a team's room needs its team")),
+            (_, Some(team)) if !self.ctx.facts.teams.contains_key(&team) => return Err(Refusal::not_found("team", team)),
+            _ => {}
+        }
+        let mut participants: Vec<Participant> = initiator(self, RoomRole::Supervisor).into_iter().collect();
+        for who in &input.participants {
+            self.check_participant(who)?;
+            if !participants.iter().any(|p| (p.kind, &p.id) == (who.kind, &who.id)) {
+                let role = who.role.unwrap_or(RoomRole::Participant);
+                participants.push(participant(&who.id, who.kind, role, self.now()));
+            }
+        }
+        if participants.len() > MAX_PARTICIPANTS {
+            return Err(Refusal::field("participants", format!("at most {MAX_PARTICIPANTS}")));
+        }
+        let room = CollaborationRoom {
+            id,
+            name: input.name.clone(),
+            kind: input.kind,
+            workspace_id: self.ctx.principal.workspace_id.clone(),
+            process_id: None,
+            team_id: input.team_id,
+            participants,
+            channels: Channel::ALL.to_vec(),
+            head: 1,
+            first: 1,
+            log_id: self.ctx.id(),
+            created_at: self.now(),
+            last_activity: self.now(),
+            archived: false,
+        };
+        self.emit(EventBody::RoomCreated(room.clone()));
+        Ok(super::json(&room))
+    }
+
+    fn check_participant(&self, who: &r::ParticipantInput) -> Result<(), Refusal> {
+        if who.id.is_empty() || who.id.len() > 255 || !who.id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Refusal::field("id", "must be 1 to 255 visible ASCII characters"));
+        }
+        if who.kind == ParticipantType::Agent {
+            let agent = crate::id::AgentId(who.id.clone());
+            if self.ctx.facts.agents.get(&agent).is_none_or(|a| a.archived) {
+                return Err(Refusal::not_found("agent", agent));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn invite(&mut self, who: &r::ParticipantInput) -> Ruled {
+        let mine = self.require_role(RoomRole::Coordinator)?;
+        self.check_participant(who)?;
+        let role = who.role.unwrap_or(RoomRole::Participant);
+        if role > mine {
+            return Err(Refusal::forbidden(format!("a {} cannot make a {}", mine.as_str(), role.as_str())));
+        }
+        match self.state.given_role(who.kind, &who.id) {
+            Some(same) if same == role => {}
+            Some(other) if other > mine => {
+                return Err(Refusal::forbidden(format!("a {} cannot change a {}", mine.as_str(), other.as_str())));
+            }
+            Some(_) => self.emit(EventBody::RoleChanged(ParticipantChange {
+                id: who.id.clone(),
+                kind: who.kind,
+                role: Some(role),
+            })),
+            None => {
+                if self.state.room.as_ref().is_some_and(|room| room.participants.len() >= MAX_PARTICIPANTS) {
+                    return Err(Refusal::new(Code::Conflict, format!("a room has at most {MAX_PARTICIPANTS} participants")));
+                }
+                let joined = participant(&who.id, who.kind, role, self.now());
+                self.emit(EventBody::ParticipantJoined(joined));
+            }
+        }
+        let room = self.state.room.as_ref();
+        Ok(json!(room.and_then(|room| room.participants.iter().find(|p| (p.kind, &p.id) == (who.kind, &who.id)))))
+    }
+
+    pub(super) fn remove_participant(&mut self, who: &r::RemoveParticipant) -> Ruled {
+        let principal = self.ctx.principal;
+        let kind = if principal.agent_id().is_some() { ParticipantType::Agent } else { ParticipantType::Human };
+        let themselves = (kind, &principal.id) == (who.kind, &who.id);
+        if !themselves {
+            self.require_role(RoomRole::Coordinator)?;
+        }
+        if self.state.given_role(who.kind, &who.id).is_none() {
+            return Err(Refusal::not_found("participant", &who.id));
+        }
+        self.emit(EventBody::ParticipantLeft(ParticipantChange { id: who.id.clone(), kind: who.kind, role: None }));
+        Ok(Value::Null)
+    }
+
+    fn open_room(&self) -> Result<(), Refusal> {
+        match &self.state.room {
+            Some(room) if room.archived => Err(Refusal::illegal("the room is archived")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn post_message(&mut self, post: &r::PostMessage) -> Ruled {
+        check_text("body", &post.body)?;
+        if post.mentions.len() > 100 {
+            return Err(Refusal::field("mentions", "at most 100"));
+        }
+        self.require_role(RoomRole::Participant)?;
+        self.open_room()?;
+        let id: MessageId = self.ctx.id();
+        let message = Message {
+            id,
+            body: post.body.clone(),
+            kind: post.kind,
+            mentions: post.mentions.clone(),
+            reply_to: post.reply_to,
+            priority: post.priority,
+            metadata: post.metadata.clone(),
+            stream_id: post.stream_id.clone(),
+            author: self.ctx.actor(),
+        };
+        let reply = super::json(&message);
+        self.emit_in(post.channel, EventBody::MessagePosted(message));
+        Ok(reply)
+    }
+
+    pub(super) fn broadcast(&mut self, event: &r::Broadcast) -> Ruled {
+        if !is_valid_name(&event.name) {
+            return Err(Refusal::field("name", NAME_RULE));
+        }
+        self.require_role(RoomRole::Participant)?;
+        self.open_room()?;
+        if !event.ephemeral {
+            let name = format!("custom.{}", event.name);
+            self.emit(EventBody::Custom(Custom { name, data: event.data.clone() }));
+        }
+        Ok(json!({}))
+    }
+
+    /// Reading marks are no events: the lane writes them beside the log.
+    pub(super) fn mark_read(&mut self) -> Ruled {
+        self.require_role(RoomRole::Observer)?;
+        Ok(json!({}))
+    }
+
+    pub(super) fn send_communication(&mut self, send: &r::SendCommunication) -> Ruled {
+        check_text("message", &send.message)?;
+        let process = self.process()?;
+        self.require_role(RoomRole::Participant)?;
+        if self.ctx.facts.agents.get(&send.to_agent_id).is_none_or(|a| a.archived) {
+            return Err(Refusal::not_found("agent", &send.to_agent_id));
+        }
+        if self.state.given_role(ParticipantType::Agent, send.to_agent_id.as_str()).is_none() {
+            return Err(Refusal::field("toAgentId", format!("{} does not take part in this process", send.to_agent_id)));
+        }
+        let from = match (self.ctx.principal.agent_id(), &send.from_agent_id) {
+            (Some(me), Some(other)) if me != *other => {
+                return Err(Refusal::forbidden("an agent speaks only for itself: leave out fromAgentId"));
+            }
+            (Some(me), _) => me,
+            (None, Some(from)) => {
+                if self.state.given_role(ParticipantType::Agent, from.as_str()).is_none() {
+                    return Err(Refusal::field("fromAgentId", format!("{from} does not take part in this process")));
+                }
+                from.clone()
+            }
+            (None, None) => self.ctx.principal.id.as_str().into(),
+        };
+        let timeout = send.response_timeout_ms.map(|ms| self.now().plus_ms(ms));
+        let sent = AgentCommunication {
+            id: self.ctx.id(),
+            from_agent_id: from,
+            to_agent_id: send.to_agent_id.clone(),
+            process_id: process.process.id,
+            message: send.message.clone(),
+            kind: send.kind,
+            priority: send.priority,
+            timestamp: self.now(),
+            metadata: send.metadata.clone(),
+            respond_by: timeout.filter(|_| send.kind.awaits_response()),
+            response: None,
+        };
+        self.emit(EventBody::CommunicationSent(sent.clone()));
+        Ok(super::json(&sent))
+    }
+
+    pub(super) fn respond_communication(&mut self, id: CommunicationId, say: &r::RespondCommunication) -> Ruled {
+        check_text("message", &say.message)?;
+        let process = self.process()?;
+        self.require_role(RoomRole::Participant)?;
+        let Some(open) = process.open_communications.get(&id) else {
+            return Err(Refusal::new(Code::AlreadyResolved, "this message awaits no response (any more)"));
+        };
+        if let Some(me) = self.ctx.principal.agent_id()
+            && me != open.to_agent_id
+        {
+            return Err(Refusal::forbidden(format!("the message is for {}", open.to_agent_id)));
+        }
+        let response = CommunicationResponse {
+            message: say.message.clone(),
+            responded_by: self.ctx.principal.id.clone(),
+            timestamp: self.now(),
+            metadata: say.metadata.clone(),
+        };
+        let mut answered = (**open).clone();
+        answered.response = Some(response.clone());
+        self.emit(EventBody::CommunicationResponded(CommunicationChange {
+            id,
+            from_agent_id: open.from_agent_id.clone(),
+            to_agent_id: open.to_agent_id.clone(),
+            response,
+        }));
+        Ok(super::json(&answered))
+    }
+}

@@ -1,0 +1,286 @@
+//! Starting a process: everything that can be wrong with it is found now, all at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Decider, Ruled};
+use crate::event::EventBody;
+use crate::id::{LogId, ProcessId, RoomId, is_valid_name, NAME_RULE};
+use crate::model::process::{OrchestrationProcess, ProcessContext, ProcessMetrics, ProcessStatus};
+use crate::model::room::{Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType};
+use crate::model::step::{ProcessStep, StepPhase, StepStatus};
+use crate::model::team::{AgentTeam, TeamStatus};
+use crate::refusal::all_valid;
+use crate::request as r;
+use crate::{FieldError, Refusal, expression};
+
+/// A process has at most so many steps.
+pub const MAX_STEPS: usize = 1_000;
+
+impl Decider<'_> {
+    pub(super) fn start_process(&mut self, id: ProcessId, start: &r::StartProcess) -> Ruled {
+        if self.state.room.is_some() {
+            return Err(Refusal::new(crate::Code::Conflict, "this process exists"));
+        }
+        let team = self
+            .ctx
+            .facts
+            .teams
+            .get(&start.team_id)
+            .ok_or_else(|| Refusal::not_found("team", start.team_id))?
+            .clone();
+        if team.status != TeamStatus::Active {
+            return Err(Refusal::illegal(format!("the team {:?} is {}", team.name, team.status.as_str())));
+        }
+        self.check(start, &team)?;
+        let principal = self.ctx.principal;
+        let room_id: RoomId = RoomId(id.0);
+        let process = self.build(id, room_id, start, &team);
+        let log_id: LogId = self.ctx.id();
+        self.emit(EventBody::RoomCreated(CollaborationRoom {
+            id: room_id,
+            name: format!("Process: {}", process.name),
+            kind: RoomType::Process,
+            workspace_id: principal.workspace_id.clone(),
+            process_id: Some(id),
+            team_id: Some(team.id),
+            participants: participants(&team, self),
+            channels: Channel::ALL.to_vec(),
+            head: 0,
+            first: 1,
+            log_id,
+            created_at: self.now(),
+            last_activity: self.now(),
+            archived: false,
+        }));
+        self.emit(EventBody::ProcessCreated(process));
+        if team.configuration.human_approval_required {
+            self.ask_to_start();
+        } else {
+            let change = self.process_change(ProcessStatus::Running);
+            self.emit(EventBody::ProcessStarted(change));
+            self.advance();
+        }
+        Ok(super::json(&self.process()?.resource()))
+    }
+
+    fn build(&self, id: ProcessId, room_id: RoomId, start: &r::StartProcess, team: &AgentTeam) -> OrchestrationProcess {
+        let context = start.context.clone();
+        let context = context.map_or_else(ProcessContext::default, |c| ProcessContext {
+            session_ids: c.session_ids,
+            shared_data: c.shared_data,
+            conversation_history: c.conversation_history,
+            document_ids: c.document_ids,
+            variables: c.variables,
+        });
+        let steps: Vec<_> = keys(&start.steps).into_iter().zip(&start.steps).map(|(k, s)| Arc::new(self.step(k, s))).collect();
+        OrchestrationProcess {
+            id,
+            name: start.name.clone(),
+            description: start.description.clone(),
+            team_id: team.id,
+            workspace_id: self.ctx.principal.workspace_id.clone(),
+            room_id,
+            status: ProcessStatus::Pending,
+            total_steps: steps.len() as u64,
+            steps,
+            context: Arc::new(context),
+            metrics: ProcessMetrics {
+                start_time: self.now(),
+                end_time: None,
+                duration: None,
+                step_completion_times: BTreeMap::new(),
+                handoff_count: 0,
+                human_intervention_count: 0,
+                error_count: 0,
+                retry_count: 0,
+                agent_utilization: BTreeMap::new(),
+            },
+            current_step: 0,
+            waiting_on: Vec::new(),
+            priority: start.priority.unwrap_or_default(),
+            fail_fast: start.fail_fast,
+            configuration: team.configuration.clone(),
+            initiated_by: self.ctx.principal.id.clone(),
+            initiated_at: self.now(),
+            started_at: None,
+            completed_at: None,
+            error: None,
+            reason: None,
+        }
+    }
+
+    fn step(&self, key: String, input: &r::StepInput) -> ProcessStep {
+        ProcessStep {
+            id: self.ctx.id(),
+            key,
+            name: input.name.clone(),
+            description: input.description.clone(),
+            assigned_agent_id: input.assigned_agent_id.clone(),
+            required_capabilities: input.required_capabilities.clone(),
+            role: input.role,
+            status: StepStatus::Pending,
+            phase: Some(StepPhase::Blocked),
+            dependencies: input.dependencies.clone(),
+            trigger_rule: input.trigger_rule,
+            conditions: input.conditions.clone(),
+            inputs: input.inputs.clone(),
+            outputs: None,
+            error: None,
+            attempts: 0,
+            max_attempts: input.max_attempts.unwrap_or(3),
+            backoff_ms: input.backoff_ms.unwrap_or(1_000),
+            lost_leases: 0,
+            max_lost_leases: input.max_lost_leases.unwrap_or(5),
+            timeout_ms: input.timeout_ms,
+            requires_approval: input.requires_approval,
+            continue_on_failure: input.continue_on_failure,
+            merge_outputs: input.merge_outputs,
+            metadata: input.metadata.clone(),
+            epoch: 0,
+            run: 1,
+            current_attempt: None,
+            held_by: None,
+            preferred_agent_id: None,
+            ready_at: None,
+            retry_at: None,
+            started_at: None,
+            completed_at: None,
+            skip_reason: None,
+            failure_handled: false,
+            progress: None,
+        }
+    }
+
+    fn check(&self, start: &r::StartProcess, team: &AgentTeam) -> Result<(), Refusal> {
+        let mut errors = Vec::new();
+        let mut wrong = |path: String, message: String| errors.push(FieldError { path, message });
+        check_name("name", &start.name, &mut wrong);
+        if start.steps.is_empty() {
+            wrong("steps".into(), "must have at least one step".into());
+        }
+        if start.steps.len() > MAX_STEPS {
+            wrong("steps".into(), format!("must have at most {MAX_STEPS} steps"));
+            return all_valid(errors);
+        }
+        let keys = keys(&start.steps);
+        let known: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
+        let mut seen = BTreeSet::new();
+        for (n, (key, step)) in keys.iter().zip(&start.steps).enumerate() {
+            let at = |field: &str| format!("steps[{n}].{field}");
+            if !is_valid_name(key) {
+                wrong(at("key"), NAME_RULE.into());
+            }
+            if !seen.insert(key) {
+                wrong(at("key"), format!("{key:?} is used twice; keys are unique in a process"));
+            }
+            check_name(&at("name"), &step.name, &mut wrong);
+            if !(1..=100).contains(&step.max_attempts.unwrap_or(3)) {
+                wrong(at("maxAttempts"), "must be from 1 to 100".into());
+            }
+            if step.timeout_ms == Some(0) {
+                wrong(at("timeoutMs"), "must be at least 1".into());
+            }
+            for (d, dependency) in step.dependencies.iter().enumerate() {
+                if dependency == key {
+                    wrong(format!("steps[{n}].dependencies[{d}]"), "a step cannot depend on itself".into());
+                } else if !known.contains(dependency.as_str()) {
+                    wrong(format!("steps[{n}].dependencies[{d}]"), format!("there is no step with the key {dependency:?}"));
+                }
+            }
+            for (c, condition) in step.conditions.iter().enumerate() {
+                if let Err(why) = expression::check_or_empty(&condition.condition) {
+                    wrong(format!("steps[{n}].conditions[{c}].condition"), why);
+                }
+                if let Some(next) = condition.next_step_id.as_deref().filter(|k| !known.contains(k)) {
+                    wrong(format!("steps[{n}].conditions[{c}].nextStepId"), format!("there is no step with the key {next:?}"));
+                }
+            }
+            if let Some(agent) = &step.assigned_agent_id {
+                if self.ctx.facts.agents.get(agent).is_none_or(|a| a.archived) {
+                    wrong(at("assignedAgentId"), format!("there is no agent {agent} in this workspace"));
+                } else if team.member(agent).is_none() {
+                    wrong(at("assignedAgentId"), format!("{agent} is no active member of the team {:?}", team.name));
+                }
+            }
+        }
+        if errors.is_empty()
+            && let Some(circle) = cycle(&keys, &start.steps)
+        {
+            errors.push(FieldError::new("steps", format!("the dependencies go in a circle: {}", circle.join(" → "))));
+        }
+        all_valid(errors)
+    }
+}
+
+pub(super) fn check_name(path: &str, name: &str, wrong: &mut impl FnMut(String, String)) {
+    if name.trim().is_empty() || name.chars().count() > 200 {
+        wrong(path.to_owned(), "must have 1 to 200 characters".to_owned());
+    }
+}
+
+fn keys(steps: &[r::StepInput]) -> Vec<String> {
+    steps.iter().enumerate().map(|(n, s)| s.key.clone().unwrap_or_else(|| format!("step_{}", n + 1))).collect()
+}
+
+/// A circle in the dependencies, if there is one (Kahn's algorithm; what is left over is walked once).
+fn cycle(keys: &[String], steps: &[r::StepInput]) -> Option<Vec<String>> {
+    let index: BTreeMap<&str, usize> = keys.iter().enumerate().map(|(n, k)| (k.as_str(), n)).collect();
+    let before: Vec<BTreeSet<usize>> = steps
+        .iter()
+        .map(|s| s.dependencies.iter().filter_map(|d| index.get(d.as_str()).copied()).collect())
+        .collect();
+    let mut left: BTreeSet<usize> = (0..steps.len()).collect();
+    let mut after: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    let mut waiting: Vec<usize> = before.iter().map(BTreeSet::len).collect();
+    for (n, all) in before.iter().enumerate() {
+        for b in all {
+            after[*b].push(n);
+        }
+    }
+    let mut free: Vec<usize> = (0..steps.len()).filter(|n| waiting[*n] == 0).collect();
+    while let Some(n) = free.pop() {
+        left.remove(&n);
+        for a in &after[n] {
+            waiting[*a] -= 1;
+            if waiting[*a] == 0 {
+                free.push(*a);
+            }
+        }
+    }
+    let mut at = *left.first()?;
+    let mut path = Vec::new();
+    while !path.contains(&at) {
+        path.push(at);
+        at = *before[at].iter().find(|b| left.contains(b))?;
+    }
+    let from = path.iter().position(|n| *n == at)?;
+    let mut circle: Vec<String> = path[from..].iter().rev().map(|n| keys[*n].clone()).collect();
+    circle.extend(circle.first().cloned());
+    Some(circle)
+}
+
+fn participants(team: &AgentTeam, d: &Decider<'_>) -> Vec<Participant> {
+    let now = d.now();
+    let mut all: Vec<Participant> = team
+        .agents
+        .iter()
+        .filter(|m| m.is_active)
+        .map(|m| participant(m.agent_id.as_str(), ParticipantType::Agent, RoomRole::Participant, now))
+        .collect();
+    all.extend(initiator(d, RoomRole::Supervisor));
+    all
+}
+
+/// Who makes a room takes part in it.
+pub(super) fn initiator(d: &Decider<'_>, role: RoomRole) -> Option<Participant> {
+    let principal = d.ctx.principal;
+    principal
+        .agent_id()
+        .is_none()
+        .then(|| participant(&principal.id, ParticipantType::Human, role, d.now()))
+}
+
+pub(super) fn participant(id: &str, kind: ParticipantType, role: RoomRole, joined_at: crate::Timestamp) -> Participant {
+    Participant { id: id.to_owned(), kind, role, joined_at, last_read_seq: 0 }
+}

@@ -1,0 +1,128 @@
+//! Timers: which follow from which event, and what they do when they fire.
+
+use super::{Decider, Ruled, TimerOp};
+use crate::Refusal;
+use crate::command::Timer;
+use crate::event::EventBody;
+use crate::model::attempt::AttemptStatus;
+use crate::model::handoff::HandoffStatus;
+use crate::model::intervention::InterventionStatus;
+use crate::model::step::StepPhase;
+
+impl Decider<'_> {
+    pub(super) fn timers_of(&mut self, body: &EventBody) {
+        use EventBody as E;
+        let mut set = |timer: Timer, due| self.timers.push(TimerOp::Set { timer, due });
+        match body {
+            E::AssignmentOffered(offer) => {
+                let attempt = offer.attempt.id;
+                let leased = offer.attempt.status == AttemptStatus::Leased;
+                set(if leased { Timer::Lease { attempt } } else { Timer::Offer { attempt } }, offer.attempt.lease_until);
+            }
+            E::AssignmentAccepted(c) => {
+                if let Some(due) = c.lease_until {
+                    set(Timer::Lease { attempt: c.id }, due);
+                }
+                self.clear(&Timer::Offer { attempt: c.id });
+            }
+            E::AssignmentRejected(c)
+            | E::AssignmentExpired(c)
+            | E::AssignmentReleased(c)
+            | E::AssignmentSuspended(c)
+            | E::AssignmentCancelled(c) => {
+                self.clear(&Timer::Offer { attempt: c.id });
+                self.clear(&Timer::Lease { attempt: c.id });
+            }
+            E::StepRetryScheduled(c) => {
+                if let (Some(due), Some(attempts)) = (c.retry_at, c.attempts) {
+                    set(Timer::Backoff { step: c.id, attempts }, due);
+                }
+                self.clear_lease(c.attempt_id);
+            }
+            E::StepCompleted(c) | E::StepFailed(c) | E::StepSkipped(c) => self.clear_lease(c.attempt_id),
+            E::HandoffRequested(c) => set(Timer::Handoff { handoff: c.handoff.id }, c.handoff.expires_at),
+            E::HandoffAccepted(c) => {
+                if let Some(attempt) = &c.attempt {
+                    set(Timer::Lease { attempt: attempt.id }, attempt.lease_until);
+                }
+                self.clear(&Timer::Handoff { handoff: c.id });
+            }
+            E::HandoffRejected(c) | E::HandoffExpired(c) | E::HandoffCancelled(c) => {
+                self.clear(&Timer::Handoff { handoff: c.id });
+            }
+            E::InterventionRequested(i) => {
+                let (intervention, level) = (i.id, i.level);
+                if let Some(due) = i.expires_at {
+                    set(Timer::Intervention { intervention, level }, due);
+                }
+                if let Some(due) = i.due_at {
+                    let whole = due.ms_since(i.requested_at);
+                    for percent in [50u8, 90] {
+                        let at = i.requested_at.plus_ms(whole / 100 * u64::from(percent));
+                        set(Timer::Reminder { intervention, level, percent }, at);
+                    }
+                }
+            }
+            E::InterventionCompleted(c) | E::InterventionExpired(c) | E::InterventionCancelled(c) => {
+                let (intervention, level) = (c.id, 0);
+                self.clear(&Timer::Intervention { intervention, level });
+                for percent in [50, 90] {
+                    self.clear(&Timer::Reminder { intervention, level, percent });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn clear(&mut self, timer: &Timer) {
+        self.timers.push(TimerOp::Clear { key: timer.key() });
+    }
+
+    fn clear_lease(&mut self, attempt: Option<crate::id::AttemptId>) {
+        if let Some(attempt) = attempt {
+            self.clear(&Timer::Lease { attempt });
+        }
+    }
+
+    /// A timer fired. The lane has made sure, under lock, that it was neither moved nor cleared; here it is checked that what it
+    /// meant still stands.
+    pub(super) fn timer(&mut self, timer: &Timer) -> Ruled {
+        let process = self.process()?;
+        let stale = || Refusal::illegal("what this timer meant has passed");
+        match timer {
+            Timer::Offer { attempt } => {
+                let attempt = process.attempts.get(attempt).filter(|a| a.status == AttemptStatus::Offered);
+                self.expire_attempt(attempt.ok_or_else(stale)?)
+            }
+            Timer::Lease { attempt } => {
+                let attempt = process.attempts.get(attempt).filter(|a| a.status == AttemptStatus::Leased);
+                self.expire_attempt(attempt.ok_or_else(stale)?)
+            }
+            Timer::Backoff { step, attempts } => {
+                let step = process.step(*step).filter(|s| s.phase == Some(StepPhase::Backoff) && s.attempts == *attempts);
+                let id = step.ok_or_else(stale)?.id;
+                self.make_ready(id);
+                Ok(serde_json::Value::Null)
+            }
+            Timer::Reoffer { .. } => Ok(serde_json::Value::Null),
+            Timer::Handoff { handoff } => {
+                let handoff = process.handoffs.get(handoff).filter(|h| h.status == HandoffStatus::Pending);
+                self.expire_handoff(handoff.ok_or_else(stale)?)
+            }
+            Timer::Intervention { intervention, level } => {
+                let open = process
+                    .interventions
+                    .get(intervention)
+                    .filter(|i| i.status == InterventionStatus::Pending && i.level == *level);
+                self.expire_intervention(open.ok_or_else(stale)?)
+            }
+            Timer::Reminder { intervention, level, .. } => {
+                let open = process
+                    .interventions
+                    .get(intervention)
+                    .filter(|i| i.status == InterventionStatus::Pending && i.level == *level);
+                self.remind(open.ok_or_else(stale)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! What has happened: at once the record in a room's log and the message on the wire.
+//!
+//! `data` is the resource that was created or posted, else its id and the fields that changed. Where a change concerns a
+//! step too, `data.step` is a patch of that step, so that a reader needs no rules of its own.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::Timestamp;
+use crate::id::{
+    AgentId, AttemptId, CommunicationId, EventId, HandoffId, InstanceId, InterventionId, ProcessId,
+    RoomId, StepId, TeamId, WorkspaceId,
+};
+use crate::model::Object;
+use crate::model::access::Actor;
+use crate::model::agent::Agent;
+use crate::model::attempt::{Attempt, AttemptStatus};
+use crate::model::communication::{AgentCommunication, CommunicationResponse};
+use crate::model::handoff::{AgentHandoff, HandoffStatus};
+use crate::model::intervention::{
+    HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus, Outcome, Vote,
+};
+use crate::model::process::{Failure, OrchestrationProcess, PauseMode, ProcessStatus};
+use crate::model::room::{Channel, CollaborationRoom, Message, Participant, ParticipantType, RoomRole};
+use crate::model::step::{ConditionResult, SkipReason, StepPatch, StepPhase, StepStatus};
+use crate::model::team::{AgentTeam, TeamStatus};
+
+/// An event of a room's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// In which room.
+    pub room_id: RoomId,
+    /// 1, 2, 3… in the room, with no gap.
+    pub seq: u64,
+    /// `type` and `data`.
+    #[serde(flatten)]
+    pub body: EventBody,
+    /// When, by the database's clock.
+    pub at: Timestamp,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
+    /// Where in the room.
+    pub channel: Channel,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The process it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_id: Option<ProcessId>,
+    /// The step it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_id: Option<StepId>,
+    /// The first event of the same command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causation_id: Option<EventId>,
+    /// The caller's commandId.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// Where it first happened, when this is an echo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where an echoed event first happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// In which room.
+    pub room_id: RoomId,
+    /// At which seq.
+    pub seq: u64,
+}
+
+macro_rules! changes {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $ty:ty),* $(,)? })*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name { $($(#[$fmeta])* pub $field: $ty),* }
+    )*};
+}
+
+changes! {
+    /// A process changed its status.
+    ProcessChange {
+        /// Which.
+        id: ProcessId,
+        /// A name to show.
+        name: String,
+        /// Now.
+        status: ProcessStatus,
+        /// Why, as the person said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// How it was paused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<PauseMode>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+        /// Steps that go back to pending on a retry.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reset: Vec<StepId>,
+    }
+    /// A step changed.
+    StepChange {
+        /// Which.
+        id: StepId,
+        /// Its key.
+        key: String,
+        /// Now.
+        status: StepStatus,
+        /// What it is at now.
+        phase: Option<StepPhase>,
+        /// The attempt that caused it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt_id: Option<AttemptId>,
+        /// Its agent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agent_id: Option<AgentId>,
+        /// The step's inputs, evaluated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
+        inputs: Option<Object>,
+        /// Its result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outputs: Option<Value>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+        /// Failed attempts so far.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempts: Option<u32>,
+        /// When the next attempt may begin.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+        /// 0 to 100.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percent: Option<f64>,
+        /// A sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        /// Why it was passed over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skip_reason: Option<SkipReason>,
+        /// Its failure was dealt with by a condition.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        failure_handled: bool,
+        /// What its conditions gave.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conditions: Vec<ConditionResult>,
+        /// A hash of the result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result_hash: Option<String>,
+    }
+    /// An agent was asked to take a step.
+    AttemptOffered {
+        /// The attempt.
+        #[serde(flatten)]
+        attempt: Attempt,
+        /// What it did to the step.
+        step: StepPatch,
+    }
+    /// An attempt changed.
+    AttemptChange {
+        /// Which.
+        id: AttemptId,
+        /// Of which step.
+        step_id: StepId,
+        /// Whose.
+        agent_id: AgentId,
+        /// Which running copy has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance_id: Option<InstanceId>,
+        /// Now.
+        status: AttemptStatus,
+        /// The step's epoch from now on.
+        epoch: u64,
+        /// Until when the lease holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease_until: Option<Timestamp>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What it did to the step.
+        step: StepPatch,
+    }
+    /// A handoff was asked for.
+    HandoffRequested {
+        /// The handoff.
+        #[serde(flatten)]
+        handoff: AgentHandoff,
+        /// What it did to the step.
+        step: StepPatch,
+    }
+    /// A handoff changed.
+    HandoffChange {
+        /// Which.
+        id: HandoffId,
+        /// Which step.
+        from_step_id: StepId,
+        /// Now.
+        status: HandoffStatus,
+        /// Who has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to_agent_id: Option<AgentId>,
+        /// The receiver's lease.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<Attempt>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What it did to the step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepPatch>,
+    }
+    /// An intervention changed.
+    InterventionChange {
+        /// Which.
+        id: InterventionId,
+        /// In which process.
+        process_id: ProcessId,
+        /// Now.
+        status: InterventionStatus,
+        /// What it came to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<Outcome>,
+        /// The reply that decided it, or that came too late.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        response: Option<InterventionResponse>,
+        /// A vote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vote: Option<Vote>,
+        /// Who is at it now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claimed_by: Option<String>,
+        /// Who should answer now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignees: Option<Vec<String>>,
+        /// How often it was escalated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<u32>,
+        /// When it is overdue.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
+        /// A remark.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<InterventionComment>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What it did to the step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepPatch>,
+    }
+    /// A participant changed.
+    ParticipantChange {
+        /// The agent's or user's id.
+        id: String,
+        /// Which of the two.
+        #[serde(rename = "type")]
+        kind: ParticipantType,
+        /// Its role now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<RoomRole>,
+    }
+    /// A communication got its response.
+    CommunicationChange {
+        /// Which.
+        id: CommunicationId,
+        /// Who asked.
+        from_agent_id: AgentId,
+        /// Who answered.
+        to_agent_id: AgentId,
+        /// The response.
+        response: CommunicationResponse,
+    }
+    /// A team was archived.
+    TeamChange {
+        /// Which.
+        id: TeamId,
+        /// Now.
+        status: TeamStatus,
+    }
+    /// An agent was removed from the registry.
+    AgentChange {
+        /// Which.
+        id: AgentId,
+        /// No longer takes part.
+        archived: bool,
+    }
+    /// An application's own event.
+    Custom {
+        /// `custom.<name>`.
+        #[serde(rename = "type")]
+        name: String,
+        /// Any JSON.
+        data: Value,
+    }
+}
+
+macro_rules! event_bodies {
+    ($($(#[$doc:meta])* $variant:ident($ty:ty) = $name:literal in $channel:ident),* $(,)?) => {
+        /// What happened.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+        #[serde(tag = "type", content = "data")]
+        #[expect(clippy::large_enum_variant, reason = "resources are rarely created and never kept in bulk")]
+        pub enum EventBody {
+            $($(#[$doc])* #[serde(rename = $name)] $variant($ty)),*,
+            /// `custom.<name>`: whatever an application broadcasts.
+            #[serde(untagged)]
+            Custom(Custom),
+        }
+
+        impl EventBody {
+            /// The type as the wire spells it.
+            pub fn name(&self) -> std::borrow::Cow<'static, str> {
+                match self {
+                    $(Self::$variant(_) => $name.into()),*,
+                    Self::Custom(custom) => custom.name.clone().into(),
+                }
+            }
+
+            /// Where in the room it belongs, unless its author chose.
+            pub fn channel(&self) -> Channel {
+                match self {
+                    $(Self::$variant(_) => Channel::$channel),*,
+                    Self::Custom(_) => Channel::General,
+                }
+            }
+
+            /// Every type but `custom.<name>`, with the schema of its data.
+            pub fn catalogue() -> Vec<(&'static str, utoipa::openapi::RefOr<utoipa::openapi::Schema>)> {
+                vec![$(($name, <$ty as utoipa::PartialSchema>::schema())),*]
+            }
+        }
+    };
+}
+
+event_bodies! {
+    /// A process was made, with its steps.
+    ProcessCreated(OrchestrationProcess) = "process.created" in General,
+    /// It began.
+    ProcessStarted(ProcessChange) = "process.started" in General,
+    /// It stands still.
+    ProcessPaused(ProcessChange) = "process.paused" in General,
+    /// It goes on.
+    ProcessResumed(ProcessChange) = "process.resumed" in General,
+    /// Its failed steps start anew.
+    ProcessRetried(ProcessChange) = "process.retried" in General,
+    /// It ended well.
+    ProcessCompleted(ProcessChange) = "process.completed" in General,
+    /// It ended badly.
+    ProcessFailed(ProcessChange) = "process.failed" in Alerts,
+    /// It was stopped.
+    ProcessCancelled(ProcessChange) = "process.cancelled" in General,
+    /// A step waits for an agent.
+    StepReady(StepChange) = "step.ready" in General,
+    /// An agent began.
+    StepStarted(StepChange) = "step.started" in General,
+    /// An agent told how far it is.
+    StepProgress(StepChange) = "step.progress" in Monitoring,
+    /// An attempt failed; another follows.
+    StepRetryScheduled(StepChange) = "step.retry_scheduled" in Alerts,
+    /// A step ended well.
+    StepCompleted(StepChange) = "step.completed" in General,
+    /// A step ended badly.
+    StepFailed(StepChange) = "step.failed" in Alerts,
+    /// A step was passed over.
+    StepSkipped(StepChange) = "step.skipped" in General,
+    /// A step was stopped.
+    StepCancelled(StepChange) = "step.cancelled" in General,
+    /// An agent was asked.
+    AssignmentOffered(AttemptOffered) = "assignment.offered" in General,
+    /// It took the step.
+    AssignmentAccepted(AttemptChange) = "assignment.accepted" in General,
+    /// It refused.
+    AssignmentRejected(AttemptChange) = "assignment.rejected" in General,
+    /// The offer or the lease ran out.
+    AssignmentExpired(AttemptChange) = "assignment.expired" in Alerts,
+    /// It gave the step back.
+    AssignmentReleased(AttemptChange) = "assignment.released" in General,
+    /// It freed its slot while a human is asked.
+    AssignmentSuspended(AttemptChange) = "assignment.suspended" in General,
+    /// The step was taken away.
+    AssignmentCancelled(AttemptChange) = "assignment.cancelled" in General,
+    /// A handoff was asked for.
+    HandoffRequested(HandoffRequested) = "handoff.requested" in Handoffs,
+    /// The receiver has it.
+    HandoffAccepted(HandoffChange) = "handoff.accepted" in Handoffs,
+    /// The receiver refused.
+    HandoffRejected(HandoffChange) = "handoff.rejected" in Handoffs,
+    /// Nobody took it.
+    HandoffExpired(HandoffChange) = "handoff.expired" in Handoffs,
+    /// Taken back.
+    HandoffCancelled(HandoffChange) = "handoff.cancelled" in Handoffs,
+    /// The work handed over was completed.
+    HandoffCompleted(HandoffChange) = "handoff.completed" in Handoffs,
+    /// The work handed over failed.
+    HandoffFailed(HandoffChange) = "handoff.failed" in Handoffs,
+    /// A human was asked.
+    InterventionRequested(HumanIntervention) = "intervention.requested" in Interventions,
+    /// Others should answer.
+    InterventionAssigned(InterventionChange) = "intervention.assigned" in Interventions,
+    /// Somebody is at it.
+    InterventionClaimed(InterventionChange) = "intervention.claimed" in Interventions,
+    /// Nobody is at it any more.
+    InterventionReleased(InterventionChange) = "intervention.released" in Interventions,
+    /// A remark.
+    InterventionCommented(InterventionChange) = "intervention.commented" in Interventions,
+    /// It is getting late.
+    InterventionReminded(InterventionChange) = "intervention.reminded" in Interventions,
+    /// One level up.
+    InterventionEscalated(InterventionChange) = "intervention.escalated" in Interventions,
+    /// One of several votes.
+    InterventionVoted(InterventionChange) = "intervention.voted" in Interventions,
+    /// It was decided.
+    InterventionCompleted(InterventionChange) = "intervention.completed" in Interventions,
+    /// Nobody answered in time.
+    InterventionExpired(InterventionChange) = "intervention.expired" in Interventions,
+    /// It is no longer needed.
+    InterventionCancelled(InterventionChange) = "intervention.cancelled" in Interventions,
+    /// A reply came after the decision; it changed nothing.
+    InterventionLateReply(InterventionChange) = "intervention.late_reply" in Interventions,
+    /// Somebody said something.
+    MessagePosted(Message) = "message.posted" in General,
+    /// An agent was told something.
+    CommunicationSent(AgentCommunication) = "communication.sent" in General,
+    /// It answered.
+    CommunicationResponded(CommunicationChange) = "communication.responded" in General,
+    /// The room was made.
+    RoomCreated(CollaborationRoom) = "room.created" in General,
+    /// Somebody takes part.
+    ParticipantJoined(Participant) = "room.participant_joined" in General,
+    /// Somebody no longer does.
+    ParticipantLeft(ParticipantChange) = "room.participant_left" in General,
+    /// Somebody's role changed.
+    RoleChanged(ParticipantChange) = "room.role_changed" in General,
+    /// A team was made.
+    TeamCreated(AgentTeam) = "team.created" in General,
+    /// It changed.
+    TeamUpdated(AgentTeam) = "team.updated" in General,
+    /// It is closed.
+    TeamArchived(TeamChange) = "team.archived" in General,
+    /// An agent was registered.
+    AgentRegistered(Agent) = "agent.registered" in General,
+    /// It changed.
+    AgentUpdated(Agent) = "agent.updated" in General,
+    /// It no longer takes part.
+    AgentRemoved(AgentChange) = "agent.removed" in General,
+}
+
+impl EventBody {
+    /// Whether the workspace's room hears of it too: `process.*` and `intervention.*` but commented and voted.
+    pub fn is_echoed(&self) -> bool {
+        let name = self.name();
+        (name.starts_with("process.") || name.starts_with("intervention."))
+            && !matches!(self, Self::InterventionCommented(_) | Self::InterventionVoted(_))
+    }
+}

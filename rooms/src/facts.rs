@@ -1,0 +1,115 @@
+//! What a decision needs to know from outside its room: teams and agents. The lane reads them in the same transaction,
+//! under lock where a count must hold; a fact that was used goes into the event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::EventBody;
+use crate::id::{AgentId, AttemptId, TeamId};
+use crate::model::agent::Agent;
+use crate::model::attempt::AttemptStatus;
+use crate::model::team::{AgentTeam, TeamStatus};
+
+/// What to read before a command can be decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Teams to read.
+    pub teams: BTreeSet<TeamId>,
+    /// Agents to read.
+    pub agents: BTreeSet<AgentId>,
+    /// Lock what is read and count live attempts: the command hands out work.
+    pub slots: bool,
+}
+
+impl Needs {
+    /// Whether nothing is needed.
+    pub fn is_empty(&self) -> bool {
+        self.teams.is_empty() && self.agents.is_empty()
+    }
+
+    /// Takes the other's needs too.
+    pub fn merge(&mut self, other: Self) {
+        self.teams.extend(other.teams);
+        self.agents.extend(other.agents);
+        self.slots |= other.slots;
+    }
+
+    /// Whether everything that `other` asks for is already asked for.
+    pub fn covers(&self, other: &Self) -> bool {
+        (self.slots || !other.slots)
+            && other.teams.is_subset(&self.teams)
+            && other.agents.is_subset(&self.agents)
+    }
+}
+
+/// What was read. Kept up to date within a batch by [`Facts::absorb`].
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Teams, by id.
+    pub teams: BTreeMap<TeamId, AgentTeam>,
+    /// Registered agents, by id.
+    pub agents: BTreeMap<AgentId, Agent>,
+    /// Live attempts of an agent.
+    pub agent_live: BTreeMap<AgentId, BTreeSet<AttemptId>>,
+    /// Live attempts of a team.
+    pub team_live: BTreeMap<TeamId, BTreeSet<AttemptId>>,
+}
+
+impl Facts {
+    /// Lets the commands after this one in the batch see what it did.
+    pub fn absorb(&mut self, team: Option<TeamId>, body: &EventBody) {
+        match body {
+            EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) => {
+                self.agents.insert(agent.id.clone(), agent.clone());
+            }
+            EventBody::AgentRemoved(change) => {
+                if let Some(agent) = self.agents.get_mut(&change.id) {
+                    agent.archived = true;
+                }
+            }
+            EventBody::TeamCreated(team) | EventBody::TeamUpdated(team) => {
+                self.teams.insert(team.id, team.clone());
+            }
+            EventBody::TeamArchived(change) => {
+                if let Some(team) = self.teams.get_mut(&change.id) {
+                    team.status = TeamStatus::Archived;
+                }
+            }
+            EventBody::AssignmentOffered(offer) => self.begin(team, &offer.attempt.agent_id, offer.attempt.id),
+            EventBody::HandoffAccepted(change) => {
+                if let Some(attempt) = &change.attempt {
+                    self.begin(team, &attempt.agent_id, attempt.id);
+                }
+            }
+            EventBody::AssignmentRejected(c)
+            | EventBody::AssignmentExpired(c)
+            | EventBody::AssignmentReleased(c)
+            | EventBody::AssignmentSuspended(c)
+            | EventBody::AssignmentCancelled(c) => {
+                debug_assert_ne!(c.status, AttemptStatus::Leased);
+                self.end(c.id);
+            }
+            EventBody::StepCompleted(c)
+            | EventBody::StepFailed(c)
+            | EventBody::StepSkipped(c)
+            | EventBody::StepRetryScheduled(c) => {
+                if let Some(id) = c.attempt_id {
+                    self.end(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, team: Option<TeamId>, agent: &AgentId, attempt: AttemptId) {
+        self.agent_live.entry(agent.clone()).or_default().insert(attempt);
+        if let Some(team) = team {
+            self.team_live.entry(team).or_default().insert(attempt);
+        }
+    }
+
+    fn end(&mut self, attempt: AttemptId) {
+        for live in self.agent_live.values_mut().chain(self.team_live.values_mut()) {
+            live.remove(&attempt);
+        }
+    }
+}
