@@ -229,7 +229,12 @@ async fn the_writer_takes_a_handoff_and_keeps_it_until_a_person_answers_over_a_r
     let (id, accepted) = hub.until("handoff:accept").await;
     assert_eq!(accepted, json!({"handoffId": "h"}));
     let mut held = given("a", "draft");
-    held["handoff"] = json!({"id": "h", "context": {"recommendations": ["Begin with sync."]}});
+    let mut steps = held["context"]["sharedData"]["steps"].take();
+    let task = json!({
+        "groups": steps["intake"]["groups"].take(), "findings": steps["research"]["findings"].take(),
+    });
+    held["context"] = json!({"recommendations": ["Begin with sync."], "taskContext": task});
+    held["handoff"] = json!({"id": "h", "context": held["context"]});
     hub.accept(id, held).await;
     let (id, first) = hub.until("attempt:progress").await;
     assert_eq!(first["note"], "Advice from research: Begin with sync.");

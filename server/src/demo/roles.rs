@@ -218,7 +218,7 @@ async fn brief_the_writer(work: &mut Work) -> Result<Value, Stop> {
             "{} facts answer {} tickets; {} stay open.",
             findings.facts.len(), findings.answered.len(), findings.unanswered.len()
         ),
-        "taskContext": {"topics": groups.iter().map(|group| &group.topic).collect::<Vec<_>>()},
+        "taskContext": {"groups": groups, "findings": findings},
         "decisions": ["A fact is used when it shares a word with the ticket and its topic, or two words."],
         "recommendations": [recommendation],
         "artifacts": findings.facts.iter().map(|fact| json!({"id": fact.id, "title": fact.title})).collect::<Vec<_>>(),

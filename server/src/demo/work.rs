@@ -113,7 +113,8 @@ impl Session {
 #[derive(Debug)]
 pub(super) struct Work {
     session: Session,
-    /// `work.offered`, an element of `agent:ready`'s attempts, or the ack of `handoff:accept`: the same where it matters.
+    /// `work.offered`, an element of `agent:ready`'s attempts, or the ack of `handoff:accept`, whose `context` is
+    /// the handoff's.
     given: Value,
     news: mpsc::UnboundedReceiver<News>,
     pace: Duration,
@@ -141,24 +142,35 @@ impl Work {
 
     /// Something from the process's context by JSON pointer, such as `/sharedData/tickets`.
     pub(super) fn context<T: DeserializeOwned>(&self, pointer: &str) -> Result<T, Stop> {
-        let value = self
+        self.read(pointer, self.given.pointer(&format!("/context{pointer}")))
+    }
+
+    /// An output of an earlier step. Who takes a step over is given what the sender put into the handoff's task context,
+    /// and the process's own context only when the step is resumed.
+    pub(super) fn output<T: DeserializeOwned>(&self, step: &str, name: &str) -> Result<T, Stop> {
+        let pointer = format!("/sharedData/steps/{step}/{name}");
+        let handed = self
             .given
-            .get("context")
-            .and_then(|context| context.pointer(pointer));
-        let value = value.ok_or_else(|| {
-            Stop::permanent("missing_context", format!("the context has no {pointer}"))
-        })?;
-        serde_json::from_value(value.clone()).map_err(|error| {
+            .pointer(&format!("/handoff/context/taskContext/{name}"));
+        self.read(
+            &pointer,
+            handed.or_else(|| self.given.pointer(&format!("/context{pointer}"))),
+        )
+    }
+
+    fn read<T: DeserializeOwned>(&self, pointer: &str, value: Option<&Value>) -> Result<T, Stop> {
+        let missing = || {
+            Stop::permanent(
+                "missing_context",
+                format!("{} was given no {pointer}", self.step_key()),
+            )
+        };
+        serde_json::from_value(value.ok_or_else(missing)?.clone()).map_err(|error| {
             Stop::permanent(
                 "invalid_context",
                 format!("{pointer} cannot be read: {error}"),
             )
         })
-    }
-
-    /// An output of an earlier step.
-    pub(super) fn output<T: DeserializeOwned>(&self, step: &str, name: &str) -> Result<T, Stop> {
-        self.context(&format!("/sharedData/steps/{step}/{name}"))
     }
 
     /// The first recommendation of the one who handed the step over, if one did.
