@@ -95,6 +95,14 @@ describe("a process", () => {
     expect(process.steps[1]).toBe(view.process.steps[1]);
   });
 
+  it("forgets the progress of the attempt before", () => {
+    const { process } = after(
+      event("step.progress", { id: "s1", key: "s1", status: "running", phase: "executing", percent: 80, note: "nearly" }),
+      event("step.started", { id: "s1", key: "s1", status: "running", phase: "executing", attempts: 2 }),
+    );
+    expect(process.steps[0]).toMatchObject({ percent: null, note: null, attempts: 2 });
+  });
+
   it("moves a step with whatever event patches it", () => {
     const patch = { id: "s1", key: "s1", status: "running", phase: "awaiting_input" };
     const { process, interventions } = after(event("intervention.requested", { ...asked, step: patch }));

@@ -313,6 +313,7 @@ export interface Message {
   priority?: Priority;
   metadata?: JsonObject | null;
   streamId?: string | null;
+  author?: Actor;
 }
 
 /** One record of a room's log, which is also the argument of the socket event named by `type`. */

@@ -111,7 +111,8 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
 function Decided({ intervention }: { intervention: HumanIntervention }) {
   const { response, completedAt } = intervention;
   const at = response?.providedAt ?? completedAt;
-  const said = response?.comments ?? (response?.choice ? `Choice: ${response.choice}` : undefined);
+  const choice = intervention.options?.find((option) => option.id === response?.choice)?.label || response?.choice;
+  const said = [choice, response?.comments].filter(Boolean).join(": ");
   return (
     <div role="status" data-outcome={intervention.outcome ?? intervention.status} className="arriving flex gap-2.5 border-b border-line bg-good-soft px-4 py-3 text-sm text-good sm:px-6">
       <CircleCheck className="mt-0.5 size-4 shrink-0" aria-hidden="true" />

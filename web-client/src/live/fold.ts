@@ -88,7 +88,8 @@ export function applyToProcessView(view: ProcessView, event: RoomEvent): Process
   } else if (subject === "step") {
     const change = fieldsOf(event.data, "agentId", "attemptId", "conditions", "skipReason", "failureHandled", "resultHash", "retryAt");
     if (!process.steps.some((step) => step.id === change.id)) return RELOAD;
-    process = withStep(process, change);
+    // A new attempt begins anew: what the last one said of its progress is over.
+    process = withStep(process, event.type === "step.started" ? { percent: null, note: null, ...change } : change);
   } else if (subject === "handoff") {
     const change = fieldsOf(event.data, "step", "attempt", "reason");
     const known = view.handoffs[change.id];

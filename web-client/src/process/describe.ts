@@ -122,7 +122,7 @@ function communication(verb: string, data: Data): Line {
   const to = String(data.toAgentId);
   if (verb === "responded") {
     const response = data.response as Data | undefined;
-    return { icon: Reply, tone: "neutral", who: to, spoken: true, text: `answers ${from}`, ...body(text(response?.message) ?? text(response?.body)) };
+    return { icon: Reply, tone: "neutral", who: to, spoken: true, text: `answers ${from}`, ...body(text(response?.message)) };
   }
   return { icon: Send, tone: "neutral", who: from, spoken: true, text: `to ${to}`, ...body(text(data.message)) };
 }
