@@ -1,1 +1,16 @@
-//! placeholder
+//! Baton's durable state. The only crate that knows sqlx.
+//!
+//! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
+//! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), reads for lists and the
+//! dispatcher ([`read`]), credentials ([`keys`]) and the check of a store ([`verify`]). No rule of the domain lives here.
+
+pub mod db;
+pub mod keys;
+pub mod migrate;
+pub mod projection;
+pub mod read;
+pub mod tx;
+pub mod verify;
+
+pub use db::{Error, Store};
+pub use tx::{Idempotency, RoomRow, Tx, WriteSet};

@@ -1,0 +1,17 @@
+DROP TABLE idempotency;
+DROP TABLE timers;
+DROP TABLE communications;
+DROP TABLE interventions;
+DROP TABLE handoffs;
+DROP TABLE attempts;
+DROP TABLE steps;
+DROP TABLE processes;
+DROP TABLE team_members;
+DROP TABLE teams;
+DROP TABLE read_marks;
+DROP TABLE snapshots;
+DROP TABLE events;
+DROP TABLE rooms;
+DROP TABLE agents;
+DROP TABLE api_keys;
+DROP TABLE workspaces;

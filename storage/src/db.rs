@@ -1,0 +1,492 @@
+//! One face for two databases.
+//!
+//! sqlx's types differ per database, and being generic over them spreads bounds over every function. So the difference is kept to
+//! this file: a [`Value`] goes in, a [`Row`] of values comes out, and everything above is written once. SQL is the same for both, with
+//! `$1` placeholders; what cannot be is asked for here (`for_update`, upserts of many rows).
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rooms::Timestamp;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{Arguments, AssertSqlSafe, Column, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, TypeInfo, ValueRef};
+use uuid::Uuid;
+
+/// A value on its way to or from the database.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// SQL's NULL.
+    Null,
+    /// BIGINT: numbers, truth values, microseconds.
+    Int(i64),
+    /// TEXT: names, JSON.
+    Text(String),
+    /// UUID on Postgres, a BLOB of 16 bytes on SQLite.
+    Uuid(Uuid),
+}
+
+impl From<i64> for Value {
+    fn from(v: i64) -> Self {
+        Self::Int(v)
+    }
+}
+impl From<u64> for Value {
+    fn from(v: u64) -> Self {
+        Self::Int(i64::try_from(v).unwrap_or(i64::MAX))
+    }
+}
+impl From<bool> for Value {
+    fn from(v: bool) -> Self {
+        Self::Int(v.into())
+    }
+}
+impl From<&str> for Value {
+    fn from(v: &str) -> Self {
+        Self::Text(v.to_owned())
+    }
+}
+impl From<String> for Value {
+    fn from(v: String) -> Self {
+        Self::Text(v)
+    }
+}
+impl From<Uuid> for Value {
+    fn from(v: Uuid) -> Self {
+        Self::Uuid(v)
+    }
+}
+impl From<Timestamp> for Value {
+    fn from(v: Timestamp) -> Self {
+        Self::Int(v.0)
+    }
+}
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(v: Option<T>) -> Self {
+        v.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A row: its values in the order selected.
+#[derive(Debug)]
+pub struct Row(Vec<Value>);
+
+impl Row {
+    /// A number; 0 for NULL.
+    pub fn int(&self, n: usize) -> i64 {
+        match self.0.get(n) {
+            Some(Value::Int(v)) => *v,
+            _ => 0,
+        }
+    }
+
+    /// A number that is never negative.
+    pub fn count(&self, n: usize) -> u64 {
+        u64::try_from(self.int(n)).unwrap_or(0)
+    }
+
+    /// A text; empty for NULL.
+    pub fn text(&self, n: usize) -> &str {
+        match self.0.get(n) {
+            Some(Value::Text(v)) => v,
+            _ => "",
+        }
+    }
+
+    /// Whether it is NULL.
+    pub fn is_null(&self, n: usize) -> bool {
+        matches!(self.0.get(n), None | Some(Value::Null))
+    }
+
+    /// A UUID; nil for NULL.
+    pub fn uuid(&self, n: usize) -> Uuid {
+        match self.0.get(n) {
+            Some(Value::Uuid(v)) => *v,
+            _ => Uuid::nil(),
+        }
+    }
+}
+
+/// What went wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL names no database that Baton knows.
+    #[error("{0}: use sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE")]
+    Url(String),
+    /// The database refused or went away.
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    /// What was read is not what was written.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    /// The schema is not the one of this binary.
+    #[error("{0}")]
+    Schema(String),
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Corrupt(e.to_string())
+    }
+}
+
+impl Error {
+    /// Whether the database is away or busy, so that the same may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Sqlx(sqlx::Error::Database(e)) => {
+                // Class 40: serialization failure or deadlock; 55P03: lock timeout; 57P0x: shutting down; 5 and 6: SQLite busy, locked.
+                e.code().is_some_and(|c| c.starts_with("40") || c.starts_with("57P") || c == "55P03" || c == "5" || c == "6")
+            }
+            Self::Sqlx(e) => matches!(
+                e,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_)
+                    | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_)
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// The store: a pool of connections to one of the two databases.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// One file.
+    Sqlite(SqlitePool),
+    /// A server.
+    Postgres(PgPool),
+}
+
+/// An open transaction; rolled back when dropped.
+pub enum Conn {
+    /// On SQLite, `BEGIN IMMEDIATE` where it writes.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On Postgres.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Store {
+    /// Connects; makes the file of an SQLite store where there is none.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)
+                .map_err(|e| Error::Url(format!("{url:?} is no SQLite URL ({e})")))?
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(10))
+                .statement_cache_capacity(512);
+            if let Some(folder) = options.get_filename().parent().filter(|p| *p != Path::new("") && !p.exists()) {
+                return Err(Error::Url(format!("the folder {} does not exist; make it first", folder.display())));
+            }
+            let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+            return Ok(Self::Sqlite(pool));
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = PgConnectOptions::from_str(url)
+                .map_err(|e| Error::Url(format!("the Postgres URL cannot be read ({e})")))?
+                .application_name("baton")
+                .statement_cache_capacity(512)
+                .options([
+                    ("lock_timeout", "5s"),
+                    ("idle_in_transaction_session_timeout", "5s"),
+                    ("tcp_user_timeout", "5000"),
+                ]);
+            let pool = PgPoolOptions::new()
+                .max_connections(20)
+                .acquire_timeout(Duration::from_secs(5))
+                .connect_with(options)
+                .await?;
+            return Ok(Self::Postgres(pool));
+        }
+        let scheme = url.split(':').next().unwrap_or_default();
+        Err(Error::Url(format!("{scheme:?} is no database that Baton knows")))
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Begins a transaction that writes.
+    pub async fn begin(&self) -> Result<Conn, Error> {
+        Ok(match self {
+            Self::Sqlite(pool) => Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Conn::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a transaction that only reads.
+    pub async fn begin_read(&self) -> Result<Conn, Error> {
+        Ok(match self {
+            Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
+            Self::Postgres(pool) => Conn::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// One query outside of a transaction.
+    pub async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Sqlite(pool) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).fetch_all(pool).await?;
+                rows.iter().map(sqlite_row).collect()
+            }
+            Self::Postgres(pool) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(pool).await?;
+                rows.iter().map(pg_row).collect()
+            }
+        }
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// The type of a column, for arrays of values on Postgres.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// BIGINT
+    Int,
+    /// TEXT
+    Text,
+    /// UUID
+    Uuid,
+}
+
+/// A table to write many rows to at once.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, in the order of the values.
+    pub columns: &'static [(&'static str, Kind)],
+    /// The key, where a row that exists is replaced; none: it is an error.
+    pub key: Option<&'static [&'static str]>,
+}
+
+impl Conn {
+    /// The end of a SELECT that locks what it reads. SQLite has locked the whole file at `BEGIN IMMEDIATE`.
+    pub fn for_update(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE",
+        }
+    }
+
+    /// Rows of a query.
+    pub async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Sqlite(tx) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).fetch_all(&mut **tx).await?;
+                rows.iter().map(sqlite_row).collect()
+            }
+            Self::Postgres(tx) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(&mut **tx).await?;
+                rows.iter().map(pg_row).collect()
+            }
+        }
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, Error> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).execute(&mut **tx).await?.rows_affected()
+            }
+            Self::Postgres(tx) => {
+                sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).execute(&mut **tx).await?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs a script of several statements.
+    pub async fn script(&mut self, sql: &str) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ())?,
+            Self::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    /// Now, by the database's clock. SQLite runs in this process, so its clock is ours.
+    pub async fn now(&mut self) -> Result<Timestamp, Error> {
+        match self {
+            Self::Sqlite(_) => Ok(Timestamp(chrono::Utc::now().timestamp_micros())),
+            Self::Postgres(_) => {
+                let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT";
+                let rows = self.query(sql, Vec::new()).await?;
+                Ok(Timestamp(rows.first().map_or(0, |r| r.int(0))))
+            }
+        }
+    }
+
+    /// Writes many rows: one statement with arrays on Postgres, statements of 1, 2, 4… 32 rows on SQLite, so that few are prepared.
+    pub async fn write(&mut self, table: &Table, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let names = table.columns.iter().map(|c| c.0).collect::<Vec<_>>().join(", ");
+        let conflict = table.key.map_or_else(String::new, |key| {
+            let set = table
+                .columns
+                .iter()
+                .filter(|c| !key.contains(&c.0))
+                .map(|c| format!("{0} = excluded.{0}", c.0))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let key = key.join(", ");
+            if set.is_empty() { format!(" ON CONFLICT ({key}) DO NOTHING") } else { format!(" ON CONFLICT ({key}) DO UPDATE SET {set}") }
+        });
+        match self {
+            Self::Postgres(_) => {
+                let arrays = table
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (_, kind))| match kind {
+                        Kind::Int => format!("${}::BIGINT[]", n + 1),
+                        Kind::Text => format!("${}::TEXT[]", n + 1),
+                        Kind::Uuid => format!("${}::UUID[]", n + 1),
+                    })
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let sql = format!("INSERT INTO {} ({names}) SELECT * FROM UNNEST({arrays}){conflict}", table.name);
+                let args = pg_arrays(table, rows)?;
+                if let Self::Postgres(tx) = self {
+                    sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx).await?;
+                }
+            }
+            Self::Sqlite(_) => {
+                let mut rows = rows.into_iter();
+                let mut left = rows.len();
+                while left > 0 {
+                    let n = 1usize << left.min(32).ilog2();
+                    left -= n;
+                    let width = table.columns.len();
+                    let values = (0..n)
+                        .map(|r| {
+                            let marks: Vec<_> = (0..width).map(|c| format!("${}", r * width + c + 1)).collect();
+                            format!("({})", marks.join(", "))
+                        })
+                        .collect::<Vec<_>>()
+                        .join(", ");
+                    let sql = format!("INSERT INTO {} ({names}) VALUES {values}{conflict}", table.name);
+                    let args = rows.by_ref().take(n).flatten().collect();
+                    self.execute(&sql, args).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes it real.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// `$from, $from+1, …` for an IN list.
+pub fn marks(from: usize, n: usize) -> String {
+    (from..from + n).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ")
+}
+
+fn encode(e: sqlx::error::BoxDynError) -> Error {
+    Error::Sqlx(sqlx::Error::Encode(e))
+}
+
+fn sqlite_args(args: Vec<Value>) -> Result<SqliteArguments, Error> {
+    let mut out = SqliteArguments::default();
+    for arg in args {
+        match arg {
+            Value::Null => out.add(None::<i64>),
+            Value::Int(v) => out.add(v),
+            Value::Text(v) => out.add(v),
+            Value::Uuid(v) => out.add(v.as_bytes().to_vec()),
+        }
+        .map_err(encode)?;
+    }
+    Ok(out)
+}
+
+fn pg_args(args: Vec<Value>) -> Result<PgArguments, Error> {
+    let mut out = PgArguments::default();
+    for arg in args {
+        match arg {
+            Value::Null => out.add(None::<String>),
+            Value::Int(v) => out.add(v),
+            Value::Text(v) => out.add(v),
+            Value::Uuid(v) => out.add(v),
+        }
+        .map_err(encode)?;
+    }
+    Ok(out)
+}
+
+fn pg_arrays(table: &Table, rows: Vec<Vec<Value>>) -> Result<PgArguments, Error> {
+    let mut columns: Vec<Vec<Value>> = table.columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    let mut out = PgArguments::default();
+    for ((_, kind), values) in table.columns.iter().zip(columns) {
+        match kind {
+            Kind::Int => out.add(values.into_iter().map(|v| if let Value::Int(v) = v { Some(v) } else { None }).collect::<Vec<_>>()),
+            Kind::Text => out.add(values.into_iter().map(|v| if let Value::Text(v) = v { Some(v) } else { None }).collect::<Vec<_>>()),
+            Kind::Uuid => out.add(values.into_iter().map(|v| if let Value::Uuid(v) = v { Some(v) } else { None }).collect::<Vec<_>>()),
+        }
+        .map_err(encode)?;
+    }
+    Ok(out)
+}
+
+fn sqlite_row(row: &SqliteRow) -> Result<Row, Error> {
+    (0..row.len())
+        .map(|n| {
+            let raw = row.try_get_raw(n)?;
+            if raw.is_null() {
+                return Ok(Value::Null);
+            }
+            let kind = raw.type_info().name().to_owned();
+            Ok(match kind.as_str() {
+                "TEXT" => Value::Text(row.try_get(n)?),
+                "BLOB" => {
+                    let bytes: Vec<u8> = row.try_get(n)?;
+                    Value::Uuid(Uuid::from_slice(&bytes).map_err(|e| Error::Corrupt(e.to_string()))?)
+                }
+                _ => Value::Int(row.try_get_unchecked(n)?),
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()
+        .map(Row)
+}
+
+fn pg_row(row: &PgRow) -> Result<Row, Error> {
+    (0..row.len())
+        .map(|n| {
+            let kind = row.column(n).type_info().name().to_owned();
+            Ok(match kind.as_str() {
+                "UUID" => row.try_get::<Option<Uuid>, _>(n)?.into(),
+                "TEXT" | "VARCHAR" | "NAME" => row.try_get::<Option<String>, _>(n)?.into(),
+                "INT4" => row.try_get::<Option<i32>, _>(n)?.map(i64::from).into(),
+                _ => row.try_get::<Option<i64>, _>(n)?.into(),
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()
+        .map(Row)
+}

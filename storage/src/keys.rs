@@ -1,0 +1,178 @@
+//! Credentials and workspaces. A key is `bk_<id>_<secret>`; only its SHA-256 is kept. The secret has 192 random bits, so a slow hash
+//! would protect nothing that guessing could reach.
+
+use rooms::Timestamp;
+use rooms::id::{RoomId, WorkspaceId};
+use rooms::model::access::{Permission, Principal, PrincipalKind};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::db::{Error, Store};
+
+/// What is known of a key; never the key itself.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyInfo {
+    /// The id in the key.
+    pub id: String,
+    /// In which workspace it is good.
+    pub workspace_id: String,
+    /// `user:…`, `agent:…` or `service:…`.
+    pub principal: String,
+    /// What it may do.
+    pub permission: String,
+    /// To recognise it by.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A key to keep.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The id in the key.
+    pub id: String,
+    /// The whole key, as the caller will send it.
+    pub token: String,
+    /// Whose.
+    pub principal: Principal,
+    /// To recognise it by.
+    pub name: String,
+}
+
+/// The hash under which a token is kept.
+pub fn hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
+}
+
+fn kind_of(text: &str) -> PrincipalKind {
+    match text {
+        "agent" => PrincipalKind::Agent,
+        "service" => PrincipalKind::Service,
+        _ => PrincipalKind::User,
+    }
+}
+
+fn permission_of(text: &str) -> Permission {
+    match text {
+        "admin" => Permission::Admin,
+        "write" => Permission::Write,
+        _ => Permission::Read,
+    }
+}
+
+fn permission_text(p: Permission) -> &'static str {
+    match p {
+        Permission::Read => "read",
+        Permission::Write => "write",
+        Permission::Admin => "admin",
+    }
+}
+
+impl Store {
+    /// The principal of a token that was not revoked.
+    pub async fn authenticate(&self, token: &str) -> Result<Option<(String, Principal)>, Error> {
+        let sql = "SELECT id, workspace_id, kind, principal, permission, bootstrap FROM api_keys WHERE hash = $1 AND revoked_at IS NULL";
+        let rows = self.query(sql, vec![hash(token).into()]).await?;
+        Ok(rows.first().map(|r| {
+            let principal = Principal {
+                kind: kind_of(r.text(2)),
+                id: r.text(3).to_owned(),
+                workspace_id: r.text(1).into(),
+                permission: permission_of(r.text(4)),
+                instance_id: None,
+                bootstrap: r.int(5) != 0,
+            };
+            (r.text(0).to_owned(), principal)
+        }))
+    }
+
+    /// Keeps a key; one of the same id is replaced.
+    pub async fn keep_key(&self, key: &NewKey, now: Timestamp) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        tx.execute("DELETE FROM api_keys WHERE id = $1", vec![key.id.as_str().into()]).await?;
+        tx.execute(
+            "INSERT INTO api_keys (id, workspace_id, kind, principal, permission, bootstrap, name, hash, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            vec![
+                key.id.as_str().into(),
+                key.principal.workspace_id.as_str().into(),
+                key.principal.kind.as_str().into(),
+                key.principal.id.as_str().into(),
+                permission_text(key.principal.permission).into(),
+                key.principal.bootstrap.into(),
+                key.name.as_str().into(),
+                hash(&key.token).into(),
+                now.into(),
+            ],
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// Revokes a key of a workspace, or all of a principal's; how many.
+    pub async fn revoke_keys(&self, workspace: &WorkspaceId, id: Option<&str>, principal: Option<(&str, &str)>, now: Timestamp) -> Result<u64, Error> {
+        let mut tx = self.begin().await?;
+        let mut sql = "UPDATE api_keys SET revoked_at = $1 WHERE workspace_id = $2 AND revoked_at IS NULL".to_owned();
+        let mut args = vec![now.into(), workspace.as_str().into()];
+        if let Some(id) = id {
+            args.push(id.into());
+            sql.push_str(&format!(" AND id = ${}", args.len()));
+        }
+        if let Some((kind, principal)) = principal {
+            args.push(kind.into());
+            sql.push_str(&format!(" AND kind = ${}", args.len()));
+            args.push(principal.into());
+            sql.push_str(&format!(" AND principal = ${}", args.len()));
+        }
+        let n = tx.execute(&sql, args).await?;
+        tx.commit().await?;
+        Ok(n)
+    }
+
+    /// Whether a key was revoked or is gone.
+    pub async fn is_revoked(&self, id: &str) -> Result<bool, Error> {
+        let rows = self.query("SELECT id FROM api_keys WHERE id = $1 AND revoked_at IS NULL", vec![id.into()]).await?;
+        Ok(rows.is_empty())
+    }
+
+    /// The keys of a workspace, or of all.
+    pub async fn keys(&self, workspace: Option<&WorkspaceId>) -> Result<Vec<KeyInfo>, Error> {
+        let (filter, args) = match workspace {
+            Some(w) => (" WHERE workspace_id = $1", vec![w.as_str().into()]),
+            None => ("", Vec::new()),
+        };
+        let sql = format!(
+            "SELECT id, workspace_id, kind, principal, permission, name, created_at, revoked_at FROM api_keys{filter} ORDER BY created_at, id"
+        );
+        let rows = self.query(&sql, args).await?;
+        Ok(rows
+            .iter()
+            .map(|r| KeyInfo {
+                id: r.text(0).to_owned(),
+                workspace_id: r.text(1).to_owned(),
+                principal: format!("{}:{}", r.text(2), r.text(3)),
+                permission: r.text(4).to_owned(),
+                name: r.text(5).to_owned(),
+                created_at: Timestamp(r.int(6)),
+                revoked_at: (!r.is_null(7)).then(|| Timestamp(r.int(7))),
+            })
+            .collect())
+    }
+
+    /// Makes a workspace's row; its room is made by a command. False when there is one.
+    pub async fn make_workspace(&self, id: &WorkspaceId, name: &str, room: RoomId, now: Timestamp) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        let made = tx
+            .execute(
+                "INSERT INTO workspaces (id, name, room_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                vec![id.as_str().into(), name.into(), Uuid::from(room.0).into(), now.into()],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(made > 0)
+    }
+}

@@ -1,0 +1,89 @@
+//! Migrations: the same versions for both databases, up and down.
+
+use crate::db::{Error, Store};
+
+struct Migration {
+    version: i64,
+    up: [&'static str; 2],
+    down: [&'static str; 2],
+}
+
+const ALL: &[Migration] = &[Migration {
+    version: 1,
+    up: [
+        include_str!("../migrations/sqlite/0001_init.up.sql"),
+        include_str!("../migrations/postgres/0001_init.up.sql"),
+    ],
+    down: [
+        include_str!("../migrations/sqlite/0001_init.down.sql"),
+        include_str!("../migrations/postgres/0001_init.down.sql"),
+    ],
+}];
+
+/// The version that this binary works with.
+pub fn latest() -> i64 {
+    ALL.last().map_or(0, |m| m.version)
+}
+
+impl Store {
+    fn dialect(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => 0,
+            Self::Postgres(_) => 1,
+        }
+    }
+
+    /// The version of the store's schema; 0 for an empty one.
+    pub async fn schema_version(&self) -> Result<i64, Error> {
+        let sql = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)";
+        let mut tx = self.begin().await?;
+        if let Self::Postgres(_) = self {
+            // Two nodes that start at once would race for the table.
+            tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held", Vec::new()).await?;
+        }
+        tx.execute(sql, Vec::new()).await?;
+        let rows = tx.query("SELECT COALESCE(MAX(version), 0) FROM schema_version", Vec::new()).await?;
+        tx.commit().await?;
+        Ok(rows.first().map_or(0, |r| r.int(0)))
+    }
+
+    /// Brings the schema up to this binary's version; the versions that were applied.
+    pub async fn migrate(&self) -> Result<Vec<i64>, Error> {
+        let found = self.schema_version().await?;
+        if found > latest() {
+            return Err(Error::Schema(format!(
+                "the store has schema version {found}, this binary knows {}; use a newer baton",
+                latest()
+            )));
+        }
+        let mut applied = Vec::new();
+        for migration in ALL.iter().filter(|m| m.version > found) {
+            let mut tx = self.begin().await?;
+            if let Self::Postgres(_) = self {
+                tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held", Vec::new()).await?;
+            }
+            let done = tx.query("SELECT version FROM schema_version WHERE version = $1", vec![migration.version.into()]).await?;
+            if done.is_empty() {
+                tx.script(migration.up[self.dialect()]).await?;
+                tx.execute("INSERT INTO schema_version (version) VALUES ($1)", vec![migration.version.into()]).await?;
+                applied.push(migration.version);
+            }
+            tx.commit().await?;
+        }
+        Ok(applied)
+    }
+
+    /// Takes back the newest `n` migrations, with the data in what they made; the versions that were taken back.
+    pub async fn migrate_down(&self, n: usize) -> Result<Vec<i64>, Error> {
+        let found = self.schema_version().await?;
+        let mut undone = Vec::new();
+        for migration in ALL.iter().rev().filter(|m| m.version <= found).take(n) {
+            let mut tx = self.begin().await?;
+            tx.script(migration.down[self.dialect()]).await?;
+            tx.execute("DELETE FROM schema_version WHERE version = $1", vec![migration.version.into()]).await?;
+            tx.commit().await?;
+            undone.push(migration.version);
+        }
+        Ok(undone)
+    }
+}

@@ -1,0 +1,386 @@
+//! The transaction of a lane: lock, load, and write a whole batch with a few statements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rooms::decide::TimerOp;
+use rooms::event::{Event, EventBody};
+use rooms::id::{RoomId, WorkspaceId};
+use rooms::model::access::PrincipalKind;
+use rooms::model::communication::AgentCommunication;
+use rooms::state::State;
+use rooms::{Facts, Needs, Timestamp};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::db::{Conn, Error, Kind, Store, Table, Value, marks};
+use crate::projection::{EVENTS, Projection};
+
+/// A snapshot of a room's state is written whenever its log has grown by so much, so that a cold load reads no more than this.
+pub const SNAPSHOT_EVERY: u64 = 200;
+
+static TIMERS: Table = Table {
+    name: "timers",
+    columns: &[
+        ("room_id", Kind::Uuid), ("key", Kind::Text), ("workspace_id", Kind::Text), ("due", Kind::Int), ("timer", Kind::Text),
+    ],
+    key: Some(&["room_id", "key"]),
+};
+static READ_MARKS: Table = Table {
+    name: "read_marks",
+    columns: &[("room_id", Kind::Uuid), ("kind", Kind::Text), ("principal", Kind::Text), ("seq", Kind::Int)],
+    key: Some(&["room_id", "kind", "principal"]),
+};
+
+/// A room under lock.
+#[derive(Clone, Debug)]
+pub struct RoomRow {
+    /// Which.
+    pub id: RoomId,
+    /// Where it belongs.
+    pub workspace_id: WorkspaceId,
+    /// Its newest seq.
+    pub head: u64,
+}
+
+/// Makes a command that was sent twice take effect once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Idempotency {
+    /// In which workspace.
+    pub workspace: WorkspaceId,
+    /// Whose: kind and id.
+    pub principal: String,
+    /// The caller's key.
+    pub key: String,
+    /// Of method, path and body.
+    pub hash: String,
+}
+
+/// What a batch writes.
+#[derive(Default)]
+pub struct WriteSet {
+    /// New events of all rooms, in the order of each room.
+    pub events: Vec<Event>,
+    /// Every room that changed: its state before and after.
+    pub rooms: Vec<(State, State)>,
+    /// Timers, with their room.
+    pub timers: Vec<(RoomId, WorkspaceId, TimerOp)>,
+    /// Answers to keep.
+    pub answers: Vec<(Idempotency, String)>,
+    /// How far somebody has read.
+    pub reads: Vec<(RoomId, PrincipalKind, String, u64)>,
+    /// Timers that fired, with the due time that was seen.
+    pub fired: Vec<(RoomId, String, Timestamp)>,
+
+}
+
+/// A lane's transaction.
+pub struct Tx {
+    conn: Conn,
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    Ok(serde_json::from_str(text)?)
+}
+
+impl Store {
+    /// Begins a lane's transaction.
+    pub async fn lane_tx(&self) -> Result<Tx, Error> {
+        Ok(Tx { conn: self.begin().await? })
+    }
+}
+
+impl Tx {
+    /// Now, by the database's clock.
+    pub async fn now(&mut self) -> Result<Timestamp, Error> {
+        self.conn.now().await
+    }
+
+    /// Takes the keys, in order. A key that was used before comes back with its hash and answer; one that another transaction is using
+    /// is waited for.
+    pub async fn take_keys(&mut self, keys: &BTreeSet<Idempotency>, now: Timestamp) -> Result<BTreeMap<String, (String, String)>, Error> {
+        let mut used = BTreeMap::new();
+        for k in keys {
+            let args = vec![
+                k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into(), k.hash.as_str().into(),
+                "".into(), now.into(),
+            ];
+            let taken = self
+                .conn
+                .execute(
+                    "INSERT INTO idempotency (workspace_id, principal, key, hash, response, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+                     ON CONFLICT DO NOTHING",
+                    args,
+                )
+                .await?;
+            if taken == 0 {
+                let rows = self
+                    .conn
+                    .query(
+                        "SELECT hash, response FROM idempotency WHERE workspace_id = $1 AND principal = $2 AND key = $3",
+                        vec![k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into()],
+                    )
+                    .await?;
+                if let Some(row) = rows.first() {
+                    used.insert(format!("{}\n{}\n{}", k.workspace, k.principal, k.key), (row.text(0).to_owned(), row.text(1).to_owned()));
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// Locks rooms in the order of their ids; those that exist come back.
+    pub async fn lock_rooms(&mut self, rooms: &BTreeSet<RoomId>) -> Result<Vec<RoomRow>, Error> {
+        if rooms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT id, workspace_id, head FROM rooms WHERE id IN ({}) ORDER BY id{}",
+            marks(1, rooms.len()),
+            self.conn.for_update()
+        );
+        let rows = self.conn.query(&sql, rooms.iter().map(|r| r.0.into()).collect()).await?;
+        Ok(rows
+            .iter()
+            .map(|r| RoomRow { id: RoomId(r.uuid(0)), workspace_id: r.text(1).into(), head: r.count(2) })
+            .collect())
+    }
+
+    /// The newest snapshot of a room.
+    pub async fn snapshot(&mut self, room: RoomId) -> Result<Option<State>, Error> {
+        let rows = self.conn.query("SELECT state FROM snapshots WHERE room_id = $1", vec![room.0.into()]).await?;
+        rows.first().map(|r| parse(r.text(0))).transpose()
+    }
+
+    /// The events of a room after a seq, at most 1,000.
+    pub async fn events_after(&mut self, room: RoomId, seq: u64) -> Result<Vec<Event>, Error> {
+        let rows = self
+            .conn
+            .query(
+                "SELECT payload FROM events WHERE room_id = $1 AND seq > $2 ORDER BY seq LIMIT 1000",
+                vec![room.0.into(), seq.into()],
+            )
+            .await?;
+        rows.iter().map(|r| parse(r.text(0))).collect()
+    }
+
+    /// The rooms of workspaces.
+    pub async fn workspace_rooms(&mut self, workspaces: &BTreeSet<WorkspaceId>) -> Result<BTreeMap<WorkspaceId, RoomId>, Error> {
+        if workspaces.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!("SELECT id, room_id FROM workspaces WHERE id IN ({})", marks(1, workspaces.len()));
+        let rows = self.conn.query(&sql, workspaces.iter().map(|w| w.as_str().into()).collect()).await?;
+        Ok(rows.iter().map(|r| (r.text(0).into(), RoomId(r.uuid(1)))).collect())
+    }
+
+    /// Reads what commands need to know from outside their rooms; under lock where work is handed out.
+    pub async fn facts(&mut self, workspace: &WorkspaceId, needs: &Needs) -> Result<Facts, Error> {
+        let mut facts = Facts::default();
+        let lock = if needs.slots { self.conn.for_update() } else { "" };
+        if needs.slots && !needs.teams.is_empty() {
+            // The team's room is the lock under which its live attempts are counted.
+            let rooms = needs.teams.iter().map(|t| RoomId(t.0)).collect();
+            self.lock_rooms(&rooms).await?;
+        }
+        if !needs.teams.is_empty() {
+            let n = needs.teams.len();
+            let sql = format!("SELECT data FROM teams WHERE workspace_id = $1 AND id IN ({})", marks(2, n));
+            let mut args: Vec<Value> = vec![workspace.as_str().into()];
+            args.extend(needs.teams.iter().map(|t| Value::from(t.0)));
+            for row in self.conn.query(&sql, args).await? {
+                let team: rooms::model::team::AgentTeam = parse(row.text(0))?;
+                facts.teams.insert(team.id, team);
+            }
+        }
+        if !needs.agents.is_empty() {
+            let n = needs.agents.len();
+            let sql = format!("SELECT data FROM agents WHERE workspace_id = $1 AND id IN ({}) ORDER BY id{lock}", marks(2, n));
+            let mut args: Vec<Value> = vec![workspace.as_str().into()];
+            args.extend(needs.agents.iter().map(|a| Value::from(a.as_str())));
+            for row in self.conn.query(&sql, args.clone()).await? {
+                let agent: rooms::model::agent::Agent = parse(row.text(0))?;
+                facts.agents.insert(agent.id.clone(), agent);
+            }
+            if needs.slots {
+                let sql = format!(
+                    "SELECT agent_id, id FROM attempts WHERE workspace_id = $1 AND live = 1 AND agent_id IN ({})",
+                    marks(2, n)
+                );
+                for row in self.conn.query(&sql, args).await? {
+                    let live = facts.agent_live.entry(row.text(0).into()).or_default();
+                    live.insert(row.uuid(1).into());
+                }
+            }
+        }
+        if needs.slots {
+            for team in &needs.teams {
+                let sql = "SELECT id FROM attempts WHERE team_id = $1 AND live = 1";
+                let rows = self.conn.query(sql, vec![team.0.into()]).await?;
+                facts.team_live.insert(*team, rows.iter().map(|r| r.uuid(0).into()).collect());
+            }
+        }
+        Ok(facts)
+    }
+
+    /// When a timer is due now; none when it is gone.
+    pub async fn timer_due(&mut self, room: RoomId, key: &str) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT due FROM timers WHERE room_id = $1 AND key = $2";
+        let rows = self.conn.query(sql, vec![room.0.into(), key.into()]).await?;
+        Ok(rows.first().map(|r| Timestamp(r.int(0))))
+    }
+
+    /// Writes the batch.
+    pub async fn write(&mut self, set: &WriteSet) -> Result<(), Error> {
+        let mut projection = Projection::default();
+        for (before, after) in &set.rooms {
+            let snapshot = after.seq / SNAPSHOT_EVERY > before.seq / SNAPSHOT_EVERY;
+            projection.room(before, after, snapshot)?;
+        }
+        let mut heads: BTreeMap<RoomId, (u64, Timestamp)> = BTreeMap::new();
+        let mut answered = Vec::new();
+        let mut removed = Vec::new();
+        let mut rows = Vec::with_capacity(set.events.len());
+        for event in &set.events {
+            heads.insert(event.room_id, (event.seq, event.at));
+            projection.event(event)?;
+            match &event.body {
+                EventBody::CommunicationResponded(c) => answered.push(c),
+                EventBody::AgentRemoved(c) => removed.push((event.workspace_id.clone(), c.id.clone())),
+                _ => {}
+            }
+            rows.push(vec![
+                event.room_id.0.into(), event.seq.into(), event.id.0.into(), event.body.name().as_ref().into(), event.at.into(),
+                serde_json::to_string(event)?.into(),
+            ]);
+        }
+        projection.write(&mut self.conn).await?;
+        self.conn.write(&EVENTS, rows).await?;
+        self.move_heads(heads).await?;
+        for change in answered {
+            let found = self.conn.query("SELECT data FROM communications WHERE id = $1", vec![change.id.0.into()]).await?;
+            if let Some(row) = found.first() {
+                let mut sent: AgentCommunication = parse(row.text(0))?;
+                sent.response = Some(change.response.clone());
+                let args = vec![serde_json::to_string(&sent)?.into(), change.id.0.into()];
+                self.conn.execute("UPDATE communications SET data = $1, open = 0 WHERE id = $2", args).await?;
+            }
+        }
+        for (workspace, agent) in removed {
+            let found = self
+                .conn
+                .query(
+                    "SELECT data FROM agents WHERE workspace_id = $1 AND id = $2",
+                    vec![workspace.as_str().into(), agent.as_str().into()],
+                )
+                .await?;
+            if let Some(row) = found.first() {
+                let mut known: rooms::model::agent::Agent = parse(row.text(0))?;
+                known.archived = true;
+                let data = serde_json::to_string(&known)?;
+                self.conn
+                    .execute(
+                        "UPDATE agents SET archived = 1, data = $1 WHERE workspace_id = $2 AND id = $3",
+                        vec![data.into(), workspace.as_str().into(), agent.as_str().into()],
+                    )
+                    .await?;
+            }
+        }
+        self.write_timers(set).await?;
+        let answers: Vec<_> = set.answers.iter().collect();
+        for (k, response) in answers {
+            self.conn
+                .execute(
+                    "UPDATE idempotency SET response = $1 WHERE workspace_id = $2 AND principal = $3 AND key = $4",
+                    vec![response.as_str().into(), k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into()],
+                )
+                .await?;
+        }
+        let reads = set
+            .reads
+            .iter()
+            .map(|(room, kind, id, seq)| ((room.0, kind.as_str(), id.as_str()), *seq))
+            .collect::<BTreeMap<_, _>>()
+            .into_iter()
+            .map(|((room, kind, id), seq)| vec![room.into(), kind.into(), id.into(), seq.into()])
+            .collect();
+        self.conn.write(&READ_MARKS, reads).await
+    }
+
+    async fn move_heads(&mut self, heads: BTreeMap<RoomId, (u64, Timestamp)>) -> Result<(), Error> {
+        if let Conn::Postgres(_) = self.conn {
+            // One statement for the whole batch.
+            let n = heads.len();
+            if n == 0 {
+                return Ok(());
+            }
+            let values = (0..n)
+                .map(|i| format!("(${}::UUID, ${}::BIGINT, ${}::BIGINT)", i * 3 + 1, i * 3 + 2, i * 3 + 3))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let sql = format!(
+                "UPDATE rooms SET head = v.head, last_activity = v.at FROM (VALUES {values}) AS v (id, head, at) WHERE rooms.id = v.id"
+            );
+            let args = heads.into_iter().flat_map(|(id, (seq, at))| [id.0.into(), seq.into(), at.into()]).collect();
+            self.conn.execute(&sql, args).await?;
+        } else {
+            for (id, (seq, at)) in heads {
+                let sql = "UPDATE rooms SET head = $1, last_activity = $2 WHERE id = $3";
+                self.conn.execute(sql, vec![seq.into(), at.into(), id.0.into()]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_timers(&mut self, set: &WriteSet) -> Result<(), Error> {
+        for (room, key, due) in &set.fired {
+            let sql = "DELETE FROM timers WHERE room_id = $1 AND key = $2 AND due <= $3";
+            self.conn.execute(sql, vec![room.0.into(), key.as_str().into(), (*due).into()]).await?;
+        }
+        // Only the last word on a timer counts.
+        let mut last: BTreeMap<(Uuid, String), Option<Vec<Value>>> = BTreeMap::new();
+        for (room, workspace, op) in &set.timers {
+            match op {
+                TimerOp::Set { timer, due } => {
+                    let key = timer.key();
+                    let row = vec![
+                        room.0.into(), key.as_str().into(), workspace.as_str().into(), (*due).into(),
+                        serde_json::to_string(timer)?.into(),
+                    ];
+                    last.insert((room.0, key), Some(row));
+                }
+                TimerOp::Clear { key } => {
+                    last.insert((room.0, key.clone()), None);
+                }
+            }
+        }
+        let mut rows = Vec::new();
+        for ((room, key), row) in last {
+            match row {
+                Some(row) => rows.push(row),
+                None => {
+                    let sql = "DELETE FROM timers WHERE room_id = $1 AND key = $2";
+                    self.conn.execute(sql, vec![room.into(), key.into()]).await?;
+                }
+            }
+        }
+        self.conn.write(&TIMERS, rows).await
+    }
+
+    /// Gives a key back: the command was refused, and may be sent again.
+    pub async fn release_keys(&mut self, keys: &[Idempotency]) -> Result<(), Error> {
+        for k in keys {
+            self.conn
+                .execute(
+                    "DELETE FROM idempotency WHERE workspace_id = $1 AND principal = $2 AND key = $3 AND response = ''",
+                    vec![k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into()],
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it real.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.conn.commit().await
+    }
+}
