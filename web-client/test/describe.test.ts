@@ -43,7 +43,7 @@ describe("a line of the timeline", () => {
       outcome: "rejected",
       response: { action: "reject", providedBy: "ann", comments: "Too **long**" },
     });
-    expect(lineOf(decided, names)).toMatchObject({ who: "ann", text: "Rejected: Send?", body: "Too **long**", to: "/inbox/i1", tone: "bad" });
+    expect(lineOf(decided, names)).toMatchObject({ who: "ann", text: "rejected: Send?", body: "Too **long**", to: "/inbox/i1", tone: "bad" });
   });
 
   it("shows a type that it has never heard of as it is, whatever its data", () => {

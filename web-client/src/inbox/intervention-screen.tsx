@@ -1,4 +1,4 @@
-import { type HumanIntervention, type OrchestrationProcess, toBatonError } from "@baton/client";
+import { type HumanIntervention, type Json, type OrchestrationProcess, toBatonError } from "@baton/client";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ArrowLeft, CircleCheck } from "lucide-react";
 import type { ReactNode } from "react";
@@ -76,15 +76,16 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
         </header>
         {!open && <Decided intervention={intervention} />}
         <div className="grid gap-x-8 gap-y-6 px-4 py-5 sm:px-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
-          <Part title="Subject">
-            {intervention.subject === undefined || intervention.subject === null ? (
-              <p className="text-sm text-ink-soft">Nothing was attached: the question stands for itself.</p>
-            ) : (
-              <div className="rounded-xl border border-line bg-surface p-4">
-                {typeof intervention.subject === "string" ? <Markdown text={intervention.subject} /> : <JsonView value={intervention.subject} />}
-              </div>
-            )}
-          </Part>
+          <div className="flex min-w-0 flex-col gap-6">
+            <GivenPart intervention={intervention} />
+            <Part title={intervention.outcome === "modified" ? "Subject, as it was asked" : "Subject"}>
+              {intervention.subject === undefined || intervention.subject === null ? (
+                <p className="text-sm text-ink-soft">Nothing was attached: the question stands for itself.</p>
+              ) : (
+                <Sheet value={intervention.subject} />
+              )}
+            </Part>
+          </div>
           <div className="flex min-w-0 flex-col gap-6">
             <StepPart process={process.data} stepId={stepId ?? undefined} />
             <VotesPart intervention={intervention} />
@@ -105,6 +106,25 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
       <h2 className="mb-2 text-sm font-semibold text-ink-soft">{title}</h2>
       {children}
     </section>
+  );
+}
+
+function Sheet({ value }: { value: Json }) {
+  return (
+    <div className="rounded-xl border border-line bg-surface p-4">
+      {typeof value === "string" ? <Markdown text={value} /> : <JsonView value={value} />}
+    </div>
+  );
+}
+
+/** What the decision itself brought: the version that counts now, or the answer. */
+function GivenPart({ intervention: { response } }: { intervention: HumanIntervention }) {
+  const given = response?.modifications ?? response?.value;
+  if (given === undefined || given === null) return null;
+  return (
+    <Part title={response?.modifications ? "Approved version" : "Answer"}>
+      <Sheet value={given} />
+    </Part>
   );
 }
 

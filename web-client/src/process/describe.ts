@@ -204,9 +204,15 @@ function interventionLine(verb: string, data: Data, by: { who?: string }, asked:
     case "completed": {
       const response = data.response as Data | undefined;
       const how = ending(data as never);
-      const line: Line = { icon: CircleCheck, tone: data.outcome === "rejected" ? "bad" : "good", text: `${how}: ${what}`, to, ...body(text(response?.comments)) };
       const decider = text(response?.providedBy) ?? by.who;
-      return decider === undefined ? line : { ...line, who: decider };
+      return {
+        ...(decider === undefined ? {} : { who: decider }),
+        icon: CircleCheck,
+        tone: data.outcome === "rejected" ? "bad" : "good",
+        text: `${how.toLowerCase()}: ${what}`,
+        to,
+        ...body(text(response?.comments)),
+      };
     }
     case "commented":
       return { icon: MessageSquare, tone: "neutral", ...by, text: `on “${what}”`, to, ...body(text((data.comment as Data | undefined)?.text)) };
