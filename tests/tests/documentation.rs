@@ -1,4 +1,4 @@
-//! The agents of `docs/agents.md` do what the page says, as it stands there.
+//! The agents of `docs/agents.md` and of the README do what the pages say, as they stand there.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -148,4 +148,28 @@ on_both_databases! {
     async fn javascript_hands_over_to_python(database: Database) {
         hands_over(database, Language::JavaScript, Language::Python).await;
     }
+}
+
+#[tokio::test]
+async fn the_readmes_agent_works() {
+    let hub = Hub::start(Database::sqlite()).await;
+    let key = hub.register("hello", &[]).await;
+    let programs = code_blocks("README.md", "python");
+    assert_eq!(programs.len(), 1, "the README has one agent");
+    let program = programs[0].replace("http://127.0.0.1:7400", &hub.server.url());
+    assert_ne!(program, programs[0], "it connects to the default address");
+    let whole = format!(
+        "import os, socketio\nKEY = os.environ['BATON_KEY']\n{program}print('ready')\nsio.wait()\n"
+    );
+    let file = hub.server.database.folder().join("hello.py");
+    fs::write(&file, whole).expect("the program can be written");
+    let mut agent = Script::start(Language::Python, &file, &[], &[("BATON_KEY", key.as_str())]);
+    agent.says("ready").await;
+    let process = draft(&hub, &["hello"], "hello", json!({})).await;
+    let ended = hub.ends(&process, "completed").await;
+    assert_eq!(
+        ended["context"]["sharedData"]["steps"]["draft"],
+        json!({ "hello": "world" })
+    );
+    agent.kill().await;
 }
