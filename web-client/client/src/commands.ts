@@ -81,11 +81,6 @@ export class CommandQueue {
     for (const commandId of [...this.#pending.keys()]) this.#transmit(commandId);
   }
 
-  /** The socket is gone: nothing is sent until `resume`. */
-  pause(): void {
-    for (const pending of this.#pending.values()) clearTimeout(pending.retry);
-  }
-
   /** No connection will come any more: everything unanswered fails with `error`, and so does whatever is sent later. */
   close(error: BatonError): void {
     this.#closed = error;

@@ -127,7 +127,6 @@ export class Connection {
   #interrupt(): void {
     const error = new BatonError(localProblem("unavailable", "The connection was lost"));
     for (const fail of [...this.#questions]) fail(error);
-    this.#commands.pause();
     for (const room of [...this.#rooms]) room.disconnected();
   }
 

@@ -114,7 +114,6 @@ export class RoomSubscription {
   receive(event: RoomEvent): void {
     if (this.#status !== "joining" && this.#status !== "catching_up" && this.#status !== "live") return;
     this.#head = Math.max(this.#head, event.seq);
-    if (this.#last !== undefined && event.seq <= this.#last && this.#status !== "joining") return;
     if (this.#held.size < MOST_HELD) this.#held.set(event.seq, event);
     if (this.#status === "joining") return;
     this.#drain();
@@ -207,7 +206,7 @@ export class RoomSubscription {
     return this.#last !== undefined && this.#last < this.#head;
   }
 
-  /** Delivers what is held, as far as it runs without a gap. */
+  /** Delivers what is held, as far as it runs without a gap, and drops repeats. */
   #drain(): void {
     for (;;) {
       if (this.#last === undefined || this.#held.size === 0) break;

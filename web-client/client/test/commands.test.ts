@@ -64,6 +64,13 @@ describe("a command", () => {
     await vi.advanceTimersByTimeAsync(0);
   });
 
+  it("of unknown outcome can be repeated under its id", async () => {
+    const reply = connection.command("message:send", { roomId: "r1", body: "hello" }, { commandId: "c1" });
+    expect(socket.last("message:send").payload.commandId).toBe("c1");
+    socket.answer(socket.last("message:send"), { ok: true, data: { id: "m1" } });
+    await reply;
+  });
+
   it("whose ack does not come is sent again with the same id", async () => {
     const reply = post();
     await vi.advanceTimersByTimeAsync(ACK_TIMEOUT_MS);

@@ -177,6 +177,32 @@ describe("a room", () => {
     expect(seen.at(-1)).toBe(1_001);
   });
 
+  it("starts over when the join is answered from another log, even if nobody says so", async () => {
+    log.append(10);
+    await follow(0);
+    socket.drop();
+    log.logId = "log-2";
+    socket.handle("room:join", (payload) => {
+      const ack = log.join(payload as object) as { data: { reset: boolean } };
+      ack.data.reset = false;
+      return ack;
+    });
+    await reconnect();
+    expect(resets).toBe(1);
+    expect(seen).toEqual(run(1, 10));
+  });
+
+  it("starts over when history turns out to be of another log", async () => {
+    log.append(3);
+    await follow(0);
+    log.logId = "log-2";
+    log.append(1); // 4 is never pushed
+    push(...log.append(1));
+    await settle();
+    expect(resets).toBe(1);
+    expect(seen).toEqual(run(1, 5));
+  });
+
   it("starts over when a gap can no longer be read", async () => {
     log.append(1);
     await follow(0);
