@@ -125,8 +125,7 @@ export class Connection {
   }
 
   #interrupt(): void {
-    const error = new BatonError(localProblem("unavailable", "The connection was lost"));
-    for (const fail of [...this.#questions]) fail(error);
+    for (const fail of [...this.#questions]) fail(lostConnection());
     for (const room of [...this.#rooms]) room.disconnected();
   }
 
@@ -170,6 +169,7 @@ export class Connection {
 
   /** A question that has no meaning on another connection, so it is asked once and never carries a `commandId`. */
   #ask<Name extends CommandName>(name: Name, payload: Commands[Name]["payload"]): Promise<Commands[Name]["data"]> {
+    if (!this.#socket.connected) return Promise.reject(lostConnection());
     return new Promise((resolve, reject) => {
       const fail = (error: BatonError) => {
         clearTimeout(timer);
@@ -204,6 +204,10 @@ export class Connection {
     this.#state = state;
     for (const listener of [...this.#listeners]) listener(state);
   }
+}
+
+function lostConnection(): BatonError {
+  return new BatonError(localProblem("unavailable", "There is no connection to the server"));
 }
 
 function isRoomEvent(data: object): data is RoomEvent {

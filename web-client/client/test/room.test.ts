@@ -250,6 +250,20 @@ describe("a room", () => {
     expect(room.error?.code).toBe("forbidden");
   });
 
+  it("reads back older events, and says at once when it cannot", async () => {
+    log.append(80);
+    const room = await follow();
+    socket.handle("room:history", () => ({ ok: true, data: { events: run(1, 30).map((seq) => event(seq)), first: 1, head: 80, logId: "log-1", more: false } }));
+    expect((await room.history(31)).events.map((each) => each.seq)).toEqual(run(1, 30));
+    expect(socket.last("room:history").payload).toMatchObject({ before: 31 });
+    socket.handle("room:history", () => new Promise(() => {}));
+    const unanswered = expect(room.history(31)).rejects.toMatchObject({ code: "unavailable" });
+    socket.drop();
+    await unanswered;
+    await expect(room.history(31)).rejects.toMatchObject({ code: "unavailable" });
+    expect(seen).toEqual(run(31, 80));
+  });
+
   it("passes signals on without counting them", async () => {
     log.append(1);
     const room = await follow(0);
