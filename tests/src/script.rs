@@ -10,6 +10,9 @@ use tokio::time::timeout;
 
 use crate::SOON;
 
+/// A browser takes longer than a server.
+const PATIENCE: Duration = SOON.saturating_mul(2);
+
 /// The interpreters that `tests/services/with-services.sh` prepares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -89,7 +92,7 @@ impl Script {
     /// When it ends before, or is silent for too long.
     pub async fn says(&mut self, start: &str) -> String {
         loop {
-            match timeout(SOON, self.lines.next_line()).await {
+            match timeout(PATIENCE, self.lines.next_line()).await {
                 Ok(Ok(Some(line))) if line.starts_with(start) => {
                     self.said.push(line.clone());
                     return line;
@@ -128,7 +131,7 @@ impl Script {
     /// # Panics
     /// When it fails, or does not end soon.
     pub async fn succeeds(mut self) -> Vec<String> {
-        while let Ok(Ok(Some(line))) = timeout(SOON, self.lines.next_line()).await {
+        while let Ok(Ok(Some(line))) = timeout(PATIENCE, self.lines.next_line()).await {
             self.said.push(line);
         }
         match timeout(SOON, self.child.wait()).await {

@@ -50,7 +50,11 @@ pub fn baton(database: &Database) -> Command {
 }
 
 /// A port that nobody listens on. Each caller in a process gets another one.
-fn free_port() -> u16 {
+///
+/// # Panics
+/// When all of them are taken.
+#[must_use]
+pub fn free_port() -> u16 {
     // Below the range from which the kernel takes the ports of outgoing connections.
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 12_000).expect("less than 12,000");

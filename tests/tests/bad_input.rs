@@ -177,8 +177,9 @@ on_both_databases! {
         assert_eq!(by_header.header("x-api-key", ADMIN_KEY).send().await.unwrap().status(), 200);
 
         let agent_key = hub.register("limited", &[]).await;
+        let team = json!({ "name": "x", "agents": [member("limited")] });
         let as_agent = Rest::new(&hub.server.url(), &agent_key);
-        let _ = as_agent.post("/teams", &json!({ "name": "x", "agents": [] })).await.refused(403, "forbidden");
+        let _ = as_agent.post("/teams", &team).await.refused(403, "forbidden");
         let _ = as_agent.post("/agents", &json!({ "name": "x" })).await.refused(403, "forbidden");
 
         let made = hub.server
@@ -188,7 +189,7 @@ on_both_databases! {
         assert_eq!(made.as_object().unwrap().len(), 2, "--json prints only id and key");
         let reader = Rest::new(&hub.server.url(), &text(&made, "/key"));
         let _ = reader.get("/teams").await.expect(200);
-        let _ = reader.post("/teams", &json!({ "name": "x", "agents": [] })).await.refused(403, "forbidden");
+        let _ = reader.post("/teams", &team).await.refused(403, "forbidden");
         let _ = reader.get("/audit").await.refused(403, "forbidden");
         // A revoked key is none.
         let revoked = hub.server.command(&["keys", "revoke", &text(&made, "/id")]).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use tests::server::baton;
+use tests::server::{baton, free_port};
 use tests::{Database, on_both_databases};
 use tokio::time::{Duration, timeout};
 
@@ -23,7 +23,8 @@ on_both_databases! {
     async fn the_demo_completes_and_writes_a_reply_to_every_ticket(database: Database) {
         let output = database.folder().join("replies.csv");
         let run = baton(&database)
-            .args(["demo", "--once", "--approve", "--listen", "127.0.0.1:0", "--output"])
+            .env("BATON_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .args(["demo", "--once", "--approve", "--output"])
             .arg(&output)
             .output();
         let ran = timeout(Duration::from_secs(120), run).await.expect("the demo ends by itself").unwrap();
@@ -46,7 +47,8 @@ on_both_databases! {
         let input = database.folder().join("tickets.csv");
         fs::write(&input, "id,customer,subject\nT-1,Ada,Hello\n").unwrap();
         let run = baton(&database)
-            .args(["demo", "--once", "--approve", "--listen", "127.0.0.1:0", "--input"])
+            .env("BATON_LISTEN", format!("127.0.0.1:{}", free_port()))
+            .args(["demo", "--once", "--approve", "--input"])
             .arg(&input)
             .output();
         let ran = timeout(Duration::from_secs(60), run).await.expect("the demo ends by itself").unwrap();
