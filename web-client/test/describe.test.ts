@@ -26,11 +26,11 @@ describe("a line of the timeline", () => {
     [event("step.completed", { id: "s1" }), "writer completed Draft"],
     [event("step.ready", { id: "s7", key: "unheard_of" }, system), "Unheard_of is ready"],
     [event("assignment.offered", { stepId: "s1", agentId: "writer" }, system), "Draft offered to writer"],
-    [event("assignment.expired", { stepId: "s1", agentId: "writer" }, system), "Writer lost Draft: its lease expired"],
+    [event("assignment.expired", { stepId: "s1", agentId: "writer" }, system), "writer lost Draft: its lease expired"],
     [event("handoff.requested", { stepId: "s1", candidates: ["a", "b"] }), "writer wants to hand Draft over to a, b"],
     [event("communication.sent", { fromAgentId: "a", toAgentId: "b", message: "?" }), "a to b"],
     [event("communication.responded", { fromAgentId: "a", toAgentId: "b", response: { message: "!" } }), "b answers a"],
-    [event("room.participant_joined", { id: "a", role: "participant" }), "A joined as participant"],
+    [event("room.participant_joined", { id: "a", role: "participant" }), "a joined as participant"],
     [event("message.posted", { body: "hi", kind: "question" }), "writer asks"],
   ])("reads as a person would say it: %#", (each, text) => {
     expect(said(each)).toBe(text);

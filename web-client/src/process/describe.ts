@@ -93,7 +93,7 @@ function lineOf(event: RoomEvent<Data>, names: Names): Line {
     case "intervention":
       return interventionLine(verb, data, by, names.asked.get(String(data.id)));
     case "room":
-      return { icon: UserPlus, tone: "neutral", text: roomText(verb, data) };
+      return { icon: UserPlus, tone: "neutral", ...roomLine(verb, data) };
     case "custom":
       return { ...by, icon: CircleDot, tone: "neutral", text: `broadcast ${verb}`, ...body(`\`\`\`json\n${JSON.stringify(data, null, 2)}\n\`\`\``) };
     default:
@@ -151,7 +151,7 @@ function stepLine(verb: string, step: string, data: Data, by: { who?: string }, 
     case "ready":
       return { icon: Hourglass, tone: "accent", text: `${step} is ready` };
     case "started":
-      return { icon: CirclePlay, tone: "busy", text: `${agent ?? by.who ?? "An agent"} started ${step}` };
+      return { icon: CirclePlay, tone: "busy", ...(agent === undefined ? by : { who: agent }), text: `started ${step}` };
     case "progress": {
       const percent = typeof data.percent === "number" ? ` ${Math.round(data.percent)} %` : "";
       return { icon: Activity, tone: "busy", ...by, text: `${step}${percent}${text(data.note) ? `: ${text(data.note)}` : ""}` };
@@ -175,7 +175,7 @@ const ASSIGNMENT: Record<string, (agent: string, step: string) => Line> = {
   offered: (agent, step) => ({ icon: Send, tone: "neutral", text: `${step} offered to ${agent}` }),
   accepted: (agent, step) => ({ icon: CirclePlay, tone: "busy", who: agent, text: `took ${step}` }),
   rejected: (agent, step) => ({ icon: Undo2, tone: "wait", who: agent, text: `declined ${step}` }),
-  expired: (agent, step) => ({ icon: CircleAlert, tone: "bad", text: `${agent} lost ${step}: its lease expired` }),
+  expired: (agent, step) => ({ icon: CircleAlert, tone: "bad", who: agent, text: `lost ${step}: its lease expired` }),
   released: (agent, step) => ({ icon: Undo2, tone: "neutral", who: agent, text: `gave back ${step}` }),
   suspended: (agent, step) => ({ icon: Hourglass, tone: "wait", who: agent, text: `set ${step} aside until it is answered` }),
   cancelled: (agent, step) => ({ icon: Ban, tone: "neutral", text: `${step} was taken from ${agent}` }),
@@ -226,11 +226,11 @@ function interventionLine(verb: string, data: Data, by: { who?: string }, asked:
   }
 }
 
-function roomText(verb: string, data: Data): string {
-  const name = text(data.name) ?? text(data.id) ?? "Somebody";
-  if (verb === "created") return "The room was opened";
-  if (verb === "participant_joined") return `${name} joined as ${String(data.role)}`;
-  if (verb === "participant_left") return `${name} left`;
-  if (verb === "role_changed") return `${name} is now ${String(data.role)}`;
-  return verb === "archived" ? "The room was archived" : verb;
+function roomLine(verb: string, data: Data): { who?: string; text: string } {
+  const who = text(data.name) ?? text(data.id) ?? "somebody";
+  if (verb === "created") return { text: "the room was opened" };
+  if (verb === "participant_joined") return { who, text: `joined as ${String(data.role)}` };
+  if (verb === "participant_left") return { who, text: "left" };
+  if (verb === "role_changed") return { who, text: `is now ${String(data.role)}` };
+  return { text: verb === "archived" ? "the room was archived" : verb };
 }
