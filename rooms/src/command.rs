@@ -2,65 +2,157 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::id::{
-    AgentId, AttemptId, CommunicationId, HandoffId, InstanceId, InterventionId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
+    AgentId, AttemptId, CommunicationId, HandoffId, InstanceId, InterventionId, ProcessId, RoomId,
+    StepId, TeamId, WorkspaceId,
 };
 use crate::policy::Operation;
 use crate::request as r;
-use crate::Timestamp;
 
 /// What may be asked of a room.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "each is named after what it does; the payloads are documented in `request`")]
+#[expect(
+    missing_docs,
+    reason = "each is named after what it does; the payloads are documented in `request`"
+)]
 pub enum Command {
     // The workspace's room
-    CreateWorkspaceRoom { workspace_id: WorkspaceId, name: String },
+    CreateWorkspaceRoom {
+        workspace_id: WorkspaceId,
+        room_id: RoomId,
+        name: String,
+    },
     RegisterAgent(r::RegisterAgent),
-    UpdateAgent { agent_id: AgentId, change: r::UpdateAgent },
-    RemoveAgent { agent_id: AgentId },
-    AgentReady { slots: Option<u32>, capabilities: Option<Vec<String>> },
+    UpdateAgent {
+        agent_id: AgentId,
+        change: r::UpdateAgent,
+    },
+    RemoveAgent {
+        agent_id: AgentId,
+    },
+    AgentReady {
+        slots: Option<u32>,
+        capabilities: Option<Vec<String>>,
+    },
     // A team's room
-    CreateTeam { team_id: TeamId, team: r::CreateTeam },
+    CreateTeam {
+        team_id: TeamId,
+        team: r::CreateTeam,
+    },
     UpdateTeam(r::UpdateTeam),
     ArchiveTeam,
     // A process's room
-    StartProcess { process_id: ProcessId, process: Box<r::StartProcess> },
+    StartProcess {
+        process_id: ProcessId,
+        process: Box<r::StartProcess>,
+    },
     PauseProcess(r::ProcessReason),
     ResumeProcess(r::ProcessReason),
     CancelProcess(r::ProcessReason),
     RetryProcess(r::ProcessReason),
-    Offer { step_id: StepId, agent_id: AgentId, instance_id: Option<InstanceId>, claim: bool },
-    AcceptAttempt { attempt_id: AttemptId, lease: r::Lease },
-    RejectAttempt { attempt_id: AttemptId, lease: r::LeaseReason },
-    Heartbeat { attempt_id: AttemptId, lease: r::Lease },
-    Progress { attempt_id: AttemptId, progress: r::Progress },
-    Complete { attempt_id: AttemptId, result: r::Complete },
-    Fail { attempt_id: AttemptId, failure: r::Fail },
-    Release { attempt_id: AttemptId, lease: r::LeaseReason },
-    ReleaseInstance { agent_id: AgentId, instance_id: InstanceId },
-    RequestHandoff { attempt_id: Option<AttemptId>, handoff: Box<r::RequestHandoff> },
-    AcceptHandoff { handoff_id: HandoffId },
-    RejectHandoff { handoff_id: HandoffId, reason: r::HandoffReason },
-    CancelHandoff { handoff_id: HandoffId, reason: r::HandoffReason },
-    CompleteHandoff { handoff_id: HandoffId },
-    RequestIntervention { attempt_id: Option<AttemptId>, question: Box<r::RequestIntervention> },
-    ClaimIntervention { intervention_id: InterventionId },
-    ReleaseIntervention { intervention_id: InterventionId },
-    AssignIntervention { intervention_id: InterventionId, to: r::Assign },
-    CommentIntervention { intervention_id: InterventionId, comment: r::Comment },
-    RespondIntervention { intervention_id: InterventionId, reply: Box<r::Respond> },
-    CancelIntervention { intervention_id: InterventionId, reason: r::HandoffReason },
+    Offer {
+        step_id: StepId,
+        agent_id: AgentId,
+        instance_id: Option<InstanceId>,
+        claim: bool,
+    },
+    AcceptAttempt {
+        attempt_id: AttemptId,
+        lease: r::Lease,
+    },
+    RejectAttempt {
+        attempt_id: AttemptId,
+        lease: r::LeaseReason,
+    },
+    Heartbeat {
+        attempt_id: AttemptId,
+        lease: r::Lease,
+    },
+    Progress {
+        attempt_id: AttemptId,
+        progress: r::Progress,
+    },
+    Complete {
+        attempt_id: AttemptId,
+        result: r::Complete,
+    },
+    Fail {
+        attempt_id: AttemptId,
+        failure: r::Fail,
+    },
+    Release {
+        attempt_id: AttemptId,
+        lease: r::LeaseReason,
+    },
+    ReleaseInstance {
+        agent_id: AgentId,
+        instance_id: InstanceId,
+    },
+    RequestHandoff {
+        attempt_id: Option<AttemptId>,
+        handoff: Box<r::RequestHandoff>,
+    },
+    AcceptHandoff {
+        handoff_id: HandoffId,
+    },
+    RejectHandoff {
+        handoff_id: HandoffId,
+        reason: r::HandoffReason,
+    },
+    CancelHandoff {
+        handoff_id: HandoffId,
+        reason: r::HandoffReason,
+    },
+    CompleteHandoff {
+        handoff_id: HandoffId,
+    },
+    RequestIntervention {
+        attempt_id: Option<AttemptId>,
+        question: Box<r::RequestIntervention>,
+    },
+    ClaimIntervention {
+        intervention_id: InterventionId,
+    },
+    ReleaseIntervention {
+        intervention_id: InterventionId,
+    },
+    AssignIntervention {
+        intervention_id: InterventionId,
+        to: r::Assign,
+    },
+    CommentIntervention {
+        intervention_id: InterventionId,
+        comment: r::Comment,
+    },
+    RespondIntervention {
+        intervention_id: InterventionId,
+        reply: Box<r::Respond>,
+    },
+    CancelIntervention {
+        intervention_id: InterventionId,
+        reason: r::HandoffReason,
+    },
     SendCommunication(r::SendCommunication),
-    RespondCommunication { communication_id: CommunicationId, response: r::RespondCommunication },
+    RespondCommunication {
+        communication_id: CommunicationId,
+        response: r::RespondCommunication,
+    },
     // Any room
-    CreateRoom { room_id: RoomId, room: r::CreateRoom },
+    CreateRoom {
+        room_id: RoomId,
+        room: r::CreateRoom,
+    },
     Invite(r::ParticipantInput),
     RemoveParticipant(r::RemoveParticipant),
     PostMessage(r::PostMessage),
     Broadcast(r::Broadcast),
     MarkRead(r::MarkRead),
     // Timers
-    Timer { timer: Timer, due: Timestamp },
+    Timer {
+        timer: Timer,
+        due: Timestamp,
+    },
 }
 
 /// What a timer asks for when it fires. It names what it meant, so that `decide` can tell whether that still stands.
@@ -122,7 +214,11 @@ impl Timer {
             Self::Reoffer { step } => format!("reoffer:{step}"),
             Self::Handoff { handoff } => format!("handoff:{handoff}"),
             Self::Intervention { intervention, .. } => format!("expire:{intervention}"),
-            Self::Reminder { intervention, percent, .. } => format!("remind{percent}:{intervention}"),
+            Self::Reminder {
+                intervention,
+                percent,
+                ..
+            } => format!("remind{percent}:{intervention}"),
         }
     }
 }
@@ -132,16 +228,21 @@ impl Command {
     pub fn operation(&self) -> Operation {
         use Command as C;
         match self {
-            C::CreateWorkspaceRoom { .. } | C::Offer { claim: false, .. } | C::Timer { .. } | C::ReleaseInstance { .. } => {
-                Operation::SystemOnly
+            C::CreateWorkspaceRoom { .. }
+            | C::Offer { claim: false, .. }
+            | C::Timer { .. }
+            | C::ReleaseInstance { .. } => Operation::SystemOnly,
+            C::RegisterAgent(_) | C::UpdateAgent { .. } | C::RemoveAgent { .. } => {
+                Operation::AgentsManage
             }
-            C::RegisterAgent(_) | C::UpdateAgent { .. } | C::RemoveAgent { .. } => Operation::AgentsManage,
             C::AgentReady { .. } => Operation::AgentsReady,
             C::CreateTeam { .. } => Operation::TeamsCreate,
             C::UpdateTeam(_) => Operation::TeamsUpdate,
             C::ArchiveTeam => Operation::TeamsDelete,
             C::StartProcess { .. } => Operation::ProcessesCreate,
-            C::PauseProcess(_) | C::ResumeProcess(_) | C::CancelProcess(_) | C::RetryProcess(_) => Operation::ProcessesUpdate,
+            C::PauseProcess(_) | C::ResumeProcess(_) | C::CancelProcess(_) | C::RetryProcess(_) => {
+                Operation::ProcessesUpdate
+            }
             C::Offer { .. }
             | C::AcceptAttempt { .. }
             | C::RejectAttempt { .. }
@@ -151,9 +252,10 @@ impl Command {
             | C::Fail { .. }
             | C::Release { .. } => Operation::WorkDo,
             C::RequestHandoff { .. } => Operation::HandoffsCreate,
-            C::AcceptHandoff { .. } | C::RejectHandoff { .. } | C::CancelHandoff { .. } | C::CompleteHandoff { .. } => {
-                Operation::HandoffsUpdate
-            }
+            C::AcceptHandoff { .. }
+            | C::RejectHandoff { .. }
+            | C::CancelHandoff { .. }
+            | C::CompleteHandoff { .. } => Operation::HandoffsUpdate,
             C::RequestIntervention { .. } => Operation::InterventionsCreate,
             C::CancelIntervention { .. } => Operation::InterventionsCancel,
             C::ClaimIntervention { .. }

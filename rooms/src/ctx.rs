@@ -22,7 +22,13 @@ pub struct Ctx<'a> {
 impl<'a> Ctx<'a> {
     /// A context whose ids and random numbers follow from `seed`.
     pub fn new(now: Timestamp, principal: &'a Principal, facts: &'a Facts, seed: u64) -> Self {
-        Self { now, principal, facts, seed, drawn: Cell::new(0) }
+        Self {
+            now,
+            principal,
+            facts,
+            seed,
+            drawn: Cell::new(0),
+        }
     }
 
     /// The caller, as events name it.
@@ -34,7 +40,9 @@ impl<'a> Ctx<'a> {
     pub fn random(&self) -> u64 {
         let n = self.drawn.get().wrapping_add(1);
         self.drawn.set(n);
-        let mut z = self.seed.wrapping_add(n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut z = self
+            .seed
+            .wrapping_add(n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

@@ -22,7 +22,9 @@ use crate::model::intervention::{
     HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus, Outcome, Vote,
 };
 use crate::model::process::{Failure, OrchestrationProcess, PauseMode, ProcessStatus};
-use crate::model::room::{Channel, CollaborationRoom, Message, Participant, ParticipantType, RoomRole};
+use crate::model::room::{
+    Channel, CollaborationRoom, Message, Participant, ParticipantType, RoomRole,
+};
 use crate::model::step::{ConditionResult, SkipReason, StepPatch, StepPhase, StepStatus};
 use crate::model::team::{AgentTeam, TeamStatus};
 
@@ -458,6 +460,9 @@ impl EventBody {
     pub fn is_echoed(&self) -> bool {
         let name = self.name();
         (name.starts_with("process.") || name.starts_with("intervention."))
-            && !matches!(self, Self::InterventionCommented(_) | Self::InterventionVoted(_))
+            && !matches!(
+                self,
+                Self::InterventionCommented(_) | Self::InterventionVoted(_)
+            )
     }
 }

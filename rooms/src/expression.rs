@@ -15,7 +15,11 @@ pub fn check(text: &str) -> Result<(), String> {
 
 /// The same for a condition, which may be empty.
 pub fn check_or_empty(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() { Ok(()) } else { check(text) }
+    if text.trim().is_empty() {
+        Ok(())
+    } else {
+        check(text)
+    }
 }
 
 /// Evaluates to a JSON value with the given top-level names.
@@ -25,7 +29,9 @@ pub fn evaluate(text: &str, names: &serde_json::Map<String, Value>) -> Result<Va
     catch_unwind(AssertUnwindSafe(|| {
         let mut context = Context::default();
         for (name, value) in names {
-            context.add_variable(name.as_str(), value.clone()).map_err(|e| e.to_string())?;
+            context
+                .add_variable(name.as_str(), value.clone())
+                .map_err(|e| e.to_string())?;
         }
         let value = program.execute(&context).map_err(|e| e.to_string())?;
         value.json().map_err(|e| e.to_string())
@@ -48,13 +54,18 @@ fn compile(text: &str) -> Result<Program, String> {
     if text.len() > MAX_LENGTH {
         return Err(format!("is longer than {MAX_LENGTH} bytes"));
     }
-    let depth = text.bytes().filter(|b| matches!(b, b'(' | b'[' | b'{' | b'!' | b'-' | b'?')).count();
+    let depth = text
+        .bytes()
+        .filter(|b| matches!(b, b'(' | b'[' | b'{' | b'!' | b'-' | b'?'))
+        .count();
     if depth > 200 {
         return Err("is nested too deeply".to_owned());
     }
     let source = strict_to_plain(text);
-    catch_unwind(AssertUnwindSafe(|| Program::compile(&source).map_err(|e| e.to_string())))
-        .unwrap_or_else(|_| Err("cannot be parsed".to_owned()))
+    catch_unwind(AssertUnwindSafe(|| {
+        Program::compile(&source).map_err(|e| e.to_string())
+    }))
+    .unwrap_or_else(|_| Err("cannot be parsed".to_owned()))
 }
 
 /// `===` and `!==` are read as `==` and `!=`, outside of string literals.
@@ -87,7 +98,10 @@ mod tests {
     use serde_json::json;
 
     fn names() -> serde_json::Map<String, Value> {
-        json!({"outputs": {"score": 7, "text": "a === b"}}).as_object().cloned().unwrap()
+        json!({"outputs": {"score": 7, "text": "a === b"}})
+            .as_object()
+            .cloned()
+            .unwrap()
     }
 
     #[test]
@@ -107,6 +121,9 @@ mod tests {
 
     #[test]
     fn values_come_out_as_json() {
-        assert_eq!(evaluate("{'n': outputs.score + 1}", &names()), Ok(json!({"n": 8})));
+        assert_eq!(
+            evaluate("{'n': outputs.score + 1}", &names()),
+            Ok(json!({"n": 8}))
+        );
     }
 }

@@ -74,7 +74,9 @@ impl Facts {
                     team.status = TeamStatus::Archived;
                 }
             }
-            EventBody::AssignmentOffered(offer) => self.begin(team, &offer.attempt.agent_id, offer.attempt.id),
+            EventBody::AssignmentOffered(offer) => {
+                self.begin(team, &offer.attempt.agent_id, offer.attempt.id)
+            }
             EventBody::HandoffAccepted(change) => {
                 if let Some(attempt) = &change.attempt {
                     self.begin(team, &attempt.agent_id, attempt.id);
@@ -101,14 +103,21 @@ impl Facts {
     }
 
     fn begin(&mut self, team: Option<TeamId>, agent: &AgentId, attempt: AttemptId) {
-        self.agent_live.entry(agent.clone()).or_default().insert(attempt);
+        self.agent_live
+            .entry(agent.clone())
+            .or_default()
+            .insert(attempt);
         if let Some(team) = team {
             self.team_live.entry(team).or_default().insert(attempt);
         }
     }
 
     fn end(&mut self, attempt: AttemptId) {
-        for live in self.agent_live.values_mut().chain(self.team_live.values_mut()) {
+        for live in self
+            .agent_live
+            .values_mut()
+            .chain(self.team_live.values_mut())
+        {
             live.remove(&attempt);
         }
     }

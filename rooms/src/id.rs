@@ -88,7 +88,9 @@ text_ids! {
 /// Whether a caller may name an agent, a workspace, an instance or a step's key so: 1 to 64 of `A-Z a-z 0-9 _ . : -`.
 pub fn is_valid_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-'))
 }
 
 /// What [`is_valid_name`] asks for, as a sentence for an error.

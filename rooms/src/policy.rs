@@ -91,7 +91,10 @@ pub fn allows(principal: &Principal, operation: Operation) -> Result<(), Refusal
         PrincipalKind::Agent => agents && principal.permission >= Permission::Write,
         PrincipalKind::User | PrincipalKind::Service => {
             principal.permission >= least
-                && !matches!(operation, Operation::SystemOnly | Operation::WorkDo | Operation::AgentsReady)
+                && !matches!(
+                    operation,
+                    Operation::SystemOnly | Operation::WorkDo | Operation::AgentsReady
+                )
                 && (operation != Operation::WorkspacesCreate || principal.bootstrap)
         }
     };
@@ -100,13 +103,21 @@ pub fn allows(principal: &Principal, operation: Operation) -> Result<(), Refusal
     }
     let detail = match (principal.kind, operation) {
         (PrincipalKind::Agent, _) => {
-            format!("an agent may not {}; use the key of a user or a service", operation.as_str())
+            format!(
+                "an agent may not {}; use the key of a user or a service",
+                operation.as_str()
+            )
         }
         (_, Operation::WorkDo | Operation::AgentsReady) => {
             format!("{} is for agents; use an agent's key", operation.as_str())
         }
         (_, Operation::WorkspacesCreate) => "only the bootstrap key may make workspaces".to_owned(),
-        _ => format!("{} needs the permission {:?} in this workspace", operation.as_str(), least).to_lowercase(),
+        _ => format!(
+            "{} needs the permission {:?} in this workspace",
+            operation.as_str(),
+            least
+        )
+        .to_lowercase(),
     };
     Err(Refusal::new(Code::Forbidden, detail))
 }
@@ -153,14 +164,25 @@ mod tests {
     fn the_table_reads_as_it_should() {
         let mut table = String::new();
         for op in Operation::ALL {
-            let may = |kind, permission| if allows(&principal(kind, permission), *op).is_ok() { "yes" } else { "-" };
-            use std::fmt::Write;
+            let may = |kind, permission| {
+                if allows(&principal(kind, permission), *op).is_ok() {
+                    "yes"
+                } else {
+                    "-"
+                }
+            };
             use Permission::{Admin, Read, Write as W};
             use PrincipalKind::{Agent, System, User};
+            use std::fmt::Write;
             writeln!(
                 table,
                 "{:<24} read {:<4} write {:<4} admin {:<4} agent {:<4} system {}",
-                op.as_str(), may(User, Read), may(User, W), may(User, Admin), may(Agent, W), may(System, Admin)
+                op.as_str(),
+                may(User, Read),
+                may(User, W),
+                may(User, Admin),
+                may(Agent, W),
+                may(System, Admin)
             )
             .unwrap();
         }
@@ -169,9 +191,15 @@ mod tests {
 
     #[test]
     fn an_agent_has_no_role_that_it_was_not_given() {
-        assert_eq!(role_in(&principal(PrincipalKind::Agent, Permission::Write), None), None);
         assert_eq!(
-            role_in(&principal(PrincipalKind::User, Permission::Read), Some(RoomRole::Supervisor)),
+            role_in(&principal(PrincipalKind::Agent, Permission::Write), None),
+            None
+        );
+        assert_eq!(
+            role_in(
+                &principal(PrincipalKind::User, Permission::Read),
+                Some(RoomRole::Supervisor)
+            ),
             Some(RoomRole::Observer)
         );
     }

@@ -72,7 +72,10 @@ pub struct FieldError {
 impl FieldError {
     /// An error at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -93,7 +96,12 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a code and a sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), context: None }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            context: None,
+        }
     }
 
     /// The same with something for a program.
@@ -110,7 +118,12 @@ impl Refusal {
             [only] => format!("{}: {}", only.path, only.message),
             many => format!("{} fields are wrong; see errors", many.len()),
         };
-        Self { code: Code::InvalidRequest, detail, errors, context: None }
+        Self {
+            code: Code::InvalidRequest,
+            detail,
+            errors,
+            context: None,
+        }
     }
 
     /// One wrong field.
@@ -120,7 +133,10 @@ impl Refusal {
 
     /// No such thing, or not in this workspace: the answer is the same.
     pub fn not_found(what: &str, id: impl std::fmt::Display) -> Self {
-        Self::new(Code::NotFound, format!("there is no {what} {id} in this workspace"))
+        Self::new(
+            Code::NotFound,
+            format!("there is no {what} {id} in this workspace"),
+        )
     }
 
     /// The thing is not in a state that allows this.
@@ -136,5 +152,9 @@ impl Refusal {
 
 /// `Ok` when there are no errors, else the refusal that names them all.
 pub fn all_valid(errors: Vec<FieldError>) -> Result<(), Refusal> {
-    if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::invalid(errors))
+    }
 }

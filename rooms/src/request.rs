@@ -561,7 +561,11 @@ pub enum OptionInput {
 impl From<OptionInput> for ChoiceOption {
     fn from(input: OptionInput) -> Self {
         match input {
-            OptionInput::Text(id) => Self { label: id.clone(), id, description: None },
+            OptionInput::Text(id) => Self {
+                label: id.clone(),
+                id,
+                description: None,
+            },
             OptionInput::Full(mut option) => {
                 if option.label.is_empty() {
                     option.label.clone_from(&option.id);

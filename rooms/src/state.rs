@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::event::{Event, EventBody, InterventionChange, StepChange};
 use crate::id::{AgentId, AttemptId, CommunicationId, HandoffId, InterventionId, StepId};
 use crate::model::attempt::{Attempt, AttemptStatus};
@@ -17,7 +18,6 @@ use crate::model::process::{OrchestrationProcess, ProcessContext, ProcessStatus}
 use crate::model::room::{CollaborationRoom, ParticipantType};
 use crate::model::step::{ProcessStep, StepPatch, StepPhase, StepProgress, StepStatus};
 use crate::model::team::{AgentTeam, TeamStatus};
-use crate::Timestamp;
 
 /// What a room's log adds up to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,11 +78,16 @@ impl ProcessState {
 
     /// The pending handoff of a step.
     pub fn pending_handoff(&self, step: StepId) -> Option<&Arc<AgentHandoff>> {
-        self.handoffs.values().find(|h| h.from_step_id == step && h.status == HandoffStatus::Pending)
+        self.handoffs
+            .values()
+            .find(|h| h.from_step_id == step && h.status == HandoffStatus::Pending)
     }
 
     /// Open interventions of a step.
-    pub fn open_interventions(&self, step: StepId) -> impl Iterator<Item = &Arc<HumanIntervention>> {
+    pub fn open_interventions(
+        &self,
+        step: StepId,
+    ) -> impl Iterator<Item = &Arc<HumanIntervention>> {
         self.interventions
             .values()
             .filter(move |i| i.step_id == Some(step) && i.status == InterventionStatus::Pending)
@@ -112,7 +117,10 @@ impl ProcessState {
     }
 
     fn step_mut(&mut self, id: StepId) -> Option<&mut ProcessStep> {
-        self.steps.iter_mut().find(|s| s.id == id).map(Arc::make_mut)
+        self.steps
+            .iter_mut()
+            .find(|s| s.id == id)
+            .map(Arc::make_mut)
     }
 
     fn process_mut(&mut self) -> &mut OrchestrationProcess {
@@ -134,11 +142,15 @@ impl State {
         match body {
             EventBody::RoomCreated(room) => self.room = Some(Arc::new(room.clone())),
             EventBody::ParticipantJoined(joined) => self.room_mut(|room| {
-                room.participants.retain(|p| (p.kind, &p.id) != (joined.kind, &joined.id));
+                room.participants
+                    .retain(|p| (p.kind, &p.id) != (joined.kind, &joined.id));
                 room.participants.push(joined.clone());
             }),
             EventBody::ParticipantLeft(left) => {
-                self.room_mut(|room| room.participants.retain(|p| (p.kind, &p.id) != (left.kind, &left.id)));
+                self.room_mut(|room| {
+                    room.participants
+                        .retain(|p| (p.kind, &p.id) != (left.kind, &left.id))
+                });
             }
             EventBody::RoleChanged(change) => self.room_mut(|room| {
                 for p in &mut room.participants {
@@ -147,7 +159,9 @@ impl State {
                     }
                 }
             }),
-            EventBody::TeamCreated(team) | EventBody::TeamUpdated(team) => self.team = Some(Arc::new(team.clone())),
+            EventBody::TeamCreated(team) | EventBody::TeamUpdated(team) => {
+                self.team = Some(Arc::new(team.clone()))
+            }
             EventBody::TeamArchived(_) => {
                 if let Some(team) = &mut self.team {
                     let team = Arc::make_mut(team);
@@ -185,9 +199,16 @@ impl State {
     }
 
     /// A participant's role, as it was given.
-    pub fn given_role(&self, kind: ParticipantType, id: &str) -> Option<crate::model::room::RoomRole> {
+    pub fn given_role(
+        &self,
+        kind: ParticipantType,
+        id: &str,
+    ) -> Option<crate::model::room::RoomRole> {
         let room = self.room.as_ref()?;
-        room.participants.iter().find(|p| p.kind == kind && p.id == id).map(|p| p.role)
+        room.participants
+            .iter()
+            .find(|p| p.kind == kind && p.id == id)
+            .map(|p| p.role)
     }
 }
 
@@ -249,7 +270,11 @@ impl ProcessState {
             }),
             E::StepProgress(c) => {
                 self.change_step(c, |step| {
-                    step.progress = Some(StepProgress { percent: c.percent, note: c.note.clone(), at });
+                    step.progress = Some(StepProgress {
+                        percent: c.percent,
+                        note: c.note.clone(),
+                        at,
+                    });
                 });
                 self.chain.remove(&c.id);
                 self.use_answers(c.id);
@@ -262,24 +287,44 @@ impl ProcessState {
                     step.current_attempt = None;
                     step.held_by = None;
                 });
-                self.end_attempt(c.attempt_id, AttemptStatus::Failed, c.result_hash.as_deref(), at);
+                self.end_attempt(
+                    c.attempt_id,
+                    AttemptStatus::Failed,
+                    c.result_hash.as_deref(),
+                    at,
+                );
                 self.use_answers(c.id);
                 self.process_mut().metrics.retry_count += 1;
             }
             E::StepCompleted(c) => {
                 self.end_step(c, at);
-                self.end_attempt(c.attempt_id, AttemptStatus::Completed, c.result_hash.as_deref(), at);
+                self.end_attempt(
+                    c.attempt_id,
+                    AttemptStatus::Completed,
+                    c.result_hash.as_deref(),
+                    at,
+                );
                 self.use_answers(c.id);
                 self.keep_outputs(c.id);
             }
             E::StepFailed(c) => {
                 self.end_step(c, at);
-                self.end_attempt(c.attempt_id, AttemptStatus::Failed, c.result_hash.as_deref(), at);
+                self.end_attempt(
+                    c.attempt_id,
+                    AttemptStatus::Failed,
+                    c.result_hash.as_deref(),
+                    at,
+                );
                 self.use_answers(c.id);
             }
             E::StepSkipped(c) | E::StepCancelled(c) => {
                 self.end_step(c, at);
-                self.end_attempt(c.attempt_id, AttemptStatus::Failed, c.result_hash.as_deref(), at);
+                self.end_attempt(
+                    c.attempt_id,
+                    AttemptStatus::Failed,
+                    c.result_hash.as_deref(),
+                    at,
+                );
             }
             E::AssignmentOffered(offer) => {
                 self.take(&offer.attempt, &offer.step);
@@ -296,14 +341,22 @@ impl ProcessState {
                 }
                 self.patch(&c.step);
                 let name = c.agent_id.0.clone();
-                self.process_mut().metrics.agent_utilization.entry(name).or_default().task_count += 1;
+                self.process_mut()
+                    .metrics
+                    .agent_utilization
+                    .entry(name)
+                    .or_default()
+                    .task_count += 1;
             }
             E::AssignmentRejected(c)
             | E::AssignmentExpired(c)
             | E::AssignmentReleased(c)
             | E::AssignmentSuspended(c)
             | E::AssignmentCancelled(c) => {
-                let was_leased = self.attempts.get(&c.id).is_some_and(|a| a.status == AttemptStatus::Leased);
+                let was_leased = self
+                    .attempts
+                    .get(&c.id)
+                    .is_some_and(|a| a.status == AttemptStatus::Leased);
                 self.end_attempt(Some(c.id), c.status, None, at);
                 self.patch(&c.step);
                 let lost = matches!(body, E::AssignmentExpired(_)) && was_leased;
@@ -320,7 +373,8 @@ impl ProcessState {
                 }
             }
             E::HandoffRequested(request) => {
-                self.handoffs.insert(request.handoff.id, Arc::new(request.handoff.clone()));
+                self.handoffs
+                    .insert(request.handoff.id, Arc::new(request.handoff.clone()));
                 self.patch(&request.step);
                 self.process_mut().metrics.handoff_count += 1;
             }
@@ -353,7 +407,12 @@ impl ProcessState {
                     if let Some(attempt) = &c.attempt {
                         self.take(attempt, step);
                         let name = attempt.agent_id.0.clone();
-                        self.process_mut().metrics.agent_utilization.entry(name).or_default().task_count += 1;
+                        self.process_mut()
+                            .metrics
+                            .agent_utilization
+                            .entry(name)
+                            .or_default()
+                            .task_count += 1;
                     }
                 }
             }
@@ -362,7 +421,8 @@ impl ProcessState {
                 if let Some(step) = intervention.step.take() {
                     self.patch(&step);
                 }
-                self.interventions.insert(intervention.id, Arc::new(intervention));
+                self.interventions
+                    .insert(intervention.id, Arc::new(intervention));
                 self.process_mut().metrics.human_intervention_count += 1;
             }
             E::InterventionAssigned(c)
@@ -376,7 +436,8 @@ impl ProcessState {
             | E::InterventionExpired(c)
             | E::InterventionCancelled(c) => self.change_intervention(body, c, at),
             E::CommunicationSent(sent) if sent.kind.awaits_response() => {
-                self.open_communications.insert(sent.id, Arc::new(sent.clone()));
+                self.open_communications
+                    .insert(sent.id, Arc::new(sent.clone()));
             }
             E::CommunicationResponded(c) => {
                 self.open_communications.remove(&c.id);
@@ -426,12 +487,21 @@ impl ProcessState {
         });
         self.count_ended();
         if change.status == StepStatus::Completed {
-            let took = self.step(change.id).and_then(|s| s.started_at).map_or(0, |began| at.ms_since(began));
+            let took = self
+                .step(change.id)
+                .and_then(|s| s.started_at)
+                .map_or(0, |began| at.ms_since(began));
             let agent = change.agent_id.clone();
             let metrics = &mut self.process_mut().metrics;
-            metrics.step_completion_times.insert(change.key.clone(), took);
+            metrics
+                .step_completion_times
+                .insert(change.key.clone(), took);
             if let Some(agent) = agent {
-                metrics.agent_utilization.entry(agent.0).or_default().success_count += 1;
+                metrics
+                    .agent_utilization
+                    .entry(agent.0)
+                    .or_default()
+                    .success_count += 1;
             }
         }
     }
@@ -441,14 +511,24 @@ impl ProcessState {
         self.process_mut().current_step = ended;
     }
 
-    fn end_attempt(&mut self, id: Option<AttemptId>, status: AttemptStatus, hash: Option<&str>, at: Timestamp) {
-        let Some(attempt) = id.and_then(|id| self.attempts.get_mut(&id)) else { return };
+    fn end_attempt(
+        &mut self,
+        id: Option<AttemptId>,
+        status: AttemptStatus,
+        hash: Option<&str>,
+        at: Timestamp,
+    ) {
+        let Some(attempt) = id.and_then(|id| self.attempts.get_mut(&id)) else {
+            return;
+        };
         let attempt = Arc::make_mut(attempt);
         attempt.status = status;
         attempt.ended_at = Some(at);
         attempt.result_hash = hash.map(str::to_owned);
         let agent = attempt.agent_id.0.clone();
-        let busy = attempt.accepted_at.map_or(0, |accepted| at.ms_since(accepted));
+        let busy = attempt
+            .accepted_at
+            .map_or(0, |accepted| at.ms_since(accepted));
         let step = attempt.step_id;
         if let Some(step) = self.step_mut(step) {
             step.current_attempt = None;
@@ -464,7 +544,9 @@ impl ProcessState {
     }
 
     fn keep_outputs(&mut self, id: StepId) {
-        let Some(step) = self.step(id).cloned() else { return };
+        let Some(step) = self.step(id).cloned() else {
+            return;
+        };
         let outputs = step.outputs.clone().unwrap_or_default();
         let shared = &mut Arc::make_mut(&mut self.context).shared_data;
         if step.merge_outputs
@@ -474,7 +556,9 @@ impl ProcessState {
                 shared.insert(key.clone(), value.clone());
             }
         }
-        let steps = shared.entry("steps").or_insert_with(|| serde_json::json!({}));
+        let steps = shared
+            .entry("steps")
+            .or_insert_with(|| serde_json::json!({}));
         if let Some(steps) = steps.as_object_mut() {
             steps.insert(step.key.clone(), outputs);
         }
@@ -495,7 +579,9 @@ impl ProcessState {
         if let Some(step) = &c.step {
             self.patch(step);
         }
-        let Some(intervention) = self.interventions.get_mut(&c.id) else { return };
+        let Some(intervention) = self.interventions.get_mut(&c.id) else {
+            return;
+        };
         let i = Arc::make_mut(intervention);
         i.status = c.status;
         match body {

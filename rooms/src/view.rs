@@ -8,15 +8,21 @@ use crate::state::ProcessState;
 
 /// An attempt with all that an agent needs to do the work: the argument of `work.offered`, and an item of `attempts[]`.
 pub fn work(process: &ProcessState, id: AttemptId) -> Value {
-    let Some(attempt) = process.attempts.get(&id) else { return Value::Null };
-    let Some(step) = process.step(attempt.step_id) else { return Value::Null };
+    let Some(attempt) = process.attempts.get(&id) else {
+        return Value::Null;
+    };
+    let Some(step) = process.step(attempt.step_id) else {
+        return Value::Null;
+    };
     let answers: Vec<Value> = process
         .prior_answers(step.id)
         .into_iter()
-        .map(|i| json!({
-            "interventionId": i.id, "key": i.key, "type": i.kind, "description": i.description,
-            "outcome": i.outcome, "response": i.response,
-        }))
+        .map(|i| {
+            json!({
+                "interventionId": i.id, "key": i.key, "type": i.kind, "description": i.description,
+                "outcome": i.outcome, "response": i.response,
+            })
+        })
         .collect();
     json!({
         "attempt": **attempt,
@@ -43,7 +49,10 @@ pub fn reference(process: &ProcessState) -> ProcessRef {
 pub fn accepted_handoff(process: &ProcessState, id: HandoffId, attempt: AttemptId) -> Value {
     let mut reply = work(process, attempt);
     if let (Some(handoff), Some(reply)) = (process.handoffs.get(&id), reply.as_object_mut()) {
-        reply.insert("processContext".to_owned(), reply.get("context").cloned().unwrap_or_default());
+        reply.insert(
+            "processContext".to_owned(),
+            reply.get("context").cloned().unwrap_or_default(),
+        );
         reply.insert("handoff".to_owned(), json!(**handoff));
         reply.insert("context".to_owned(), handoff.context.clone());
     }

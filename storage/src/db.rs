@@ -10,8 +10,14 @@ use std::time::Duration;
 
 use rooms::Timestamp;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{Arguments, AssertSqlSafe, Column, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, TypeInfo, ValueRef};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{
+    Arguments, AssertSqlSafe, Column, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction,
+    TypeInfo, ValueRef,
+};
 use uuid::Uuid;
 
 /// A value on its way to or from the database.
@@ -137,12 +143,22 @@ impl Error {
         match self {
             Self::Sqlx(sqlx::Error::Database(e)) => {
                 // Class 40: serialization failure or deadlock; 55P03: lock timeout; 57P0x: shutting down; 5 and 6: SQLite busy, locked.
-                e.code().is_some_and(|c| c.starts_with("40") || c.starts_with("57P") || c == "55P03" || c == "5" || c == "6")
+                e.code().is_some_and(|c| {
+                    c.starts_with("40")
+                        || c.starts_with("57P")
+                        || c == "55P03"
+                        || c == "5"
+                        || c == "6"
+                })
             }
             Self::Sqlx(e) => matches!(
                 e,
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_)
-                    | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_)
+                sqlx::Error::Io(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::Protocol(_)
+                    | sqlx::Error::WorkerCrashed
+                    | sqlx::Error::Tls(_)
             ),
             _ => false,
         }
@@ -178,10 +194,20 @@ impl Store {
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_secs(10))
                 .statement_cache_capacity(512);
-            if let Some(folder) = options.get_filename().parent().filter(|p| *p != Path::new("") && !p.exists()) {
-                return Err(Error::Url(format!("the folder {} does not exist; make it first", folder.display())));
+            if let Some(folder) = options
+                .get_filename()
+                .parent()
+                .filter(|p| *p != Path::new("") && !p.exists())
+            {
+                return Err(Error::Url(format!(
+                    "the folder {} does not exist; make it first",
+                    folder.display()
+                )));
             }
-            let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+            let pool = SqlitePoolOptions::new()
+                .max_connections(8)
+                .connect_with(options)
+                .await?;
             return Ok(Self::Sqlite(pool));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
@@ -202,7 +228,9 @@ impl Store {
             return Ok(Self::Postgres(pool));
         }
         let scheme = url.split(':').next().unwrap_or_default();
-        Err(Error::Url(format!("{scheme:?} is no database that Baton knows")))
+        Err(Error::Url(format!(
+            "{scheme:?} is no database that Baton knows"
+        )))
     }
 
     /// `sqlite` or `postgres`.
@@ -233,11 +261,15 @@ impl Store {
     pub async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match self {
             Self::Sqlite(pool) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).fetch_all(pool).await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
+                    .fetch_all(pool)
+                    .await?;
                 rows.iter().map(sqlite_row).collect()
             }
             Self::Postgres(pool) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(pool).await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?)
+                    .fetch_all(pool)
+                    .await?;
                 rows.iter().map(pg_row).collect()
             }
         }
@@ -287,11 +319,15 @@ impl Conn {
     pub async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match self {
             Self::Sqlite(tx) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).fetch_all(&mut **tx).await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
+                    .fetch_all(&mut **tx)
+                    .await?;
                 rows.iter().map(sqlite_row).collect()
             }
             Self::Postgres(tx) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(&mut **tx).await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?)
+                    .fetch_all(&mut **tx)
+                    .await?;
                 rows.iter().map(pg_row).collect()
             }
         }
@@ -300,20 +336,28 @@ impl Conn {
     /// Runs a statement; how many rows it changed.
     pub async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, Error> {
         Ok(match self {
-            Self::Sqlite(tx) => {
-                sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?).execute(&mut **tx).await?.rows_affected()
-            }
-            Self::Postgres(tx) => {
-                sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).execute(&mut **tx).await?.rows_affected()
-            }
+            Self::Sqlite(tx) => sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
+                .execute(&mut **tx)
+                .await?
+                .rows_affected(),
+            Self::Postgres(tx) => sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?)
+                .execute(&mut **tx)
+                .await?
+                .rows_affected(),
         })
     }
 
     /// Runs a script of several statements.
     pub async fn script(&mut self, sql: &str) -> Result<(), Error> {
         match self {
-            Self::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ())?,
-            Self::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await.map(|_| ())?,
+            Self::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())?,
+            Self::Postgres(tx) => sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())?,
         }
         Ok(())
     }
@@ -335,7 +379,12 @@ impl Conn {
         if rows.is_empty() {
             return Ok(());
         }
-        let names = table.columns.iter().map(|c| c.0).collect::<Vec<_>>().join(", ");
+        let names = table
+            .columns
+            .iter()
+            .map(|c| c.0)
+            .collect::<Vec<_>>()
+            .join(", ");
         let conflict = table.key.map_or_else(String::new, |key| {
             let set = table
                 .columns
@@ -345,7 +394,11 @@ impl Conn {
                 .collect::<Vec<_>>()
                 .join(", ");
             let key = key.join(", ");
-            if set.is_empty() { format!(" ON CONFLICT ({key}) DO NOTHING") } else { format!(" ON CONFLICT ({key}) DO UPDATE SET {set}") }
+            if set.is_empty() {
+                format!(" ON CONFLICT ({key}) DO NOTHING")
+            } else {
+                format!(" ON CONFLICT ({key}) DO UPDATE SET {set}")
+            }
         });
         match self {
             Self::Postgres(_) => {
@@ -360,10 +413,15 @@ impl Conn {
                     })
                     .collect::<Vec<_>>()
                     .join(", ");
-                let sql = format!("INSERT INTO {} ({names}) SELECT * FROM UNNEST({arrays}){conflict}", table.name);
+                let sql = format!(
+                    "INSERT INTO {} ({names}) SELECT * FROM UNNEST({arrays}){conflict}",
+                    table.name
+                );
                 let args = pg_arrays(table, rows)?;
                 if let Self::Postgres(tx) = self {
-                    sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx).await?;
+                    sqlx::query_with(AssertSqlSafe(sql), args)
+                        .execute(&mut **tx)
+                        .await?;
                 }
             }
             Self::Sqlite(_) => {
@@ -375,12 +433,17 @@ impl Conn {
                     let width = table.columns.len();
                     let values = (0..n)
                         .map(|r| {
-                            let marks: Vec<_> = (0..width).map(|c| format!("${}", r * width + c + 1)).collect();
+                            let marks: Vec<_> = (0..width)
+                                .map(|c| format!("${}", r * width + c + 1))
+                                .collect();
                             format!("({})", marks.join(", "))
                         })
                         .collect::<Vec<_>>()
                         .join(", ");
-                    let sql = format!("INSERT INTO {} ({names}) VALUES {values}{conflict}", table.name);
+                    let sql = format!(
+                        "INSERT INTO {} ({names}) VALUES {values}{conflict}",
+                        table.name
+                    );
                     let args = rows.by_ref().take(n).flatten().collect();
                     self.execute(&sql, args).await?;
                 }
@@ -401,7 +464,10 @@ impl Conn {
 
 /// `$from, $from+1, …` for an IN list.
 pub fn marks(from: usize, n: usize) -> String {
-    (from..from + n).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ")
+    (from..from + n)
+        .map(|i| format!("${i}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn encode(e: sqlx::error::BoxDynError) -> Error {
@@ -437,7 +503,11 @@ fn pg_args(args: Vec<Value>) -> Result<PgArguments, Error> {
 }
 
 fn pg_arrays(table: &Table, rows: Vec<Vec<Value>>) -> Result<PgArguments, Error> {
-    let mut columns: Vec<Vec<Value>> = table.columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    let mut columns: Vec<Vec<Value>> = table
+        .columns
+        .iter()
+        .map(|_| Vec::with_capacity(rows.len()))
+        .collect();
     for row in rows {
         for (column, value) in columns.iter_mut().zip(row) {
             column.push(value);
@@ -446,9 +516,36 @@ fn pg_arrays(table: &Table, rows: Vec<Vec<Value>>) -> Result<PgArguments, Error>
     let mut out = PgArguments::default();
     for ((_, kind), values) in table.columns.iter().zip(columns) {
         match kind {
-            Kind::Int => out.add(values.into_iter().map(|v| if let Value::Int(v) = v { Some(v) } else { None }).collect::<Vec<_>>()),
-            Kind::Text => out.add(values.into_iter().map(|v| if let Value::Text(v) = v { Some(v) } else { None }).collect::<Vec<_>>()),
-            Kind::Uuid => out.add(values.into_iter().map(|v| if let Value::Uuid(v) = v { Some(v) } else { None }).collect::<Vec<_>>()),
+            Kind::Int => out.add(
+                values
+                    .into_iter()
+                    .map(|v| if let Value::Int(v) = v { Some(v) } else { None })
+                    .collect::<Vec<_>>(),
+            ),
+            Kind::Text => out.add(
+                values
+                    .into_iter()
+                    .map(|v| {
+                        if let Value::Text(v) = v {
+                            Some(v)
+                        } else {
+                            None
+                        }
+                    })
+                    .collect::<Vec<_>>(),
+            ),
+            Kind::Uuid => out.add(
+                values
+                    .into_iter()
+                    .map(|v| {
+                        if let Value::Uuid(v) = v {
+                            Some(v)
+                        } else {
+                            None
+                        }
+                    })
+                    .collect::<Vec<_>>(),
+            ),
         }
         .map_err(encode)?;
     }
@@ -467,7 +564,9 @@ fn sqlite_row(row: &SqliteRow) -> Result<Row, Error> {
                 "TEXT" => Value::Text(row.try_get(n)?),
                 "BLOB" => {
                     let bytes: Vec<u8> = row.try_get(n)?;
-                    Value::Uuid(Uuid::from_slice(&bytes).map_err(|e| Error::Corrupt(e.to_string()))?)
+                    Value::Uuid(
+                        Uuid::from_slice(&bytes).map_err(|e| Error::Corrupt(e.to_string()))?,
+                    )
                 }
                 _ => Value::Int(row.try_get_unchecked(n)?),
             })

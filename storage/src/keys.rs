@@ -93,7 +93,11 @@ impl Store {
     /// Keeps a key; one of the same id is replaced.
     pub async fn keep_key(&self, key: &NewKey, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        tx.execute("DELETE FROM api_keys WHERE id = $1", vec![key.id.as_str().into()]).await?;
+        tx.execute(
+            "DELETE FROM api_keys WHERE id = $1",
+            vec![key.id.as_str().into()],
+        )
+        .await?;
         tx.execute(
             "INSERT INTO api_keys (id, workspace_id, kind, principal, permission, bootstrap, name, hash, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -114,9 +118,17 @@ impl Store {
     }
 
     /// Revokes a key of a workspace, or all of a principal's; how many.
-    pub async fn revoke_keys(&self, workspace: &WorkspaceId, id: Option<&str>, principal: Option<(&str, &str)>, now: Timestamp) -> Result<u64, Error> {
+    pub async fn revoke_keys(
+        &self,
+        workspace: &WorkspaceId,
+        id: Option<&str>,
+        principal: Option<(&str, &str)>,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
         let mut tx = self.begin().await?;
-        let mut sql = "UPDATE api_keys SET revoked_at = $1 WHERE workspace_id = $2 AND revoked_at IS NULL".to_owned();
+        let mut sql =
+            "UPDATE api_keys SET revoked_at = $1 WHERE workspace_id = $2 AND revoked_at IS NULL"
+                .to_owned();
         let mut args = vec![now.into(), workspace.as_str().into()];
         if let Some(id) = id {
             args.push(id.into());
@@ -135,7 +147,12 @@ impl Store {
 
     /// Whether a key was revoked or is gone.
     pub async fn is_revoked(&self, id: &str) -> Result<bool, Error> {
-        let rows = self.query("SELECT id FROM api_keys WHERE id = $1 AND revoked_at IS NULL", vec![id.into()]).await?;
+        let rows = self
+            .query(
+                "SELECT id FROM api_keys WHERE id = $1 AND revoked_at IS NULL",
+                vec![id.into()],
+            )
+            .await?;
         Ok(rows.is_empty())
     }
 
@@ -164,7 +181,13 @@ impl Store {
     }
 
     /// Makes a workspace's row; its room is made by a command. False when there is one.
-    pub async fn make_workspace(&self, id: &WorkspaceId, name: &str, room: RoomId, now: Timestamp) -> Result<bool, Error> {
+    pub async fn make_workspace(
+        &self,
+        id: &WorkspaceId,
+        name: &str,
+        room: RoomId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
         let made = tx
             .execute(

@@ -39,10 +39,19 @@ impl Store {
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
             // Two nodes that start at once would race for the table.
-            tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held", Vec::new()).await?;
+            tx.query(
+                "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held",
+                Vec::new(),
+            )
+            .await?;
         }
         tx.execute(sql, Vec::new()).await?;
-        let rows = tx.query("SELECT COALESCE(MAX(version), 0) FROM schema_version", Vec::new()).await?;
+        let rows = tx
+            .query(
+                "SELECT COALESCE(MAX(version), 0) FROM schema_version",
+                Vec::new(),
+            )
+            .await?;
         tx.commit().await?;
         Ok(rows.first().map_or(0, |r| r.int(0)))
     }
@@ -60,12 +69,25 @@ impl Store {
         for migration in ALL.iter().filter(|m| m.version > found) {
             let mut tx = self.begin().await?;
             if let Self::Postgres(_) = self {
-                tx.query("SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held", Vec::new()).await?;
+                tx.query(
+                    "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held",
+                    Vec::new(),
+                )
+                .await?;
             }
-            let done = tx.query("SELECT version FROM schema_version WHERE version = $1", vec![migration.version.into()]).await?;
+            let done = tx
+                .query(
+                    "SELECT version FROM schema_version WHERE version = $1",
+                    vec![migration.version.into()],
+                )
+                .await?;
             if done.is_empty() {
                 tx.script(migration.up[self.dialect()]).await?;
-                tx.execute("INSERT INTO schema_version (version) VALUES ($1)", vec![migration.version.into()]).await?;
+                tx.execute(
+                    "INSERT INTO schema_version (version) VALUES ($1)",
+                    vec![migration.version.into()],
+                )
+                .await?;
                 applied.push(migration.version);
             }
             tx.commit().await?;
@@ -80,7 +102,11 @@ impl Store {
         for migration in ALL.iter().rev().filter(|m| m.version <= found).take(n) {
             let mut tx = self.begin().await?;
             tx.script(migration.down[self.dialect()]).await?;
-            tx.execute("DELETE FROM schema_version WHERE version = $1", vec![migration.version.into()]).await?;
+            tx.execute(
+                "DELETE FROM schema_version WHERE version = $1",
+                vec![migration.version.into()],
+            )
+            .await?;
             tx.commit().await?;
             undone.push(migration.version);
         }

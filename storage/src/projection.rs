@@ -13,62 +13,129 @@ use crate::db::{Conn, Error, Kind::*, Table, Value};
 
 pub(crate) static EVENTS: Table = Table {
     name: "events",
-    columns: &[("room_id", Uuid), ("seq", Int), ("id", Uuid), ("type", Text), ("at", Int), ("payload", Text)],
+    columns: &[
+        ("room_id", Uuid),
+        ("seq", Int),
+        ("id", Uuid),
+        ("type", Text),
+        ("at", Int),
+        ("payload", Text),
+    ],
     key: None,
 };
 static ROOMS: Table = Table {
     name: "rooms",
     columns: &[
-        ("id", Uuid), ("workspace_id", Text), ("type", Text), ("name", Text), ("process_id", Uuid), ("team_id", Uuid),
-        ("head", Int), ("first", Int), ("log_id", Uuid), ("last_activity", Int), ("data", Text),
+        ("id", Uuid),
+        ("workspace_id", Text),
+        ("type", Text),
+        ("name", Text),
+        ("process_id", Uuid),
+        ("team_id", Uuid),
+        ("head", Int),
+        ("first", Int),
+        ("log_id", Uuid),
+        ("last_activity", Int),
+        ("data", Text),
     ],
     key: Some(&["id"]),
 };
-static SNAPSHOTS: Table =
-    Table { name: "snapshots", columns: &[("room_id", Uuid), ("seq", Int), ("state", Text)], key: Some(&["room_id"]) };
+static SNAPSHOTS: Table = Table {
+    name: "snapshots",
+    columns: &[("room_id", Uuid), ("seq", Int), ("state", Text)],
+    key: Some(&["room_id"]),
+};
 static AGENTS: Table = Table {
     name: "agents",
-    columns: &[("workspace_id", Text), ("id", Text), ("name", Text), ("archived", Int), ("data", Text)],
+    columns: &[
+        ("workspace_id", Text),
+        ("id", Text),
+        ("name", Text),
+        ("archived", Int),
+        ("data", Text),
+    ],
     key: Some(&["workspace_id", "id"]),
 };
 static TEAMS: Table = Table {
     name: "teams",
-    columns: &[("id", Uuid), ("workspace_id", Text), ("room_id", Uuid), ("name", Text), ("status", Text), ("data", Text)],
+    columns: &[
+        ("id", Uuid),
+        ("workspace_id", Text),
+        ("room_id", Uuid),
+        ("name", Text),
+        ("status", Text),
+        ("data", Text),
+    ],
     key: Some(&["id"]),
 };
 static MEMBERS: Table = Table {
     name: "team_members",
-    columns: &[("team_id", Uuid), ("workspace_id", Text), ("agent_id", Text), ("role", Text), ("is_active", Int)],
+    columns: &[
+        ("team_id", Uuid),
+        ("workspace_id", Text),
+        ("agent_id", Text),
+        ("role", Text),
+        ("is_active", Int),
+    ],
     key: Some(&["team_id", "agent_id"]),
 };
 static PROCESSES: Table = Table {
     name: "processes",
     columns: &[
-        ("id", Uuid), ("workspace_id", Text), ("room_id", Uuid), ("team_id", Uuid), ("name", Text), ("status", Text),
-        ("priority", Int), ("data", Text),
+        ("id", Uuid),
+        ("workspace_id", Text),
+        ("room_id", Uuid),
+        ("team_id", Uuid),
+        ("name", Text),
+        ("status", Text),
+        ("priority", Int),
+        ("data", Text),
     ],
     key: Some(&["id"]),
 };
 static STEPS: Table = Table {
     name: "steps",
     columns: &[
-        ("id", Uuid), ("process_id", Uuid), ("workspace_id", Text), ("team_id", Uuid), ("ordinal", Int), ("key", Text),
-        ("status", Text), ("phase", Text), ("priority", Int), ("ready_at", Int), ("data", Text),
+        ("id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("team_id", Uuid),
+        ("ordinal", Int),
+        ("key", Text),
+        ("status", Text),
+        ("phase", Text),
+        ("priority", Int),
+        ("ready_at", Int),
+        ("data", Text),
     ],
     key: Some(&["id"]),
 };
 static ATTEMPTS: Table = Table {
     name: "attempts",
     columns: &[
-        ("id", Uuid), ("step_id", Uuid), ("process_id", Uuid), ("workspace_id", Text), ("team_id", Uuid), ("agent_id", Text),
-        ("instance_id", Text), ("epoch", Int), ("status", Text), ("live", Int), ("data", Text),
+        ("id", Uuid),
+        ("step_id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("team_id", Uuid),
+        ("agent_id", Text),
+        ("instance_id", Text),
+        ("epoch", Int),
+        ("status", Text),
+        ("live", Int),
+        ("data", Text),
     ],
     key: Some(&["id"]),
 };
 static HANDOFFS: Table = Table {
     name: "handoffs",
     columns: &[
-        ("id", Uuid), ("process_id", Uuid), ("workspace_id", Text), ("step_id", Uuid), ("status", Text), ("to_agents", Text),
+        ("id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("step_id", Uuid),
+        ("status", Text),
+        ("to_agents", Text),
         ("data", Text),
     ],
     key: Some(&["id"]),
@@ -76,14 +143,29 @@ static HANDOFFS: Table = Table {
 static INTERVENTIONS: Table = Table {
     name: "interventions",
     columns: &[
-        ("id", Uuid), ("process_id", Uuid), ("workspace_id", Text), ("step_id", Uuid), ("type", Text), ("status", Text),
-        ("used", Int), ("due_at", Int), ("assignees", Text), ("data", Text),
+        ("id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("step_id", Uuid),
+        ("type", Text),
+        ("status", Text),
+        ("used", Int),
+        ("due_at", Int),
+        ("assignees", Text),
+        ("data", Text),
     ],
     key: Some(&["id"]),
 };
 static COMMUNICATIONS: Table = Table {
     name: "communications",
-    columns: &[("id", Uuid), ("process_id", Uuid), ("workspace_id", Text), ("to_agent", Text), ("open", Int), ("data", Text)],
+    columns: &[
+        ("id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("to_agent", Text),
+        ("open", Int),
+        ("data", Text),
+    ],
     key: Some(&["id"]),
 };
 
@@ -122,27 +204,45 @@ pub(crate) struct Projection {
 
 impl Projection {
     /// A room's events moved it from one state to another.
-    pub(crate) fn room(&mut self, before: &State, after: &State, snapshot: bool) -> Result<(), Error> {
-        let Some(room) = &after.room else { return Ok(()) };
+    pub(crate) fn room(
+        &mut self,
+        before: &State,
+        after: &State,
+        snapshot: bool,
+    ) -> Result<(), Error> {
+        let Some(room) = &after.room else {
+            return Ok(());
+        };
         if !same(before.room.as_ref(), room) {
             self.rooms.push(room_row(room, after.seq)?);
         }
         if snapshot {
-            self.snapshots.push(vec![room.id.0.into(), after.seq.into(), serde_json::to_string(after)?.into()]);
+            self.snapshots.push(vec![
+                room.id.0.into(),
+                after.seq.into(),
+                serde_json::to_string(after)?.into(),
+            ]);
         }
         if let Some(team) = &after.team
             && !same(before.team.as_ref(), team)
         {
             self.teams.push(vec![
-                team.id.0.into(), team.workspace_id.as_str().into(), team.room_id.0.into(), team.name.as_str().into(),
-                team.status.as_str().into(), serde_json::to_string(&**team)?.into(),
+                team.id.0.into(),
+                team.workspace_id.as_str().into(),
+                team.room_id.0.into(),
+                team.name.as_str().into(),
+                team.status.as_str().into(),
+                serde_json::to_string(&**team)?.into(),
             ]);
             self.gone_members.push(team.id.0);
             self.members.retain(|row| row[0] != Value::Uuid(team.id.0));
             for member in &team.agents {
                 self.members.push(vec![
-                    team.id.0.into(), team.workspace_id.as_str().into(), member.agent_id.as_str().into(),
-                    member.role.as_str().into(), member.is_active.into(),
+                    team.id.0.into(),
+                    team.workspace_id.as_str().into(),
+                    member.agent_id.as_str().into(),
+                    member.role.as_str().into(),
+                    member.is_active.into(),
                 ]);
             }
         }
@@ -154,9 +254,18 @@ impl Projection {
         Ok(())
     }
 
-    fn process(&mut self, before: Option<&ProcessState>, after: &ProcessState) -> Result<(), Error> {
+    fn process(
+        &mut self,
+        before: Option<&ProcessState>,
+        after: &ProcessState,
+    ) -> Result<(), Error> {
         let p = &after.process;
-        let waiting = |s: &ProcessState| s.interventions.values().filter(|i| i.status == InterventionStatus::Pending).count();
+        let waiting = |s: &ProcessState| {
+            s.interventions
+                .values()
+                .filter(|i| i.status == InterventionStatus::Pending)
+                .count()
+        };
         if !same(before.map(|b| &b.process), p)
             || !same(before.map(|b| &b.context), &after.context)
             || before.map(waiting) != Some(waiting(after))
@@ -164,16 +273,30 @@ impl Projection {
             let mut resource = after.resource();
             resource.steps.clear();
             self.processes.push(vec![
-                p.id.0.into(), p.workspace_id.as_str().into(), p.room_id.0.into(), p.team_id.0.into(), p.name.as_str().into(),
-                p.status.as_str().into(), p.priority.rank().into(), serde_json::to_string(&resource)?.into(),
+                p.id.0.into(),
+                p.workspace_id.as_str().into(),
+                p.room_id.0.into(),
+                p.team_id.0.into(),
+                p.name.as_str().into(),
+                p.status.as_str().into(),
+                p.priority.rank().into(),
+                serde_json::to_string(&resource)?.into(),
             ]);
         }
         for (n, step) in after.steps.iter().enumerate() {
             if !same(before.and_then(|b| b.steps.get(n)), step) {
                 self.steps.push(vec![
-                    step.id.0.into(), p.id.0.into(), p.workspace_id.as_str().into(), p.team_id.0.into(), (n as u64).into(),
-                    step.key.as_str().into(), step.status.as_str().into(), step.phase.map(|x| x.as_str()).into(),
-                    p.priority.rank().into(), step.ready_at.into(), serde_json::to_string(&**step)?.into(),
+                    step.id.0.into(),
+                    p.id.0.into(),
+                    p.workspace_id.as_str().into(),
+                    p.team_id.0.into(),
+                    (n as u64).into(),
+                    step.key.as_str().into(),
+                    step.status.as_str().into(),
+                    step.phase.map(|x| x.as_str()).into(),
+                    p.priority.rank().into(),
+                    step.ready_at.into(),
+                    serde_json::to_string(&**step)?.into(),
                 ]);
             }
         }
@@ -181,17 +304,35 @@ impl Projection {
         for (id, a) in &after.attempts {
             if !same(before.and_then(|b| b.attempts.get(id)), a) {
                 self.attempts.push(vec![
-                    id.0.into(), a.step_id.0.into(), p.id.0.into(), workspace.into(), p.team_id.0.into(),
-                    a.agent_id.as_str().into(), a.instance_id.as_ref().map(|i| i.as_str()).into(), a.epoch.into(),
-                    a.status.as_str().into(), a.status.is_live().into(), serde_json::to_string(&**a)?.into(),
+                    id.0.into(),
+                    a.step_id.0.into(),
+                    p.id.0.into(),
+                    workspace.into(),
+                    p.team_id.0.into(),
+                    a.agent_id.as_str().into(),
+                    a.instance_id.as_ref().map(|i| i.as_str()).into(),
+                    a.epoch.into(),
+                    a.status.as_str().into(),
+                    a.status.is_live().into(),
+                    serde_json::to_string(&**a)?.into(),
                 ]);
             }
         }
         for (id, h) in &after.handoffs {
             if !same(before.and_then(|b| b.handoffs.get(id)), h) {
-                let to = listed(h.to_agent_id.iter().chain(h.candidates.iter().flatten()).map(|a| a.as_str()));
+                let to = listed(
+                    h.to_agent_id
+                        .iter()
+                        .chain(h.candidates.iter().flatten())
+                        .map(|a| a.as_str()),
+                );
                 self.handoffs.push(vec![
-                    id.0.into(), p.id.0.into(), workspace.into(), h.from_step_id.0.into(), h.status.as_str().into(), to.into(),
+                    id.0.into(),
+                    p.id.0.into(),
+                    workspace.into(),
+                    h.from_step_id.0.into(),
+                    h.status.as_str().into(),
+                    to.into(),
                     serde_json::to_string(&**h)?.into(),
                 ]);
             }
@@ -199,8 +340,15 @@ impl Projection {
         for (id, i) in &after.interventions {
             if !same(before.and_then(|b| b.interventions.get(id)), i) {
                 self.interventions.push(vec![
-                    id.0.into(), p.id.0.into(), workspace.into(), i.step_id.map(|s| s.0).into(), i.kind.as_str().into(),
-                    i.status.as_str().into(), i.used.into(), i.due_at.into(), listed(i.assignees.iter().map(String::as_str)).into(),
+                    id.0.into(),
+                    p.id.0.into(),
+                    workspace.into(),
+                    i.step_id.map(|s| s.0).into(),
+                    i.kind.as_str().into(),
+                    i.status.as_str().into(),
+                    i.used.into(),
+                    i.due_at.into(),
+                    listed(i.assignees.iter().map(String::as_str)).into(),
                     serde_json::to_string(&**i)?.into(),
                 ]);
             }
@@ -211,16 +359,28 @@ impl Projection {
     /// What has no place in a room's state. Answered communications need the row that is there; see `respond` in [`crate::tx`].
     pub(crate) fn event(&mut self, event: &Event) -> Result<(), Error> {
         match &event.body {
-            EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) if event.origin.is_none() => {
-                self.agents.retain(|row| row[1] != Value::Text(agent.id.0.clone()) || row[0] != Value::Text(event.workspace_id.0.clone()));
+            EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent)
+                if event.origin.is_none() =>
+            {
+                self.agents.retain(|row| {
+                    row[1] != Value::Text(agent.id.0.clone())
+                        || row[0] != Value::Text(event.workspace_id.0.clone())
+                });
                 self.agents.push(vec![
-                    event.workspace_id.as_str().into(), agent.id.as_str().into(), agent.name.as_str().into(),
-                    agent.archived.into(), serde_json::to_string(agent)?.into(),
+                    event.workspace_id.as_str().into(),
+                    agent.id.as_str().into(),
+                    agent.name.as_str().into(),
+                    agent.archived.into(),
+                    serde_json::to_string(agent)?.into(),
                 ]);
             }
             EventBody::CommunicationSent(sent) => self.communications.push(vec![
-                sent.id.0.into(), sent.process_id.0.into(), event.workspace_id.as_str().into(), sent.to_agent_id.as_str().into(),
-                sent.kind.awaits_response().into(), serde_json::to_string(sent)?.into(),
+                sent.id.0.into(),
+                sent.process_id.0.into(),
+                event.workspace_id.as_str().into(),
+                sent.to_agent_id.as_str().into(),
+                sent.kind.awaits_response().into(),
+                serde_json::to_string(sent)?.into(),
             ]),
             _ => {}
         }
@@ -234,7 +394,11 @@ impl Projection {
         conn.write(&AGENTS, self.agents).await?;
         conn.write(&TEAMS, self.teams).await?;
         for team in self.gone_members {
-            conn.execute("DELETE FROM team_members WHERE team_id = $1", vec![team.into()]).await?;
+            conn.execute(
+                "DELETE FROM team_members WHERE team_id = $1",
+                vec![team.into()],
+            )
+            .await?;
         }
         conn.write(&MEMBERS, self.members).await?;
         conn.write(&PROCESSES, self.processes).await?;
@@ -250,8 +414,16 @@ impl Projection {
 
 fn room_row(room: &CollaborationRoom, head: u64) -> Result<Vec<Value>, Error> {
     Ok(vec![
-        room.id.0.into(), room.workspace_id.as_str().into(), room.kind.as_str().into(), room.name.as_str().into(),
-        room.process_id.map(|p| p.0).into(), room.team_id.map(|t| t.0).into(), head.into(), room.first.into(),
-        room.log_id.0.into(), room.last_activity.into(), serde_json::to_string(room)?.into(),
+        room.id.0.into(),
+        room.workspace_id.as_str().into(),
+        room.kind.as_str().into(),
+        room.name.as_str().into(),
+        room.process_id.map(|p| p.0).into(),
+        room.team_id.map(|t| t.0).into(),
+        head.into(),
+        room.first.into(),
+        room.log_id.0.into(),
+        room.last_activity.into(),
+        serde_json::to_string(room)?.into(),
     ])
 }

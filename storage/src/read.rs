@@ -104,26 +104,54 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
 
 impl Store {
     /// The room that a thing of this workspace is decided in.
-    pub async fn room_of(&self, thing: Thing, workspace: &WorkspaceId, id: Uuid) -> Result<Option<RoomId>, Error> {
+    pub async fn room_of(
+        &self,
+        thing: Thing,
+        workspace: &WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<RoomId>, Error> {
         let column = match thing {
             Thing::Room => "id",
             Thing::Team | Thing::Process => "room_id",
             // A process's room has the process's id.
             _ => "process_id",
         };
-        let sql = format!("SELECT {column} FROM {} WHERE id = $1 AND workspace_id = $2", thing.table());
-        let rows = self.query(&sql, vec![id.into(), workspace.as_str().into()]).await?;
+        let sql = format!(
+            "SELECT {column} FROM {} WHERE id = $1 AND workspace_id = $2",
+            thing.table()
+        );
+        let rows = self
+            .query(&sql, vec![id.into(), workspace.as_str().into()])
+            .await?;
         Ok(rows.first().map(|r| RoomId(r.uuid(0))))
     }
 
     /// One resource.
-    pub async fn get(&self, thing: Thing, workspace: &WorkspaceId, id: Uuid) -> Result<Option<Json>, Error> {
-        let filter = Filter { equals: vec![("id", id.into())], limit: 1, ..Filter::default() };
-        Ok(self.list(thing, workspace, &filter).await?.into_iter().next())
+    pub async fn get(
+        &self,
+        thing: Thing,
+        workspace: &WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<Json>, Error> {
+        let filter = Filter {
+            equals: vec![("id", id.into())],
+            limit: 1,
+            ..Filter::default()
+        };
+        Ok(self
+            .list(thing, workspace, &filter)
+            .await?
+            .into_iter()
+            .next())
     }
 
     /// A page of resources, newest first.
-    pub async fn list(&self, thing: Thing, workspace: &WorkspaceId, filter: &Filter) -> Result<Vec<Json>, Error> {
+    pub async fn list(
+        &self,
+        thing: Thing,
+        workspace: &WorkspaceId,
+        filter: &Filter,
+    ) -> Result<Vec<Json>, Error> {
         let mut args: Vec<Value> = vec![workspace.as_str().into()];
         let mut clauses = vec!["workspace_id = $1".to_owned()];
         let mut clause = |text: &str, value: Value| {
@@ -134,8 +162,15 @@ impl Store {
             clause(&format!("{column} = ?"), value.clone());
         }
         if let Some(text) = &filter.search {
-            let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            clause("LOWER(name) LIKE ? ESCAPE '\\'", format!("%{escaped}%").into());
+            let escaped = text
+                .to_lowercase()
+                .replace('\\', "\\\\")
+                .replace('%', "\\%")
+                .replace('_', "\\_");
+            clause(
+                "LOWER(name) LIKE ? ESCAPE '\\'",
+                format!("%{escaped}%").into(),
+            );
         }
         if let Some((column, item)) = &filter.lists {
             clause(&format!("{column} LIKE ?"), format!("%,{item},%").into());
@@ -146,7 +181,11 @@ impl Store {
         if let Some(id) = filter.after {
             clause("id < ?", id.into());
         }
-        let more = if thing == Thing::Room { ", head, first, log_id, last_activity" } else { "" };
+        let more = if thing == Thing::Room {
+            ", head, first, log_id, last_activity"
+        } else {
+            ""
+        };
         let sql = format!(
             "SELECT data, id{more} FROM {} WHERE {} ORDER BY id DESC LIMIT {}",
             thing.table(),
@@ -154,7 +193,10 @@ impl Store {
             filter.limit.max(1)
         );
         let rows = self.query(&sql, args).await?;
-        let mut items: Vec<Json> = rows.iter().map(|r| parse(r.text(0))).collect::<Result<_, _>>()?;
+        let mut items: Vec<Json> = rows
+            .iter()
+            .map(|r| parse(r.text(0)))
+            .collect::<Result<_, _>>()?;
         match thing {
             Thing::Room => {
                 for (item, row) in items.iter_mut().zip(&rows) {
@@ -179,7 +221,9 @@ impl Store {
             "SELECT process_id, data FROM steps WHERE process_id IN ({}) ORDER BY process_id, ordinal",
             marks(1, rows.len())
         );
-        let steps = self.query(&sql, rows.iter().map(|r| r.uuid(1).into()).collect()).await?;
+        let steps = self
+            .query(&sql, rows.iter().map(|r| r.uuid(1).into()).collect())
+            .await?;
         for (item, row) in items.iter_mut().zip(rows) {
             let own = steps.iter().filter(|s| s.uuid(0) == row.uuid(1));
             item["steps"] = Json::Array(own.map(|s| parse(s.text(1))).collect::<Result<_, _>>()?);
@@ -195,12 +239,24 @@ impl Store {
             "SELECT room_id, kind, principal, seq FROM read_marks WHERE room_id IN ({})",
             marks(1, rows.len())
         );
-        let read = self.query(&sql, rows.iter().map(|r| r.uuid(1).into()).collect()).await?;
+        let read = self
+            .query(&sql, rows.iter().map(|r| r.uuid(1).into()).collect())
+            .await?;
         for (item, row) in items.iter_mut().zip(rows) {
-            let Some(participants) = item.get_mut("participants").and_then(Json::as_array_mut) else { continue };
+            let Some(participants) = item.get_mut("participants").and_then(Json::as_array_mut)
+            else {
+                continue;
+            };
             for mark in read.iter().filter(|m| m.uuid(0) == row.uuid(1)) {
-                let kind = if mark.text(1) == "agent" { "agent" } else { "human" };
-                for p in participants.iter_mut().filter(|p| p["id"] == mark.text(2) && p["type"] == kind) {
+                let kind = if mark.text(1) == "agent" {
+                    "agent"
+                } else {
+                    "human"
+                };
+                for p in participants
+                    .iter_mut()
+                    .filter(|p| p["id"] == mark.text(2) && p["type"] == kind)
+                {
                     p["lastReadSeq"] = mark.count(3).into();
                 }
             }
@@ -209,24 +265,42 @@ impl Store {
     }
 
     /// Agents of a workspace that are not removed, by id.
-    pub async fn agents(&self, workspace: &WorkspaceId, after: &str, limit: u64) -> Result<Vec<Json>, Error> {
+    pub async fn agents(
+        &self,
+        workspace: &WorkspaceId,
+        after: &str,
+        limit: u64,
+    ) -> Result<Vec<Json>, Error> {
         let sql = format!(
             "SELECT data FROM agents WHERE workspace_id = $1 AND archived = 0 AND id > $2 ORDER BY id LIMIT {limit}"
         );
-        let rows = self.query(&sql, vec![workspace.as_str().into(), after.into()]).await?;
+        let rows = self
+            .query(&sql, vec![workspace.as_str().into(), after.into()])
+            .await?;
         rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
     /// One agent that is not removed.
-    pub async fn agent(&self, workspace: &WorkspaceId, id: &AgentId) -> Result<Option<Json>, Error> {
+    pub async fn agent(
+        &self,
+        workspace: &WorkspaceId,
+        id: &AgentId,
+    ) -> Result<Option<Json>, Error> {
         let sql = "SELECT data FROM agents WHERE workspace_id = $1 AND id = $2 AND archived = 0";
-        let rows = self.query(sql, vec![workspace.as_str().into(), id.as_str().into()]).await?;
+        let rows = self
+            .query(sql, vec![workspace.as_str().into(), id.as_str().into()])
+            .await?;
         rows.first().map(|r| parse(r.text(0))).transpose()
     }
 
     /// Workspaces, by id.
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, Error> {
-        let rows = self.query("SELECT id, name, room_id, created_at FROM workspaces ORDER BY id", Vec::new()).await?;
+        let rows = self
+            .query(
+                "SELECT id, name, room_id, created_at FROM workspaces ORDER BY id",
+                Vec::new(),
+            )
+            .await?;
         Ok(rows
             .iter()
             .map(|r| Workspace {
@@ -239,9 +313,22 @@ impl Store {
     }
 
     /// A page of a log: after `since`, or the last ones before `before`; oldest first.
-    pub async fn log(&self, room: RoomId, since: Option<u64>, before: Option<u64>, limit: u64) -> Result<Option<LogPage>, Error> {
-        let rows = self.query("SELECT head, first, log_id FROM rooms WHERE id = $1", vec![room.0.into()]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
+    pub async fn log(
+        &self,
+        room: RoomId,
+        since: Option<u64>,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Option<LogPage>, Error> {
+        let rows = self
+            .query(
+                "SELECT head, first, log_id FROM rooms WHERE id = $1",
+                vec![room.0.into()],
+            )
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
         let (head, first, log_id) = (row.count(0), row.count(1), row.uuid(2));
         let mut events: Vec<(u64, String)> = if let Some(since) = since {
             let sql = format!(
@@ -261,22 +348,36 @@ impl Store {
         if since.is_none() {
             events.reverse();
         }
-        Ok(Some(LogPage { events, first, head, log_id }))
+        Ok(Some(LogPage {
+            events,
+            first,
+            head,
+            log_id,
+        }))
     }
 
     /// The newest seq of rooms.
     pub async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, u64)>, Error> {
         let mut out = Vec::with_capacity(rooms.len());
         for part in rooms.chunks(1000) {
-            let sql = format!("SELECT id, head FROM rooms WHERE id IN ({})", marks(1, part.len()));
-            let rows = self.query(&sql, part.iter().map(|r| r.0.into()).collect()).await?;
+            let sql = format!(
+                "SELECT id, head FROM rooms WHERE id IN ({})",
+                marks(1, part.len())
+            );
+            let rows = self
+                .query(&sql, part.iter().map(|r| r.0.into()).collect())
+                .await?;
             out.extend(rows.iter().map(|r| (RoomId(r.uuid(0)), r.count(1))));
         }
         Ok(out)
     }
 
     /// Steps that wait for an agent, the most urgent and oldest first.
-    pub async fn ready_steps(&self, workspace: &WorkspaceId, limit: u64) -> Result<Vec<ReadyStep>, Error> {
+    pub async fn ready_steps(
+        &self,
+        workspace: &WorkspaceId,
+        limit: u64,
+    ) -> Result<Vec<ReadyStep>, Error> {
         let sql = format!(
             "SELECT s.process_id, s.team_id, s.data FROM steps s JOIN processes p ON p.id = s.process_id \
              WHERE s.workspace_id = $1 AND s.phase = 'ready' AND p.status = 'running' \
@@ -301,46 +402,94 @@ impl Store {
         agent: &AgentId,
     ) -> Result<Vec<(ProcessId, AttemptId, Option<InstanceId>)>, Error> {
         let sql = "SELECT process_id, id, instance_id FROM attempts WHERE workspace_id = $1 AND agent_id = $2 AND live = 1 ORDER BY id";
-        let rows = self.query(sql, vec![workspace.as_str().into(), agent.as_str().into()]).await?;
+        let rows = self
+            .query(sql, vec![workspace.as_str().into(), agent.as_str().into()])
+            .await?;
         Ok(rows
             .iter()
-            .map(|r| (r.uuid(0).into(), r.uuid(1).into(), (!r.is_null(2)).then(|| r.text(2).into())))
+            .map(|r| {
+                (
+                    r.uuid(0).into(),
+                    r.uuid(1).into(),
+                    (!r.is_null(2)).then(|| r.text(2).into()),
+                )
+            })
             .collect())
     }
 
     /// Answers that no attempt of the agent has gone on with yet.
-    pub async fn unused_answers(&self, workspace: &WorkspaceId, agent: &AgentId) -> Result<Vec<(AttemptId, Json)>, Error> {
+    pub async fn unused_answers(
+        &self,
+        workspace: &WorkspaceId,
+        agent: &AgentId,
+    ) -> Result<Vec<(AttemptId, Json)>, Error> {
         let sql = "SELECT a.id, i.data FROM attempts a JOIN interventions i ON i.step_id = a.step_id \
                    WHERE a.workspace_id = $1 AND a.agent_id = $2 AND a.live = 1 AND a.status = 'leased' \
                    AND i.status = 'completed' AND i.used = 0 ORDER BY i.id";
-        let rows = self.query(sql, vec![workspace.as_str().into(), agent.as_str().into()]).await?;
-        rows.iter().map(|r| Ok((r.uuid(0).into(), parse(r.text(1))?))).collect()
+        let rows = self
+            .query(sql, vec![workspace.as_str().into(), agent.as_str().into()])
+            .await?;
+        rows.iter()
+            .map(|r| Ok((r.uuid(0).into(), parse(r.text(1))?)))
+            .collect()
     }
 
     /// Handoffs that wait for the agent.
-    pub async fn pending_handoffs(&self, workspace: &WorkspaceId, agent: &AgentId) -> Result<Vec<Json>, Error> {
+    pub async fn pending_handoffs(
+        &self,
+        workspace: &WorkspaceId,
+        agent: &AgentId,
+    ) -> Result<Vec<Json>, Error> {
         let sql = "SELECT data FROM handoffs WHERE workspace_id = $1 AND status = 'pending' AND to_agents LIKE $2 ORDER BY id";
-        let rows = self.query(sql, vec![workspace.as_str().into(), format!("%,{agent},%").into()]).await?;
+        let rows = self
+            .query(
+                sql,
+                vec![workspace.as_str().into(), format!("%,{agent},%").into()],
+            )
+            .await?;
         rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
     /// Messages to the agent whose response is awaited.
-    pub async fn open_communications(&self, workspace: &WorkspaceId, agent: &AgentId) -> Result<Vec<Json>, Error> {
+    pub async fn open_communications(
+        &self,
+        workspace: &WorkspaceId,
+        agent: &AgentId,
+    ) -> Result<Vec<Json>, Error> {
         let sql = "SELECT data FROM communications WHERE workspace_id = $1 AND open = 1 AND to_agent = $2 ORDER BY id";
-        let rows = self.query(sql, vec![workspace.as_str().into(), agent.as_str().into()]).await?;
+        let rows = self
+            .query(sql, vec![workspace.as_str().into(), agent.as_str().into()])
+            .await?;
         rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
     /// Timers that are due, the oldest first; and how long until the next one, by the database's clock.
-    pub async fn due_timers(&self, leases_too: bool, limit: u64) -> Result<Vec<(RoomId, WorkspaceId, Timer, Timestamp)>, Error> {
+    pub async fn due_timers(
+        &self,
+        leases_too: bool,
+        limit: u64,
+    ) -> Result<Vec<(RoomId, WorkspaceId, Timer, Timestamp)>, Error> {
         let mut tx = self.begin_read().await?;
         let now = tx.now().await?;
-        let leases = if leases_too { "" } else { " AND key NOT LIKE 'lease:%'" };
-        let sql = format!("SELECT room_id, workspace_id, timer, due FROM timers WHERE due <= $1{leases} ORDER BY due LIMIT {limit}");
+        let leases = if leases_too {
+            ""
+        } else {
+            " AND key NOT LIKE 'lease:%'"
+        };
+        let sql = format!(
+            "SELECT room_id, workspace_id, timer, due FROM timers WHERE due <= $1{leases} ORDER BY due LIMIT {limit}"
+        );
         let rows = tx.query(&sql, vec![now.into()]).await?;
         tx.commit().await?;
         rows.iter()
-            .map(|r| Ok((RoomId(r.uuid(0)), r.text(1).into(), parse(r.text(2))?, Timestamp(r.int(3)))))
+            .map(|r| {
+                Ok((
+                    RoomId(r.uuid(0)),
+                    r.text(1).into(),
+                    parse(r.text(2))?,
+                    Timestamp(r.int(3)),
+                ))
+            })
             .collect()
     }
 
@@ -348,21 +497,38 @@ impl Store {
     pub async fn forget_keys(&self, now: Timestamp) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         let day = 24 * 3600 * 1_000_000;
-        tx.execute("DELETE FROM idempotency WHERE created_at < $1", vec![(now.0 - day).into()]).await?;
+        tx.execute(
+            "DELETE FROM idempotency WHERE created_at < $1",
+            vec![(now.0 - day).into()],
+        )
+        .await?;
         tx.commit().await
     }
 
     /// Every event of a log, as it was written.
-    pub async fn events_from(&self, room: RoomId, since: u64, limit: u64) -> Result<Vec<Event>, Error> {
-        let sql = format!("SELECT payload FROM events WHERE room_id = $1 AND seq > $2 ORDER BY seq LIMIT {limit}");
+    pub async fn events_from(
+        &self,
+        room: RoomId,
+        since: u64,
+        limit: u64,
+    ) -> Result<Vec<Event>, Error> {
+        let sql = format!(
+            "SELECT payload FROM events WHERE room_id = $1 AND seq > $2 ORDER BY seq LIMIT {limit}"
+        );
         let rows = self.query(&sql, vec![room.0.into(), since.into()]).await?;
         rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
     /// The id of a step's process.
-    pub async fn process_of_step(&self, workspace: &WorkspaceId, step: StepId) -> Result<Option<ProcessId>, Error> {
+    pub async fn process_of_step(
+        &self,
+        workspace: &WorkspaceId,
+        step: StepId,
+    ) -> Result<Option<ProcessId>, Error> {
         let sql = "SELECT process_id FROM steps WHERE id = $1 AND workspace_id = $2";
-        let rows = self.query(sql, vec![step.0.into(), workspace.as_str().into()]).await?;
+        let rows = self
+            .query(sql, vec![step.0.into(), workspace.as_str().into()])
+            .await?;
         Ok(rows.first().map(|r| r.uuid(0).into()))
     }
 }

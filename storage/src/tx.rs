@@ -21,13 +21,22 @@ pub const SNAPSHOT_EVERY: u64 = 200;
 static TIMERS: Table = Table {
     name: "timers",
     columns: &[
-        ("room_id", Kind::Uuid), ("key", Kind::Text), ("workspace_id", Kind::Text), ("due", Kind::Int), ("timer", Kind::Text),
+        ("room_id", Kind::Uuid),
+        ("key", Kind::Text),
+        ("workspace_id", Kind::Text),
+        ("due", Kind::Int),
+        ("timer", Kind::Text),
     ],
     key: Some(&["room_id", "key"]),
 };
 static READ_MARKS: Table = Table {
     name: "read_marks",
-    columns: &[("room_id", Kind::Uuid), ("kind", Kind::Text), ("principal", Kind::Text), ("seq", Kind::Int)],
+    columns: &[
+        ("room_id", Kind::Uuid),
+        ("kind", Kind::Text),
+        ("principal", Kind::Text),
+        ("seq", Kind::Int),
+    ],
     key: Some(&["room_id", "kind", "principal"]),
 };
 
@@ -70,7 +79,6 @@ pub struct WriteSet {
     pub reads: Vec<(RoomId, PrincipalKind, String, u64)>,
     /// Timers that fired, with the due time that was seen.
     pub fired: Vec<(RoomId, String, Timestamp)>,
-
 }
 
 /// A lane's transaction.
@@ -85,7 +93,9 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 impl Store {
     /// Begins a lane's transaction.
     pub async fn lane_tx(&self) -> Result<Tx, Error> {
-        Ok(Tx { conn: self.begin().await? })
+        Ok(Tx {
+            conn: self.begin().await?,
+        })
     }
 }
 
@@ -97,12 +107,20 @@ impl Tx {
 
     /// Takes the keys, in order. A key that was used before comes back with its hash and answer; one that another transaction is using
     /// is waited for.
-    pub async fn take_keys(&mut self, keys: &BTreeSet<Idempotency>, now: Timestamp) -> Result<BTreeMap<String, (String, String)>, Error> {
+    pub async fn take_keys(
+        &mut self,
+        keys: &BTreeSet<Idempotency>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, (String, String)>, Error> {
         let mut used = BTreeMap::new();
         for k in keys {
             let args = vec![
-                k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into(), k.hash.as_str().into(),
-                "".into(), now.into(),
+                k.workspace.as_str().into(),
+                k.principal.as_str().into(),
+                k.key.as_str().into(),
+                k.hash.as_str().into(),
+                "".into(),
+                now.into(),
             ];
             let taken = self
                 .conn
@@ -121,7 +139,10 @@ impl Tx {
                     )
                     .await?;
                 if let Some(row) = rows.first() {
-                    used.insert(format!("{}\n{}\n{}", k.workspace, k.principal, k.key), (row.text(0).to_owned(), row.text(1).to_owned()));
+                    used.insert(
+                        format!("{}\n{}\n{}", k.workspace, k.principal, k.key),
+                        (row.text(0).to_owned(), row.text(1).to_owned()),
+                    );
                 }
             }
         }
@@ -138,16 +159,29 @@ impl Tx {
             marks(1, rooms.len()),
             self.conn.for_update()
         );
-        let rows = self.conn.query(&sql, rooms.iter().map(|r| r.0.into()).collect()).await?;
+        let rows = self
+            .conn
+            .query(&sql, rooms.iter().map(|r| r.0.into()).collect())
+            .await?;
         Ok(rows
             .iter()
-            .map(|r| RoomRow { id: RoomId(r.uuid(0)), workspace_id: r.text(1).into(), head: r.count(2) })
+            .map(|r| RoomRow {
+                id: RoomId(r.uuid(0)),
+                workspace_id: r.text(1).into(),
+                head: r.count(2),
+            })
             .collect())
     }
 
     /// The newest snapshot of a room.
     pub async fn snapshot(&mut self, room: RoomId) -> Result<Option<State>, Error> {
-        let rows = self.conn.query("SELECT state FROM snapshots WHERE room_id = $1", vec![room.0.into()]).await?;
+        let rows = self
+            .conn
+            .query(
+                "SELECT state FROM snapshots WHERE room_id = $1",
+                vec![room.0.into()],
+            )
+            .await?;
         rows.first().map(|r| parse(r.text(0))).transpose()
     }
 
@@ -164,19 +198,35 @@ impl Tx {
     }
 
     /// The rooms of workspaces.
-    pub async fn workspace_rooms(&mut self, workspaces: &BTreeSet<WorkspaceId>) -> Result<BTreeMap<WorkspaceId, RoomId>, Error> {
+    pub async fn workspace_rooms(
+        &mut self,
+        workspaces: &BTreeSet<WorkspaceId>,
+    ) -> Result<BTreeMap<WorkspaceId, RoomId>, Error> {
         if workspaces.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let sql = format!("SELECT id, room_id FROM workspaces WHERE id IN ({})", marks(1, workspaces.len()));
-        let rows = self.conn.query(&sql, workspaces.iter().map(|w| w.as_str().into()).collect()).await?;
-        Ok(rows.iter().map(|r| (r.text(0).into(), RoomId(r.uuid(1)))).collect())
+        let sql = format!(
+            "SELECT id, room_id FROM workspaces WHERE id IN ({})",
+            marks(1, workspaces.len())
+        );
+        let rows = self
+            .conn
+            .query(&sql, workspaces.iter().map(|w| w.as_str().into()).collect())
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|r| (r.text(0).into(), RoomId(r.uuid(1))))
+            .collect())
     }
 
     /// Reads what commands need to know from outside their rooms; under lock where work is handed out.
     pub async fn facts(&mut self, workspace: &WorkspaceId, needs: &Needs) -> Result<Facts, Error> {
         let mut facts = Facts::default();
-        let lock = if needs.slots { self.conn.for_update() } else { "" };
+        let lock = if needs.slots {
+            self.conn.for_update()
+        } else {
+            ""
+        };
         if needs.slots && !needs.teams.is_empty() {
             // The team's room is the lock under which its live attempts are counted.
             let rooms = needs.teams.iter().map(|t| RoomId(t.0)).collect();
@@ -184,7 +234,10 @@ impl Tx {
         }
         if !needs.teams.is_empty() {
             let n = needs.teams.len();
-            let sql = format!("SELECT data FROM teams WHERE workspace_id = $1 AND id IN ({})", marks(2, n));
+            let sql = format!(
+                "SELECT data FROM teams WHERE workspace_id = $1 AND id IN ({})",
+                marks(2, n)
+            );
             let mut args: Vec<Value> = vec![workspace.as_str().into()];
             args.extend(needs.teams.iter().map(|t| Value::from(t.0)));
             for row in self.conn.query(&sql, args).await? {
@@ -194,7 +247,10 @@ impl Tx {
         }
         if !needs.agents.is_empty() {
             let n = needs.agents.len();
-            let sql = format!("SELECT data FROM agents WHERE workspace_id = $1 AND id IN ({}) ORDER BY id{lock}", marks(2, n));
+            let sql = format!(
+                "SELECT data FROM agents WHERE workspace_id = $1 AND id IN ({}) ORDER BY id{lock}",
+                marks(2, n)
+            );
             let mut args: Vec<Value> = vec![workspace.as_str().into()];
             args.extend(needs.agents.iter().map(|a| Value::from(a.as_str())));
             for row in self.conn.query(&sql, args.clone()).await? {
@@ -216,7 +272,9 @@ impl Tx {
             for team in &needs.teams {
                 let sql = "SELECT id FROM attempts WHERE team_id = $1 AND live = 1";
                 let rows = self.conn.query(sql, vec![team.0.into()]).await?;
-                facts.team_live.insert(*team, rows.iter().map(|r| r.uuid(0).into()).collect());
+                facts
+                    .team_live
+                    .insert(*team, rows.iter().map(|r| r.uuid(0).into()).collect());
             }
         }
         Ok(facts)
@@ -225,7 +283,10 @@ impl Tx {
     /// When a timer is due now; none when it is gone.
     pub async fn timer_due(&mut self, room: RoomId, key: &str) -> Result<Option<Timestamp>, Error> {
         let sql = "SELECT due FROM timers WHERE room_id = $1 AND key = $2";
-        let rows = self.conn.query(sql, vec![room.0.into(), key.into()]).await?;
+        let rows = self
+            .conn
+            .query(sql, vec![room.0.into(), key.into()])
+            .await?;
         Ok(rows.first().map(|r| Timestamp(r.int(0))))
     }
 
@@ -245,11 +306,17 @@ impl Tx {
             projection.event(event)?;
             match &event.body {
                 EventBody::CommunicationResponded(c) => answered.push(c),
-                EventBody::AgentRemoved(c) => removed.push((event.workspace_id.clone(), c.id.clone())),
+                EventBody::AgentRemoved(c) => {
+                    removed.push((event.workspace_id.clone(), c.id.clone()))
+                }
                 _ => {}
             }
             rows.push(vec![
-                event.room_id.0.into(), event.seq.into(), event.id.0.into(), event.body.name().as_ref().into(), event.at.into(),
+                event.room_id.0.into(),
+                event.seq.into(),
+                event.id.0.into(),
+                event.body.name().as_ref().into(),
+                event.at.into(),
                 serde_json::to_string(event)?.into(),
             ]);
         }
@@ -257,12 +324,23 @@ impl Tx {
         self.conn.write(&EVENTS, rows).await?;
         self.move_heads(heads).await?;
         for change in answered {
-            let found = self.conn.query("SELECT data FROM communications WHERE id = $1", vec![change.id.0.into()]).await?;
+            let found = self
+                .conn
+                .query(
+                    "SELECT data FROM communications WHERE id = $1",
+                    vec![change.id.0.into()],
+                )
+                .await?;
             if let Some(row) = found.first() {
                 let mut sent: AgentCommunication = parse(row.text(0))?;
                 sent.response = Some(change.response.clone());
                 let args = vec![serde_json::to_string(&sent)?.into(), change.id.0.into()];
-                self.conn.execute("UPDATE communications SET data = $1, open = 0 WHERE id = $2", args).await?;
+                self.conn
+                    .execute(
+                        "UPDATE communications SET data = $1, open = 0 WHERE id = $2",
+                        args,
+                    )
+                    .await?;
             }
         }
         for (workspace, agent) in removed {
@@ -314,18 +392,30 @@ impl Tx {
                 return Ok(());
             }
             let values = (0..n)
-                .map(|i| format!("(${}::UUID, ${}::BIGINT, ${}::BIGINT)", i * 3 + 1, i * 3 + 2, i * 3 + 3))
+                .map(|i| {
+                    format!(
+                        "(${}::UUID, ${}::BIGINT, ${}::BIGINT)",
+                        i * 3 + 1,
+                        i * 3 + 2,
+                        i * 3 + 3
+                    )
+                })
                 .collect::<Vec<_>>()
                 .join(", ");
             let sql = format!(
                 "UPDATE rooms SET head = v.head, last_activity = v.at FROM (VALUES {values}) AS v (id, head, at) WHERE rooms.id = v.id"
             );
-            let args = heads.into_iter().flat_map(|(id, (seq, at))| [id.0.into(), seq.into(), at.into()]).collect();
+            let args = heads
+                .into_iter()
+                .flat_map(|(id, (seq, at))| [id.0.into(), seq.into(), at.into()])
+                .collect();
             self.conn.execute(&sql, args).await?;
         } else {
             for (id, (seq, at)) in heads {
                 let sql = "UPDATE rooms SET head = $1, last_activity = $2 WHERE id = $3";
-                self.conn.execute(sql, vec![seq.into(), at.into(), id.0.into()]).await?;
+                self.conn
+                    .execute(sql, vec![seq.into(), at.into(), id.0.into()])
+                    .await?;
             }
         }
         Ok(())
@@ -334,7 +424,9 @@ impl Tx {
     async fn write_timers(&mut self, set: &WriteSet) -> Result<(), Error> {
         for (room, key, due) in &set.fired {
             let sql = "DELETE FROM timers WHERE room_id = $1 AND key = $2 AND due <= $3";
-            self.conn.execute(sql, vec![room.0.into(), key.as_str().into(), (*due).into()]).await?;
+            self.conn
+                .execute(sql, vec![room.0.into(), key.as_str().into(), (*due).into()])
+                .await?;
         }
         // Only the last word on a timer counts.
         let mut last: BTreeMap<(Uuid, String), Option<Vec<Value>>> = BTreeMap::new();
@@ -343,7 +435,10 @@ impl Tx {
                 TimerOp::Set { timer, due } => {
                     let key = timer.key();
                     let row = vec![
-                        room.0.into(), key.as_str().into(), workspace.as_str().into(), (*due).into(),
+                        room.0.into(),
+                        key.as_str().into(),
+                        workspace.as_str().into(),
+                        (*due).into(),
                         serde_json::to_string(timer)?.into(),
                     ];
                     last.insert((room.0, key), Some(row));
@@ -359,7 +454,9 @@ impl Tx {
                 Some(row) => rows.push(row),
                 None => {
                     let sql = "DELETE FROM timers WHERE room_id = $1 AND key = $2";
-                    self.conn.execute(sql, vec![room.into(), key.into()]).await?;
+                    self.conn
+                        .execute(sql, vec![room.into(), key.into()])
+                        .await?;
                 }
             }
         }

@@ -28,8 +28,14 @@ pub fn fits(step: &ProcessStep, agent: &Agent, member: &AgentTeamMember) -> bool
     if let Some(assigned) = &step.assigned_agent_id {
         return *assigned == agent.id;
     }
-    if let Some(required) = step.required_capabilities.as_ref().filter(|r| !r.is_empty()) {
-        return required.iter().all(|c| agent.capabilities.contains(c) || member.capabilities.contains(c));
+    if let Some(required) = step
+        .required_capabilities
+        .as_ref()
+        .filter(|r| !r.is_empty())
+    {
+        return required
+            .iter()
+            .all(|c| agent.capabilities.contains(c) || member.capabilities.contains(c));
     }
     step.role.is_none_or(|role| role == member.role)
 }
@@ -49,30 +55,52 @@ impl Decider<'_> {
                 process.process.status.as_str()
             )));
         }
-        let step = process.step(step_id).ok_or_else(|| Refusal::not_found("step", step_id))?;
+        let step = process
+            .step(step_id)
+            .ok_or_else(|| Refusal::not_found("step", step_id))?;
         if step.phase != Some(StepPhase::Ready) {
-            return Err(Refusal::illegal(format!("the step {:?} is not ready", step.key)));
+            return Err(Refusal::illegal(format!(
+                "the step {:?} is not ready",
+                step.key
+            )));
         }
         if claim && self.ctx.principal.agent_id().as_ref() != Some(agent_id) {
             return Err(Refusal::forbidden("an agent claims for itself"));
         }
         let (agent, team) = self.taker(&process, agent_id)?;
         let member = team.member(agent_id).ok_or_else(|| {
-            Refusal::forbidden(format!("agent {agent_id} is no active member of the team {:?}", team.name))
+            Refusal::forbidden(format!(
+                "agent {agent_id} is no active member of the team {:?}",
+                team.name
+            ))
         })?;
         if !fits(step, agent, member) {
-            return Err(Refusal::forbidden(format!("agent {agent_id} does not fit the step {:?}", step.key)));
+            return Err(Refusal::forbidden(format!(
+                "agent {agent_id} does not fit the step {:?}",
+                step.key
+            )));
         }
         if let Some(until) = declined_until(&process, step, agent_id)
             && until > self.now()
             && !claim
         {
-            return Err(Refusal::new(Code::Conflict, format!("agent {agent_id} refused this step; asked again at {until}")));
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("agent {agent_id} refused this step; asked again at {until}"),
+            ));
         }
         self.require_slot(agent)?;
-        let running = self.ctx.facts.team_live.get(&team.id).map_or(0, std::collections::BTreeSet::len);
+        let running = self
+            .ctx
+            .facts
+            .team_live
+            .get(&team.id)
+            .map_or(0, std::collections::BTreeSet::len);
         if running >= team.configuration.max_concurrent_tasks as usize {
-            return Err(Refusal::new(Code::Conflict, format!("the team has {running} steps at work, its maximum")));
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("the team has {running} steps at work, its maximum"),
+            ));
         }
         let timeouts = &process.process.configuration.timeout_settings;
         let attempt = Attempt {
@@ -91,7 +119,10 @@ impl Decider<'_> {
         };
         let step = patch(step, StepStatus::Running, Some(StepPhase::Offered));
         let (id, epoch) = (attempt.id, attempt.epoch);
-        self.emit(EventBody::AssignmentOffered(AttemptOffered { attempt, step }));
+        self.emit(EventBody::AssignmentOffered(AttemptOffered {
+            attempt,
+            step,
+        }));
         if claim {
             self.accept_attempt(id, &r::Lease { epoch })?;
         }
@@ -101,17 +132,29 @@ impl Decider<'_> {
 
     /// A free slot of the agent, counted under the lock of its row.
     pub(super) fn require_slot(&self, agent: &Agent) -> Result<(), Refusal> {
-        let live = self.ctx.facts.agent_live.get(&agent.id).map_or(0, std::collections::BTreeSet::len);
+        let live = self
+            .ctx
+            .facts
+            .agent_live
+            .get(&agent.id)
+            .map_or(0, std::collections::BTreeSet::len);
         if live >= agent.slots as usize {
             return Err(Refusal::new(
                 Code::Conflict,
-                format!("agent {} has no free slot ({live} of {} in use)", agent.id, agent.slots),
+                format!(
+                    "agent {} has no free slot ({live} of {} in use)",
+                    agent.id, agent.slots
+                ),
             ));
         }
         Ok(())
     }
 
-    pub(super) fn taker(&self, process: &ProcessState, id: &AgentId) -> Result<(&Agent, &AgentTeam), Refusal> {
+    pub(super) fn taker(
+        &self,
+        process: &ProcessState,
+        id: &AgentId,
+    ) -> Result<(&Agent, &AgentTeam), Refusal> {
         let agent = self.ctx.facts.agents.get(id).filter(|a| !a.archived);
         let agent = agent.ok_or_else(|| Refusal::not_found("agent", id))?;
         let team = self.ctx.facts.teams.get(&process.process.team_id);
@@ -126,11 +169,18 @@ impl Decider<'_> {
         id: AttemptId,
         epoch: Option<u64>,
     ) -> Result<(Arc<Attempt>, Arc<ProcessStep>), Refusal> {
-        let attempt = process.attempts.get(&id).ok_or_else(|| Refusal::not_found("attempt", id))?;
-        let step = process.step(attempt.step_id).ok_or_else(|| Refusal::not_found("step", attempt.step_id))?;
+        let attempt = process
+            .attempts
+            .get(&id)
+            .ok_or_else(|| Refusal::not_found("attempt", id))?;
+        let step = process
+            .step(attempt.step_id)
+            .ok_or_else(|| Refusal::not_found("step", attempt.step_id))?;
         let mine = self.ctx.principal.agent_id().as_ref() == Some(&attempt.agent_id);
         if !mine {
-            return Err(Refusal::forbidden(format!("the attempt {id} belongs to another agent")));
+            return Err(Refusal::forbidden(format!(
+                "the attempt {id} belongs to another agent"
+            )));
         }
         if !attempt.status.is_live() || epoch.is_some_and(|e| e != attempt.epoch) {
             return Err(stale(process, step, attempt));
@@ -163,10 +213,17 @@ impl Decider<'_> {
         if attempt.status == AttemptStatus::Leased {
             return Ok(reply);
         }
-        let mut change =
-            attempt_change(&attempt, &step, AttemptStatus::Leased, StepStatus::Running, StepPhase::Executing);
+        let mut change = attempt_change(
+            &attempt,
+            &step,
+            AttemptStatus::Leased,
+            StepStatus::Running,
+            StepPhase::Executing,
+        );
         change.lease_until = Some(self.now().plus_ms(lease_ms));
-        change.instance_id.clone_from(&self.ctx.principal.instance_id);
+        change
+            .instance_id
+            .clone_from(&self.ctx.principal.instance_id);
         self.emit(EventBody::AssignmentAccepted(change));
         if step.started_at.is_none() {
             let mut started = step_change(&step, StepStatus::Running, Some(StepPhase::Executing));
@@ -181,10 +238,17 @@ impl Decider<'_> {
         let process = self.process()?;
         let (attempt, step) = self.held(&process, id, Some(lease.epoch))?;
         if attempt.status != AttemptStatus::Offered {
-            return Err(Refusal::illegal("the offer was accepted; give the step back with attempt:release"));
+            return Err(Refusal::illegal(
+                "the offer was accepted; give the step back with attempt:release",
+            ));
         }
-        let mut change =
-            attempt_change(&attempt, &step, AttemptStatus::Rejected, StepStatus::Pending, StepPhase::Blocked);
+        let mut change = attempt_change(
+            &attempt,
+            &step,
+            AttemptStatus::Rejected,
+            StepStatus::Pending,
+            StepPhase::Blocked,
+        );
         change.reason.clone_from(&lease.reason);
         self.emit(EventBody::AssignmentRejected(change));
         self.wake_later(&process, &step, &attempt.agent_id);
@@ -194,8 +258,13 @@ impl Decider<'_> {
 
     /// A refused step is offered to the same agent again only after a while; the timer wakes the dispatcher.
     fn wake_later(&mut self, process: &ProcessState, step: &ProcessStep, agent: &AgentId) {
-        let due = self.now().plus_ms(declined_delay(process, step, agent).saturating_add(REOFFER_MS));
-        self.timers.push(super::TimerOp::Set { timer: crate::command::Timer::Reoffer { step: step.id }, due });
+        let due = self
+            .now()
+            .plus_ms(declined_delay(process, step, agent).saturating_add(REOFFER_MS));
+        self.timers.push(super::TimerOp::Set {
+            timer: crate::command::Timer::Reoffer { step: step.id },
+            due,
+        });
     }
 
     pub(super) fn heartbeat(&mut self, id: AttemptId, lease: &r::Lease) -> Ruled {
@@ -203,12 +272,18 @@ impl Decider<'_> {
         self.leased(&process, id, lease.epoch)?;
         let lease_ms = self.lease_ms(&process);
         let timer = crate::command::Timer::Lease { attempt: id };
-        self.timers.push(super::TimerOp::Set { timer, due: self.now().plus_ms(lease_ms) });
+        self.timers.push(super::TimerOp::Set {
+            timer,
+            due: self.now().plus_ms(lease_ms),
+        });
         Ok(json!({"leaseMs": lease_ms}))
     }
 
     pub(super) fn progress(&mut self, id: AttemptId, progress: &r::Progress) -> Ruled {
-        if progress.percent.is_some_and(|p| !(0.0..=100.0).contains(&p)) {
+        if progress
+            .percent
+            .is_some_and(|p| !(0.0..=100.0).contains(&p))
+        {
             return Err(Refusal::field("percent", "must be from 0 to 100"));
         }
         if let Some(note) = &progress.note {
@@ -222,7 +297,12 @@ impl Decider<'_> {
         change.percent = progress.percent;
         change.note.clone_from(&progress.note);
         self.emit(EventBody::StepProgress(change));
-        self.heartbeat(id, &r::Lease { epoch: progress.epoch })
+        self.heartbeat(
+            id,
+            &r::Lease {
+                epoch: progress.epoch,
+            },
+        )
     }
 
     pub(super) fn complete(&mut self, id: AttemptId, result: &r::Complete) -> Ruled {
@@ -249,16 +329,32 @@ impl Decider<'_> {
     }
 
     /// The step, when this very result was accepted before: its ack may have been lost.
-    fn repeated(&self, process: &ProcessState, id: AttemptId, epoch: u64, digest: &str) -> Option<Arc<ProcessStep>> {
+    fn repeated(
+        &self,
+        process: &ProcessState,
+        id: AttemptId,
+        epoch: u64,
+        digest: &str,
+    ) -> Option<Arc<ProcessStep>> {
         let attempt = process.attempts.get(&id)?;
         let same = attempt.epoch == epoch
             && attempt.result_hash.as_deref() == Some(digest)
             && self.ctx.principal.agent_id().as_ref() == Some(&attempt.agent_id);
-        if same { process.step(attempt.step_id).cloned() } else { None }
+        if same {
+            process.step(attempt.step_id).cloned()
+        } else {
+            None
+        }
     }
 
     /// An attempt failed: another follows after a backoff, or the step ends and its conditions decide.
-    fn attempt_failed(&mut self, step: &ProcessStep, attempt: &Attempt, error: Failure, digest: String) {
+    fn attempt_failed(
+        &mut self,
+        step: &ProcessStep,
+        attempt: &Attempt,
+        error: Failure,
+        digest: String,
+    ) {
         let attempts = step.attempts + 1;
         if error.retryable && attempts < step.max_attempts {
             self.close_step(step.id);
@@ -275,9 +371,16 @@ impl Decider<'_> {
         error: Failure,
         attempts: u32,
     ) {
-        let base = step.backoff_ms.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(MAX_BACKOFF_MS);
+        let base = step
+            .backoff_ms
+            .saturating_mul(1 << attempts.saturating_sub(1).min(20))
+            .min(MAX_BACKOFF_MS);
         // Up to a fifth more, so that steps that failed together do not come back together.
-        let jitter = if base == 0 { 0 } else { self.ctx.random() % (base / 5 + 1) };
+        let jitter = if base == 0 {
+            0
+        } else {
+            self.ctx.random() % (base / 5 + 1)
+        };
         let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Backoff));
         change.error = Some(error);
         change.attempts = Some(attempts);
@@ -300,23 +403,46 @@ impl Decider<'_> {
     pub(super) fn release_instance(&mut self, agent: &AgentId, instance: &InstanceId) -> Ruled {
         let process = self.process()?;
         for attempt in process.attempts.values() {
-            if attempt.status.is_live() && attempt.agent_id == *agent && attempt.instance_id.as_ref() == Some(instance)
+            if attempt.status.is_live()
+                && attempt.agent_id == *agent
+                && attempt.instance_id.as_ref() == Some(instance)
                 && let Some(step) = process.step(attempt.step_id)
             {
-                self.give_back(&process, attempt, step, Some("another instance replaces it".to_owned()));
+                self.give_back(
+                    &process,
+                    attempt,
+                    step,
+                    Some("another instance replaces it".to_owned()),
+                );
             }
         }
         Ok(Value::Null)
     }
 
-    fn give_back(&mut self, process: &ProcessState, attempt: &Attempt, step: &ProcessStep, reason: Option<String>) {
+    fn give_back(
+        &mut self,
+        process: &ProcessState,
+        attempt: &Attempt,
+        step: &ProcessStep,
+        reason: Option<String>,
+    ) {
         let waits = process.open_interventions(step.id).next().is_some();
-        let phase = if waits { StepPhase::AwaitingInput } else { StepPhase::Blocked };
+        let phase = if waits {
+            StepPhase::AwaitingInput
+        } else {
+            StepPhase::Blocked
+        };
         if let Some(handoff) = process.pending_handoff(step.id) {
             let why = "the sender gave the step back".to_owned();
             self.end_handoff(handoff.id, HandoffStatus::Cancelled, Some(why), None);
         }
-        let mut change = attempt_change(attempt, step, AttemptStatus::Released, StepStatus::Pending, phase);
+        let mut change = attempt_change(
+            attempt,
+            step,
+            AttemptStatus::Released,
+            StepStatus::Pending,
+            phase,
+        );
         change.reason = reason;
         self.emit(EventBody::AssignmentReleased(change));
         if !waits {
@@ -327,18 +453,30 @@ impl Decider<'_> {
     /// An offer or a lease ran out. A step that waits for a human is suspended; one on its way to another agent is kept for it.
     pub(super) fn expire_attempt(&mut self, attempt: &Attempt) -> Ruled {
         let process = self.process()?;
-        let step = process.step(attempt.step_id).ok_or_else(|| Refusal::not_found("step", attempt.step_id))?;
+        let step = process
+            .step(attempt.step_id)
+            .ok_or_else(|| Refusal::not_found("step", attempt.step_id))?;
         if attempt.status == AttemptStatus::Offered {
-            let change =
-                attempt_change(attempt, step, AttemptStatus::Expired, StepStatus::Pending, StepPhase::Blocked);
+            let change = attempt_change(
+                attempt,
+                step,
+                AttemptStatus::Expired,
+                StepStatus::Pending,
+                StepPhase::Blocked,
+            );
             self.emit(EventBody::AssignmentExpired(change));
             self.wake_later(&process, step, &attempt.agent_id);
             self.make_ready(step.id);
             return Ok(Value::Null);
         }
         if process.open_interventions(step.id).next().is_some() {
-            let mut change =
-                attempt_change(attempt, step, AttemptStatus::Suspended, StepStatus::Pending, StepPhase::AwaitingInput);
+            let mut change = attempt_change(
+                attempt,
+                step,
+                AttemptStatus::Suspended,
+                StepStatus::Pending,
+                StepPhase::AwaitingInput,
+            );
             change.reason = Some("the lease ran out while a human was asked".to_owned());
             if let Some(handoff) = process.pending_handoff(step.id) {
                 let why = "the step waits for a human".to_owned();
@@ -348,12 +486,23 @@ impl Decider<'_> {
             return Ok(Value::Null);
         }
         if process.pending_handoff(step.id).is_some() {
-            let change =
-                attempt_change(attempt, step, AttemptStatus::Expired, StepStatus::Running, StepPhase::HandingOff);
+            let change = attempt_change(
+                attempt,
+                step,
+                AttemptStatus::Expired,
+                StepStatus::Running,
+                StepPhase::HandingOff,
+            );
             self.emit(EventBody::AssignmentExpired(change));
             return Ok(Value::Null);
         }
-        let change = attempt_change(attempt, step, AttemptStatus::Expired, StepStatus::Pending, StepPhase::Blocked);
+        let change = attempt_change(
+            attempt,
+            step,
+            AttemptStatus::Expired,
+            StepStatus::Pending,
+            StepPhase::Blocked,
+        );
         self.emit(EventBody::AssignmentExpired(change));
         self.after_lost_lease(step.id);
         Ok(Value::Null)
@@ -361,10 +510,26 @@ impl Decider<'_> {
 
     /// A step without a holder goes back to be offered, unless it has killed too many.
     pub(super) fn after_lost_lease(&mut self, id: StepId) {
-        let Some(step) = self.state.process.as_ref().and_then(|p| p.step(id)).cloned() else { return };
+        let Some(step) = self
+            .state
+            .process
+            .as_ref()
+            .and_then(|p| p.step(id))
+            .cloned()
+        else {
+            return;
+        };
         if step.lost_leases >= step.max_lost_leases {
-            let why = format!("{} leases were lost; the step seems to stop its agents", step.lost_leases);
-            self.end_badly(&step, None, Failure::permanent("lease_lost", why), step.attempts);
+            let why = format!(
+                "{} leases were lost; the step seems to stop its agents",
+                step.lost_leases
+            );
+            self.end_badly(
+                &step,
+                None,
+                Failure::permanent("lease_lost", why),
+                step.attempts,
+            );
         } else {
             self.make_ready(id);
         }
@@ -379,7 +544,10 @@ fn stale(process: &ProcessState, step: &ProcessStep, attempt: &Attempt) -> Refus
         epoch: a.epoch,
     });
     let detail = match &holder {
-        Some(holder) => format!("agent {} holds the step {:?} now; drop this work", holder.agent_id, step.key),
+        Some(holder) => format!(
+            "agent {} holds the step {:?} now; drop this work",
+            holder.agent_id, step.key
+        ),
         None => format!(
             "the attempt is {}; the step {:?} is {}; drop this work",
             attempt.status.as_str(),
@@ -393,13 +561,23 @@ fn stale(process: &ProcessState, step: &ProcessStep, attempt: &Attempt) -> Refus
 }
 
 /// How often this agent refused this step or let its offer lapse, since it last took it; and when the last time was.
-fn declines(process: &ProcessState, step: &ProcessStep, agent: &AgentId) -> (u32, Option<crate::Timestamp>) {
+fn declines(
+    process: &ProcessState,
+    step: &ProcessStep,
+    agent: &AgentId,
+) -> (u32, Option<crate::Timestamp>) {
     let mut count = 0;
     let mut last = None;
-    for attempt in process.attempts.values().filter(|a| a.step_id == step.id && a.agent_id == *agent) {
+    for attempt in process
+        .attempts
+        .values()
+        .filter(|a| a.step_id == step.id && a.agent_id == *agent)
+    {
         match attempt.status {
             AttemptStatus::Rejected => (count, last) = (count + 1, attempt.ended_at),
-            AttemptStatus::Expired if attempt.accepted_at.is_none() => (count, last) = (count + 1, attempt.ended_at),
+            AttemptStatus::Expired if attempt.accepted_at.is_none() => {
+                (count, last) = (count + 1, attempt.ended_at)
+            }
             AttemptStatus::Cancelled => {}
             _ => (count, last) = (0, None),
         }
@@ -412,7 +590,11 @@ fn declined_delay(process: &ProcessState, step: &ProcessStep, agent: &AgentId) -
     REOFFER_MS.saturating_mul(1 << count.saturating_sub(1).min(5))
 }
 
-fn declined_until(process: &ProcessState, step: &ProcessStep, agent: &AgentId) -> Option<crate::Timestamp> {
+fn declined_until(
+    process: &ProcessState,
+    step: &ProcessStep,
+    agent: &AgentId,
+) -> Option<crate::Timestamp> {
     let (_, last) = declines(process, step, agent);
     last.map(|at| at.plus_ms(declined_delay(process, step, agent)))
 }

@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
-use super::flow::{names_of, step_change};
 use super::Decider;
+use super::flow::{names_of, step_change};
 use crate::event::EventBody;
 use crate::expression;
 use crate::model::attempt::Attempt;
 use crate::model::handoff::HandoffStatus;
 use crate::model::process::Failure;
 use crate::model::step::{
-    ConditionAction, ConditionResult, ConditionType, ProcessStep, SkipReason, StepCondition, StepPhase, StepStatus,
+    ConditionAction, ConditionResult, ConditionType, ProcessStep, SkipReason, StepCondition,
+    StepPhase, StepStatus,
 };
 use crate::state::ProcessState;
 
@@ -61,9 +62,14 @@ impl Decider<'_> {
         self.close_step(step.id);
         self.end_handoffs(step.id, HandoffStatus::Completed);
         match action {
-            Some(ConditionAction::Abort) => return self.abort_process(Some(format!("a condition of {:?}", step.key))),
+            Some(ConditionAction::Abort) => {
+                return self.abort_process(Some(format!("a condition of {:?}", step.key)));
+            }
             Some(ConditionAction::Skip) => {
-                let next = verdict.matched.as_ref().and_then(|c| c.next_step_id.clone());
+                let next = verdict
+                    .matched
+                    .as_ref()
+                    .and_then(|c| c.next_step_id.clone());
                 self.skip_named(next.as_deref(), SkipReason::Decided);
             }
             Some(ConditionAction::Escalate) => self.escalate_process(step),
@@ -81,7 +87,9 @@ impl Decider<'_> {
         error: Failure,
         attempts: u32,
     ) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         let mut ended = step.clone();
         ended.attempts = attempts;
         let verdict = judge(&process, &ended, Some(&error));
@@ -96,16 +104,37 @@ impl Decider<'_> {
             ConditionAction::Retry => self.end_failed(step, attempt, error, Some(attempts)),
             ConditionAction::Escalate => self.escalate_step(step, attempt, &error, attempts),
             ConditionAction::Abort => {
-                self.end_with(step, StepStatus::Failed, attempt, error, attempts, verdict.results);
+                self.end_with(
+                    step,
+                    StepStatus::Failed,
+                    attempt,
+                    error,
+                    attempts,
+                    verdict.results,
+                );
                 self.abort_process(Some(format!("a condition of {:?}", step.key)));
             }
             ConditionAction::Skip => {
-                self.end_with(step, StepStatus::Skipped, attempt, error, attempts, verdict.results);
+                self.end_with(
+                    step,
+                    StepStatus::Skipped,
+                    attempt,
+                    error,
+                    attempts,
+                    verdict.results,
+                );
                 self.take_branch(step, Some(&matched));
                 self.advance();
             }
             ConditionAction::Continue => {
-                self.end_with(step, StepStatus::Failed, attempt, error, attempts, verdict.results);
+                self.end_with(
+                    step,
+                    StepStatus::Failed,
+                    attempt,
+                    error,
+                    attempts,
+                    verdict.results,
+                );
                 self.take_branch(step, Some(&matched));
                 self.advance();
             }
@@ -147,7 +176,11 @@ impl Decider<'_> {
     /// The steps that the other conditions would have gone on with are passed over.
     fn take_branch(&mut self, step: &ProcessStep, taken: Option<&StepCondition>) {
         let next = taken.and_then(|c| c.next_step_id.clone());
-        for other in step.conditions.iter().filter_map(|c| c.next_step_id.as_deref()) {
+        for other in step
+            .conditions
+            .iter()
+            .filter_map(|c| c.next_step_id.as_deref())
+        {
             if Some(other) != next.as_deref() {
                 self.skip_named(Some(other), SkipReason::Branch);
             }
@@ -155,8 +188,12 @@ impl Decider<'_> {
     }
 
     fn skip_named(&mut self, name: Option<&str>, why: SkipReason) {
-        let Some(process) = self.state.process.clone() else { return };
-        let Some(step) = name.and_then(|n| process.step_named(n)) else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        let Some(step) = name.and_then(|n| process.step_named(n)) else {
+            return;
+        };
         if step.status == StepStatus::Pending && step.phase == Some(StepPhase::Blocked) {
             self.skip(step, why);
         }
@@ -164,7 +201,11 @@ impl Decider<'_> {
 }
 
 fn judge(process: &ProcessState, step: &ProcessStep, error: Option<&Failure>) -> Verdict {
-    let mut verdict = Verdict { results: Vec::new(), matched: None, broken: None };
+    let mut verdict = Verdict {
+        results: Vec::new(),
+        matched: None,
+        broken: None,
+    };
     let end = match error {
         None => ConditionType::Success,
         Some(e) if e.code == "timeout" => ConditionType::Timeout,

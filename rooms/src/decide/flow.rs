@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Decider, json, patch};
-use crate::event::{AttemptChange, EventBody, HandoffChange, InterventionChange, ProcessChange, StepChange};
+use crate::event::{
+    AttemptChange, EventBody, HandoffChange, InterventionChange, ProcessChange, StepChange,
+};
 use crate::expression;
 use crate::id::{AttemptId, StepId};
 use crate::model::Object;
@@ -27,8 +29,13 @@ impl Decider<'_> {
     /// Lets every step that can, go on, until nothing more follows; then ends the process if all of it has ended.
     pub(super) fn advance(&mut self) {
         loop {
-            let Some(process) = self.state.process.clone() else { return };
-            if !matches!(process.process.status, ProcessStatus::Running | ProcessStatus::Paused) {
+            let Some(process) = self.state.process.clone() else {
+                return;
+            };
+            if !matches!(
+                process.process.status,
+                ProcessStatus::Running | ProcessStatus::Paused
+            ) {
                 return;
             }
             let mut moved = false;
@@ -54,8 +61,12 @@ impl Decider<'_> {
 
     /// The dependencies let the step begin: it becomes ready, unless a human is asked first. Whether anything changed.
     fn open(&mut self, id: StepId) -> bool {
-        let Some(process) = self.state.process.clone() else { return false };
-        let Some(step) = process.step(id) else { return false };
+        let Some(process) = self.state.process.clone() else {
+            return false;
+        };
+        let Some(step) = process.step(id) else {
+            return false;
+        };
         if process.open_interventions(id).next().is_some() {
             return false;
         }
@@ -69,7 +80,9 @@ impl Decider<'_> {
 
     /// Makes a step ready, with its inputs evaluated; one whose inputs cannot be evaluated fails.
     pub(super) fn make_ready(&mut self, id: StepId) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         let Some(step) = process.step(id) else { return };
         let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Ready));
         let names = names_of(&process, step, None);
@@ -78,7 +91,10 @@ impl Decider<'_> {
             Ok(false) => {}
             Ok(true) => change.inputs = inputs.as_object().cloned(),
             Err(why) => {
-                let error = Failure::permanent("invalid_inputs", format!("the inputs cannot be evaluated: {why}"));
+                let error = Failure::permanent(
+                    "invalid_inputs",
+                    format!("the inputs cannot be evaluated: {why}"),
+                );
                 return self.end_failed(step, None, error, None);
             }
         }
@@ -93,11 +109,18 @@ impl Decider<'_> {
 
     /// Ends the process when every step has ended.
     fn roll_up(&mut self) {
-        let Some(process) = self.state.process.clone() else { return };
-        if process.process.status.is_terminal() || !process.steps.iter().all(|s| s.status.is_terminal()) {
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        if process.process.status.is_terminal()
+            || !process.steps.iter().all(|s| s.status.is_terminal())
+        {
             return;
         }
-        let failed = process.steps.iter().find(|s| s.status == StepStatus::Failed && !is_handled(&process, s));
+        let failed = process
+            .steps
+            .iter()
+            .find(|s| s.status == StepStatus::Failed && !is_handled(&process, s));
         match failed {
             Some(step) => self.fail_process(step_failure(step)),
             None => {
@@ -110,9 +133,14 @@ impl Decider<'_> {
 
     /// A step has failed for good. Fails the process at once where it should, else lets the rest go on.
     pub(super) fn after_failure(&mut self, id: StepId) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         let Some(step) = process.step(id) else { return };
-        if step.status == StepStatus::Failed && process.process.fail_fast && !is_handled(&process, step) {
+        if step.status == StepStatus::Failed
+            && process.process.fail_fast
+            && !is_handled(&process, step)
+        {
             self.fail_process(step_failure(step));
         } else {
             self.advance();
@@ -148,11 +176,17 @@ impl Decider<'_> {
 
     /// Closes what is open and stops every step that has not ended.
     fn close_all(&mut self) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         self.close_open(&process);
         for step in process.steps.iter().filter(|s| !s.status.is_terminal()) {
             self.take_away(step, StepPhase::Blocked, "the process has ended");
-            self.emit(EventBody::StepCancelled(step_change(step, StepStatus::Cancelled, None)));
+            self.emit(EventBody::StepCancelled(step_change(
+                step,
+                StepStatus::Cancelled,
+                None,
+            )));
         }
     }
 
@@ -174,16 +208,27 @@ impl Decider<'_> {
 
     /// Closes what hangs on a step that has ended or changes hands.
     pub(super) fn close_step(&mut self, id: StepId) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         for open in process.open_interventions(id) {
             self.drop_intervention(open, "the step has ended");
         }
         if let Some(handoff) = process.pending_handoff(id) {
-            self.end_handoff(handoff.id, HandoffStatus::Cancelled, Some("the step has ended".to_owned()), None);
+            self.end_handoff(
+                handoff.id,
+                HandoffStatus::Cancelled,
+                Some("the step has ended".to_owned()),
+                None,
+            );
         }
     }
 
-    fn drop_intervention(&mut self, open: &crate::model::intervention::HumanIntervention, why: &str) {
+    fn drop_intervention(
+        &mut self,
+        open: &crate::model::intervention::HumanIntervention,
+        why: &str,
+    ) {
         let mut change = intervention_change(open, InterventionStatus::Cancelled);
         change.reason = Some(why.to_owned());
         self.emit(EventBody::InterventionCancelled(change));
@@ -191,7 +236,9 @@ impl Decider<'_> {
 
     /// Accepted handoffs of a step end with it.
     pub(super) fn end_handoffs(&mut self, step: StepId, status: HandoffStatus) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         let accepted: Vec<_> = process
             .handoffs
             .values()
@@ -210,7 +257,15 @@ impl Decider<'_> {
         reason: Option<String>,
         step: Option<crate::model::step::StepPatch>,
     ) {
-        let Some(handoff) = self.state.process.as_ref().and_then(|p| p.handoffs.get(&id)).cloned() else { return };
+        let Some(handoff) = self
+            .state
+            .process
+            .as_ref()
+            .and_then(|p| p.handoffs.get(&id))
+            .cloned()
+        else {
+            return;
+        };
         let change = HandoffChange {
             id,
             from_step_id: handoff.from_step_id,
@@ -231,9 +286,17 @@ impl Decider<'_> {
 
     /// Takes the step away from whoever has it or was asked.
     pub(super) fn take_away(&mut self, step: &ProcessStep, phase: StepPhase, why: &str) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         if let Some(attempt) = process.live_attempt(step) {
-            let mut change = attempt_change(attempt, step, AttemptStatus::Cancelled, StepStatus::Pending, phase);
+            let mut change = attempt_change(
+                attempt,
+                step,
+                AttemptStatus::Cancelled,
+                StepStatus::Pending,
+                phase,
+            );
             change.reason = Some(why.to_owned());
             self.emit(EventBody::AssignmentCancelled(change));
         }
@@ -277,7 +340,10 @@ fn is_handled(process: &ProcessState, step: &ProcessStep) -> bool {
 fn step_failure(step: &ProcessStep) -> Failure {
     let why = step.error.as_ref().map_or("failed", |e| e.message.as_str());
     Failure {
-        code: step.error.as_ref().map_or_else(|| "step_failed".to_owned(), |e| e.code.clone()),
+        code: step
+            .error
+            .as_ref()
+            .map_or_else(|| "step_failed".to_owned(), |e| e.code.clone()),
         message: format!("step {:?} failed: {why}", step.key),
         retryable: true,
         details: None,
@@ -285,7 +351,11 @@ fn step_failure(step: &ProcessStep) -> Failure {
 }
 
 fn gate(process: &ProcessState, step: &ProcessStep) -> Gate {
-    let all: Vec<&Arc<ProcessStep>> = step.dependencies.iter().filter_map(|k| process.step_named(k)).collect();
+    let all: Vec<&Arc<ProcessStep>> = step
+        .dependencies
+        .iter()
+        .filter_map(|k| process.step_named(k))
+        .collect();
     if all.is_empty() {
         return Gate::Open;
     }
@@ -294,13 +364,25 @@ fn gate(process: &ProcessState, step: &ProcessStep) -> Gate {
     let any_satisfied = all.iter().any(|s| s.is_satisfied());
     match step.trigger_rule {
         TriggerRule::AllSucceeded if all.iter().all(|s| s.is_satisfied()) => Gate::Open,
-        TriggerRule::AllSucceeded if all.iter().any(|s| s.status.is_terminal() && !s.is_satisfied()) => Gate::Never,
+        TriggerRule::AllSucceeded
+            if all
+                .iter()
+                .any(|s| s.status.is_terminal() && !s.is_satisfied()) =>
+        {
+            Gate::Never
+        }
         TriggerRule::AllSucceeded => Gate::Wait,
         TriggerRule::AllDone if done => Gate::Open,
         TriggerRule::AnySucceeded if any_satisfied => Gate::Open,
         TriggerRule::AnyFailed if any_failed => Gate::Open,
         TriggerRule::AllDone => Gate::Wait,
-        TriggerRule::AnySucceeded | TriggerRule::AnyFailed => if done { Gate::Never } else { Gate::Wait },
+        TriggerRule::AnySucceeded | TriggerRule::AnyFailed => {
+            if done {
+                Gate::Never
+            } else {
+                Gate::Wait
+            }
+        }
     }
 }
 
@@ -314,32 +396,50 @@ fn resolve(value: &mut Value, names: &Object) -> Result<bool, String> {
                 *value = expression::evaluate(text, names)?;
                 return Ok(true);
             }
-            object.values_mut().try_fold(false, |any, v| Ok(resolve(v, names)? | any))
+            object
+                .values_mut()
+                .try_fold(false, |any, v| Ok(resolve(v, names)? | any))
         }
-        Value::Array(items) => items.iter_mut().try_fold(false, |any, v| Ok(resolve(v, names)? | any)),
+        Value::Array(items) => items
+            .iter_mut()
+            .try_fold(false, |any, v| Ok(resolve(v, names)? | any)),
         _ => Ok(false),
     }
 }
 
 /// The names that an expression sees: inputs, outputs, sharedData, variables, error, and the top-level keys of sharedData and outputs.
-pub(super) fn names_of(process: &ProcessState, step: &ProcessStep, error: Option<&Failure>) -> Object {
+pub(super) fn names_of(
+    process: &ProcessState,
+    step: &ProcessStep,
+    error: Option<&Failure>,
+) -> Object {
     let mut names = Object::new();
     let shared = &process.context.shared_data;
     names.extend(shared.iter().map(|(k, v)| (k.clone(), v.clone())));
-    let outputs = step.outputs.clone().unwrap_or_else(|| Value::Object(Object::new()));
+    let outputs = step
+        .outputs
+        .clone()
+        .unwrap_or_else(|| Value::Object(Object::new()));
     if let Some(object) = outputs.as_object() {
         names.extend(object.iter().map(|(k, v)| (k.clone(), v.clone())));
     }
     names.insert("inputs".to_owned(), Value::Object(step.inputs.clone()));
     names.insert("outputs".to_owned(), outputs);
     names.insert("sharedData".to_owned(), Value::Object(shared.clone()));
-    names.insert("variables".to_owned(), Value::Object(process.context.variables.clone()));
+    names.insert(
+        "variables".to_owned(),
+        Value::Object(process.context.variables.clone()),
+    );
     names.insert("error".to_owned(), error.map_or(Value::Null, json));
     names.insert("attempts".to_owned(), step.attempts.into());
     names
 }
 
-pub(super) fn step_change(step: &ProcessStep, status: StepStatus, phase: Option<StepPhase>) -> StepChange {
+pub(super) fn step_change(
+    step: &ProcessStep,
+    status: StepStatus,
+    phase: Option<StepPhase>,
+) -> StepChange {
     StepChange {
         id: step.id,
         key: step.key.clone(),
@@ -374,7 +474,11 @@ pub(super) fn attempt_change(
         agent_id: attempt.agent_id.clone(),
         instance_id: None,
         status,
-        epoch: if status.is_live() { step.epoch } else { step.epoch + 1 },
+        epoch: if status.is_live() {
+            step.epoch
+        } else {
+            step.epoch + 1
+        },
         lease_until: None,
         reason: None,
         step: patch(step, step_status, Some(phase)),

@@ -17,16 +17,26 @@ use crate::{Code, Refusal, view};
 const MAX_HOPS: usize = 10;
 
 impl Decider<'_> {
-    pub(super) fn request_handoff(&mut self, attempt: Option<AttemptId>, ask: &r::RequestHandoff) -> Ruled {
+    pub(super) fn request_handoff(
+        &mut self,
+        attempt: Option<AttemptId>,
+        ask: &r::RequestHandoff,
+    ) -> Ruled {
         super::check_text("reason", &ask.reason)?;
         if ask.kind == HandoffKind::Delegate {
-            return Err(Refusal::field("kind", "only `transfer` is supported; `delegate` is not yet"));
+            return Err(Refusal::field(
+                "kind",
+                "only `transfer` is supported; `delegate` is not yet",
+            ));
         }
         let process = self.process()?;
         let (attempt, step) = self.sender(&process, attempt, ask)?;
         let receivers = self.receivers(&process, &attempt.agent_id, ask)?;
         if process.pending_handoff(step.id).is_some() {
-            return Err(Refusal::new(Code::Conflict, "a handoff of this step is pending; cancel it first"));
+            return Err(Refusal::new(
+                Code::Conflict,
+                "a handoff of this step is pending; cancel it first",
+            ));
         }
         let hops = process
             .handoffs
@@ -34,21 +44,35 @@ impl Decider<'_> {
             .filter(|h| h.from_step_id == step.id && h.accepted_at.is_some())
             .count();
         if hops >= MAX_HOPS {
-            return Err(Refusal::new(Code::Conflict, format!("the step has changed hands {hops} times, the most allowed")));
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("the step has changed hands {hops} times, the most allowed"),
+            ));
         }
         if let Some(chain) = process.chain.get(&step.id)
             && let Some(again) = receivers.iter().find(|a| chain.contains(a))
         {
             return Err(Refusal::new(
                 Code::Conflict,
-                format!("{again} held this step and nobody made progress since: a circle; report progress first"),
+                format!(
+                    "{again} held this step and nobody made progress since: a circle; report progress first"
+                ),
             ));
         }
         let to_step = match &ask.to_step_id {
-            Some(name) => Some(process.step_named(name).ok_or_else(|| Refusal::not_found("step", name))?.id),
+            Some(name) => Some(
+                process
+                    .step_named(name)
+                    .ok_or_else(|| Refusal::not_found("step", name))?
+                    .id,
+            ),
             None => None,
         };
-        let timeout = process.process.configuration.timeout_settings.handoff_timeout;
+        let timeout = process
+            .process
+            .configuration
+            .timeout_settings
+            .handoff_timeout;
         let single = receivers.len() == 1;
         let handoff = AgentHandoff {
             id: self.ctx.id(),
@@ -71,7 +95,10 @@ impl Decider<'_> {
         };
         let id = handoff.id;
         let step = patch(&step, StepStatus::Running, Some(StepPhase::HandingOff));
-        self.emit(EventBody::HandoffRequested(HandoffRequested { handoff, step }));
+        self.emit(EventBody::HandoffRequested(HandoffRequested {
+            handoff,
+            step,
+        }));
         self.handoff_reply(id)
     }
 
@@ -88,11 +115,18 @@ impl Decider<'_> {
             return Ok(((*attempt).clone(), (*step).clone()));
         }
         let name = ask.from_step_id.as_ref().ok_or_else(|| {
-            Refusal::field("fromStepId", "name the step, by id or key (an agent may give attemptId and epoch instead)")
+            Refusal::field(
+                "fromStepId",
+                "name the step, by id or key (an agent may give attemptId and epoch instead)",
+            )
         })?;
-        let step = process.step_named(name).ok_or_else(|| Refusal::not_found("step", name))?;
+        let step = process
+            .step_named(name)
+            .ok_or_else(|| Refusal::not_found("step", name))?;
         let from = own.as_ref().or(ask.from_agent_id.as_ref());
-        let attempt = process.live_attempt(step).filter(|a| a.status == AttemptStatus::Leased);
+        let attempt = process
+            .live_attempt(step)
+            .filter(|a| a.status == AttemptStatus::Leased);
         match attempt {
             Some(attempt) if from.is_none_or(|from| *from == attempt.agent_id) => {
                 Ok(((**attempt).clone(), (**step).clone()))
@@ -101,34 +135,63 @@ impl Decider<'_> {
                 Code::StaleLease,
                 format!("agent {} holds the step {:?}", attempt.agent_id, step.key),
             )
-            .with_context(json!({"holder": {"agentId": attempt.agent_id, "attemptId": attempt.id}}))),
+            .with_context(
+                json!({"holder": {"agentId": attempt.agent_id, "attemptId": attempt.id}}),
+            )),
             Some(attempt) => Err(Refusal::field(
                 "fromAgentId",
-                format!("does not hold the step {:?}; {} does", step.key, attempt.agent_id),
+                format!(
+                    "does not hold the step {:?}; {} does",
+                    step.key, attempt.agent_id
+                ),
             )),
-            None => Err(Refusal::illegal(format!("nobody holds the step {:?}, so nobody can hand it over", step.key))),
+            None => Err(Refusal::illegal(format!(
+                "nobody holds the step {:?}, so nobody can hand it over",
+                step.key
+            ))),
         }
     }
 
-    fn receivers(&self, process: &ProcessState, from: &AgentId, ask: &r::RequestHandoff) -> Result<Vec<AgentId>, Refusal> {
-        let mut receivers: Vec<AgentId> = ask.to_agent_id.iter().chain(ask.to_agent_ids.iter().flatten()).cloned().collect();
+    fn receivers(
+        &self,
+        process: &ProcessState,
+        from: &AgentId,
+        ask: &r::RequestHandoff,
+    ) -> Result<Vec<AgentId>, Refusal> {
+        let mut receivers: Vec<AgentId> = ask
+            .to_agent_id
+            .iter()
+            .chain(ask.to_agent_ids.iter().flatten())
+            .cloned()
+            .collect();
         receivers.dedup();
         if receivers.is_empty() {
             return Err(Refusal::field("toAgentId", "name the receiver"));
         }
         for agent in &receivers {
             if agent == from {
-                return Err(Refusal::field("toAgentId", "an agent cannot hand over to itself"));
+                return Err(Refusal::field(
+                    "toAgentId",
+                    "an agent cannot hand over to itself",
+                ));
             }
             let (_, team) = self.taker(process, agent)?;
             if team.member(agent).is_none() {
-                return Err(Refusal::field("toAgentId", format!("{agent} is no active member of the team {:?}", team.name)));
+                return Err(Refusal::field(
+                    "toAgentId",
+                    format!("{agent} is no active member of the team {:?}", team.name),
+                ));
             }
         }
         Ok(receivers)
     }
 
-    fn context_of(&self, process: &ProcessState, step: &ProcessStep, ask: &r::RequestHandoff) -> Value {
+    fn context_of(
+        &self,
+        process: &ProcessState,
+        step: &ProcessStep,
+        ask: &r::RequestHandoff,
+    ) -> Value {
         let mut context = ask.context.clone();
         context.remove("hash");
         let answers = process
@@ -136,10 +199,19 @@ impl Decider<'_> {
             .into_iter()
             .map(|i| json!({"interventionId": i.id, "key": i.key, "description": i.description, "response": i.response}))
             .collect();
-        context.entry("priorAnswers").or_insert(Value::Array(answers));
-        let open = process.open_interventions(step.id).map(|i| json!(i.id)).collect();
-        context.entry("openInterventions").or_insert(Value::Array(open));
-        context.entry("priority").or_insert_with(|| super::json(&ask.priority));
+        context
+            .entry("priorAnswers")
+            .or_insert(Value::Array(answers));
+        let open = process
+            .open_interventions(step.id)
+            .map(|i| json!(i.id))
+            .collect();
+        context
+            .entry("openInterventions")
+            .or_insert(Value::Array(open));
+        context
+            .entry("priority")
+            .or_insert_with(|| super::json(&ask.priority));
         if let (Some(timeout), Some(began)) = (step.timeout_ms, step.started_at) {
             let left = timeout.saturating_sub(self.now().ms_since(began));
             context.entry("remainingMs").or_insert(left.into());
@@ -151,13 +223,20 @@ impl Decider<'_> {
 
     fn handoff_reply(&self, id: HandoffId) -> Ruled {
         let process = self.process()?;
-        let handoff = process.handoffs.get(&id).ok_or_else(|| Refusal::not_found("handoff", id))?;
+        let handoff = process
+            .handoffs
+            .get(&id)
+            .ok_or_else(|| Refusal::not_found("handoff", id))?;
         Ok(json!({"handoff": **handoff}))
     }
 
     pub(super) fn accept_handoff(&mut self, id: HandoffId) -> Ruled {
         let process = self.process()?;
-        let handoff = process.handoffs.get(&id).cloned().ok_or_else(|| Refusal::not_found("handoff", id))?;
+        let handoff = process
+            .handoffs
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::not_found("handoff", id))?;
         let receiver = self.receiver(&handoff)?;
         let step = process
             .step(handoff.from_step_id)
@@ -165,8 +244,11 @@ impl Decider<'_> {
             .ok_or_else(|| Refusal::not_found("step", handoff.from_step_id))?;
         if handoff.status != HandoffStatus::Pending {
             // The first ack may have been lost: whoever accepted it and still holds it is told again.
-            let again = handoff.status == HandoffStatus::Accepted && handoff.to_agent_id.as_ref() == Some(&receiver);
-            let live = process.live_attempt(&step).filter(|a| again && a.agent_id == receiver);
+            let again = handoff.status == HandoffStatus::Accepted
+                && handoff.to_agent_id.as_ref() == Some(&receiver);
+            let live = process
+                .live_attempt(&step)
+                .filter(|a| again && a.agent_id == receiver);
             return match live {
                 Some(attempt) => Ok(view::accepted_handoff(&process, id, attempt.id)),
                 None => Err(already(&handoff)),
@@ -176,15 +258,24 @@ impl Decider<'_> {
         self.require_slot(agent)?;
         let mut epoch = step.epoch + 1;
         if let Some(sender) = process.live_attempt(&step) {
-            let mut change =
-                attempt_change(sender, &step, AttemptStatus::Released, StepStatus::Running, StepPhase::HandingOff);
+            let mut change = attempt_change(
+                sender,
+                &step,
+                AttemptStatus::Released,
+                StepStatus::Running,
+                StepPhase::HandingOff,
+            );
             change.reason = Some("handed over".to_owned());
             epoch = change.epoch + 1;
             self.emit(EventBody::AssignmentReleased(change));
         }
         let lease_ms = process.process.configuration.timeout_settings.lease_ms;
         let waits = process.open_interventions(step.id).next().is_some();
-        let phase = if waits { StepPhase::AwaitingInput } else { StepPhase::Executing };
+        let phase = if waits {
+            StepPhase::AwaitingInput
+        } else {
+            StepPhase::Executing
+        };
         let attempt = Attempt {
             id: self.ctx.id(),
             step_id: step.id,
@@ -219,7 +310,9 @@ impl Decider<'_> {
             Some(agent) if handoff.asks(&agent) => Ok(agent),
             Some(_) => Err(Refusal::forbidden("this handoff asks another agent")),
             None => handoff.to_agent_id.clone().ok_or_else(|| {
-                Refusal::illegal("several agents are asked; one of them must accept this handoff itself")
+                Refusal::illegal(
+                    "several agents are asked; one of them must accept this handoff itself",
+                )
             }),
         }
     }
@@ -228,8 +321,11 @@ impl Decider<'_> {
         let handoff = self.pending(id)?;
         let by = self.receiver(&handoff)?;
         // Where several are asked, the others may still accept: only the last refusal ends it.
-        if handoff.to_agent_id.is_none() && handoff.candidates.as_ref().is_some_and(|c| c.len() > 1) {
-            return Err(Refusal::illegal(format!("{by} is one of several that are asked; just do not accept")));
+        if handoff.to_agent_id.is_none() && handoff.candidates.as_ref().is_some_and(|c| c.len() > 1)
+        {
+            return Err(Refusal::illegal(format!(
+                "{by} is one of several that are asked; just do not accept"
+            )));
         }
         self.let_sender_go_on(&handoff, HandoffStatus::Rejected, why.reason.clone());
         self.handoff_reply(id)
@@ -253,7 +349,11 @@ impl Decider<'_> {
 
     pub(super) fn complete_handoff(&mut self, id: HandoffId) -> Ruled {
         let process = self.process()?;
-        let handoff = process.handoffs.get(&id).cloned().ok_or_else(|| Refusal::not_found("handoff", id))?;
+        let handoff = process
+            .handoffs
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::not_found("handoff", id))?;
         if let Some(agent) = self.ctx.principal.agent_id()
             && handoff.to_agent_id.as_ref() != Some(&agent)
         {
@@ -268,7 +368,10 @@ impl Decider<'_> {
 
     fn pending(&self, id: HandoffId) -> Result<AgentHandoff, Refusal> {
         let process = self.process()?;
-        let handoff = process.handoffs.get(&id).ok_or_else(|| Refusal::not_found("handoff", id))?;
+        let handoff = process
+            .handoffs
+            .get(&id)
+            .ok_or_else(|| Refusal::not_found("handoff", id))?;
         if handoff.status != HandoffStatus::Pending {
             return Err(already(handoff));
         }
@@ -276,9 +379,18 @@ impl Decider<'_> {
     }
 
     /// The handoff came to nothing: the sender goes on, or, where it died meanwhile, the step is offered anew.
-    fn let_sender_go_on(&mut self, handoff: &AgentHandoff, status: HandoffStatus, reason: Option<String>) {
-        let Some(process) = self.state.process.clone() else { return };
-        let Some(step) = process.step(handoff.from_step_id) else { return };
+    fn let_sender_go_on(
+        &mut self,
+        handoff: &AgentHandoff,
+        status: HandoffStatus,
+        reason: Option<String>,
+    ) {
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        let Some(step) = process.step(handoff.from_step_id) else {
+            return;
+        };
         let held = process.live_attempt(step).is_some();
         let waits = process.open_interventions(step.id).next().is_some();
         let (to, phase) = match (held, waits) {
@@ -287,7 +399,12 @@ impl Decider<'_> {
             (false, true) => (StepStatus::Pending, StepPhase::AwaitingInput),
             (false, false) => (StepStatus::Pending, StepPhase::Blocked),
         };
-        self.end_handoff(handoff.id, status, reason, Some(patch(step, to, Some(phase))));
+        self.end_handoff(
+            handoff.id,
+            status,
+            reason,
+            Some(patch(step, to, Some(phase))),
+        );
         if !held && !waits {
             self.after_lost_lease(step.id);
         }

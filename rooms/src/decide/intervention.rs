@@ -12,8 +12,8 @@ use crate::model::Priority;
 use crate::model::access::{Permission, Principal, PrincipalKind};
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::intervention::{
-    ChoiceOption, HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus, InterventionType,
-    OnExpire, OnReject, Outcome, Quorum, ResponseAction, Vote, WaitMode,
+    ChoiceOption, HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus,
+    InterventionType, OnExpire, OnReject, Outcome, Quorum, ResponseAction, Vote, WaitMode,
 };
 use crate::model::process::{Failure, PauseMode, ProcessStatus};
 use crate::model::step::{ProcessStep, SkipReason, StepPatch, StepPhase, StepStatus};
@@ -22,23 +22,38 @@ use crate::state::ProcessState;
 use crate::{Code, Refusal};
 
 /// The options of the escalation that Baton opens by itself.
-const ESCALATION_OPTIONS: [(&str, &str); 3] =
-    [("retry", "Run the step again"), ("skip", "Skip the step and go on"), ("fail", "Let the step fail")];
+const ESCALATION_OPTIONS: [(&str, &str); 3] = [
+    ("retry", "Run the step again"),
+    ("skip", "Skip the step and go on"),
+    ("fail", "Let the step fail"),
+];
 
 impl Decider<'_> {
-    pub(super) fn request_intervention(&mut self, attempt: Option<AttemptId>, ask: &r::RequestIntervention) -> Ruled {
+    pub(super) fn request_intervention(
+        &mut self,
+        attempt: Option<AttemptId>,
+        ask: &r::RequestIntervention,
+    ) -> Ruled {
         super::check_text("description", &ask.description)?;
-        let options: Option<Vec<ChoiceOption>> =
-            ask.options.as_ref().map(|all| all.iter().cloned().map(Into::into).collect());
+        let options: Option<Vec<ChoiceOption>> = ask
+            .options
+            .as_ref()
+            .map(|all| all.iter().cloned().map(Into::into).collect());
         if ask.kind == InterventionType::Decision && options.as_ref().is_none_or(Vec::is_empty) {
-            return Err(Refusal::field("options", "a decision needs options to choose from"));
+            return Err(Refusal::field(
+                "options",
+                "a decision needs options to choose from",
+            ));
         }
         if let Some(schema) = &ask.schema {
             check_schema(schema)?;
         }
         let process = self.process()?;
         if process.process.status.is_terminal() {
-            return Err(Refusal::illegal(format!("the process is {}", process.process.status.as_str())));
+            return Err(Refusal::illegal(format!(
+                "the process is {}",
+                process.process.status.as_str()
+            )));
         }
         let own = self.ctx.principal.agent_id();
         let (attempt, step) = match (attempt, &ask.step_id, &own) {
@@ -50,36 +65,60 @@ impl Decider<'_> {
                 (Some(attempt), Some(step))
             }
             (None, Some(name), own) => {
-                let step = process.step_named(name).ok_or_else(|| Refusal::not_found("step", name))?;
+                let step = process
+                    .step_named(name)
+                    .ok_or_else(|| Refusal::not_found("step", name))?;
                 let live = process.live_attempt(step);
                 if let Some(own) = own
                     && live.is_none_or(|a| a.agent_id != *own)
                 {
-                    return Err(Refusal::new(Code::StaleLease, "you do not hold this step; give attemptId and epoch"));
+                    return Err(Refusal::new(
+                        Code::StaleLease,
+                        "you do not hold this step; give attemptId and epoch",
+                    ));
                 }
                 (None, Some(Arc::clone(step)))
             }
-            (None, None, Some(_)) => return Err(Refusal::field("attemptId", "an agent asks for the step that it holds")),
+            (None, None, Some(_)) => {
+                return Err(Refusal::field(
+                    "attemptId",
+                    "an agent asks for the step that it holds",
+                ));
+            }
             (None, None, None) => (None, None),
         };
         if let Some(step) = &step
             && step.status.is_terminal()
         {
-            return Err(Refusal::illegal(format!("the step {:?} is {}", step.key, step.status.as_str())));
+            return Err(Refusal::illegal(format!(
+                "the step {:?} is {}",
+                step.key,
+                step.status.as_str()
+            )));
         }
-        let key = ask.key.clone().unwrap_or_else(|| {
-            hash(&json!([ask.kind, ask.description, ask.subject]))
-        });
+        let key = ask
+            .key
+            .clone()
+            .unwrap_or_else(|| hash(&json!([ask.kind, ask.description, ask.subject])));
         let same = process.interventions.values().find(|i| {
             i.key == key
                 && i.step_id == step.as_ref().map(|s| s.id)
                 && step.is_some()
-                && matches!(i.status, InterventionStatus::Pending | InterventionStatus::Completed)
+                && matches!(
+                    i.status,
+                    InterventionStatus::Pending | InterventionStatus::Completed
+                )
         });
         if let Some(same) = same {
             return Ok(asked(same));
         }
-        let due = ask.due_in_ms.unwrap_or(process.process.configuration.timeout_settings.human_response_timeout);
+        let due = ask.due_in_ms.unwrap_or(
+            process
+                .process
+                .configuration
+                .timeout_settings
+                .human_response_timeout,
+        );
         let quorum = ask.quorum.clone();
         if quorum.as_ref().is_some_and(|q| q.n == 0 || q.n > 100) {
             return Err(Refusal::field("quorum.n", "must be from 1 to 100"));
@@ -123,7 +162,10 @@ impl Decider<'_> {
         let id = intervention.id;
         self.open_intervention(&process, step.as_deref(), attempt.as_deref(), intervention);
         let process = self.process()?;
-        let opened = process.interventions.get(&id).ok_or_else(|| Refusal::not_found("intervention", id))?;
+        let opened = process
+            .interventions
+            .get(&id)
+            .ok_or_else(|| Refusal::not_found("intervention", id))?;
         Ok(asked(opened))
     }
 
@@ -141,19 +183,33 @@ impl Decider<'_> {
         if let Some(step) = step {
             let live = attempt.or_else(|| process.live_attempt(step).map(AsRef::as_ref));
             match live {
-                Some(live) if live.status == AttemptStatus::Leased && suspends && attempt.is_some() => {
+                Some(live)
+                    if live.status == AttemptStatus::Leased && suspends && attempt.is_some() =>
+                {
                     suspended = Some(attempt_change(
-                        live, step, AttemptStatus::Suspended, StepStatus::Pending, StepPhase::AwaitingInput,
+                        live,
+                        step,
+                        AttemptStatus::Suspended,
+                        StepStatus::Pending,
+                        StepPhase::AwaitingInput,
                     ));
                 }
                 Some(live) if live.status == AttemptStatus::Leased => {
                     if step.phase != Some(StepPhase::HandingOff) {
-                        intervention.step = Some(patch(step, StepStatus::Running, Some(StepPhase::AwaitingInput)));
+                        intervention.step = Some(patch(
+                            step,
+                            StepStatus::Running,
+                            Some(StepPhase::AwaitingInput),
+                        ));
                     }
                 }
                 Some(_) => self.take_away(step, StepPhase::AwaitingInput, "a human is asked first"),
                 None if matches!(step.phase, Some(StepPhase::Ready | StepPhase::Backoff)) => {
-                    intervention.step = Some(patch(step, StepStatus::Pending, Some(StepPhase::AwaitingInput)));
+                    intervention.step = Some(patch(
+                        step,
+                        StepStatus::Pending,
+                        Some(StepPhase::AwaitingInput),
+                    ));
                 }
                 None => {}
             }
@@ -162,7 +218,12 @@ impl Decider<'_> {
         if let Some(change) = suspended {
             if let Some(handoff) = process.pending_handoff(change.step_id) {
                 let why = "the step waits for a human".to_owned();
-                self.end_handoff(handoff.id, crate::model::handoff::HandoffStatus::Cancelled, Some(why), None);
+                self.end_handoff(
+                    handoff.id,
+                    crate::model::handoff::HandoffStatus::Cancelled,
+                    Some(why),
+                    None,
+                );
             }
             self.emit(EventBody::AssignmentSuspended(change));
         }
@@ -177,8 +238,18 @@ impl Decider<'_> {
     }
 
     /// A question that Baton asks by itself.
-    fn own_question(&self, process: &ProcessState, kind: InterventionType, key: String, description: String) -> HumanIntervention {
-        let due = process.process.configuration.timeout_settings.human_response_timeout;
+    fn own_question(
+        &self,
+        process: &ProcessState,
+        kind: InterventionType,
+        key: String,
+        description: String,
+    ) -> HumanIntervention {
+        let due = process
+            .process
+            .configuration
+            .timeout_settings
+            .human_response_timeout;
         HumanIntervention {
             id: self.ctx.id(),
             process_id: process.process.id,
@@ -219,12 +290,21 @@ impl Decider<'_> {
 
     /// Asks whether the process may start.
     pub(super) fn ask_to_start(&mut self) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         let description = format!("Start the process {:?}?", process.process.name);
-        let mut question = self.own_question(&process, InterventionType::Approval, "start".to_owned(), description);
-        question.subject = Some(json!({"name": process.process.name, "steps": process.steps.iter().map(|s| json!({
+        let mut question = self.own_question(
+            &process,
+            InterventionType::Approval,
+            "start".to_owned(),
+            description,
+        );
+        question.subject = Some(
+            json!({"name": process.process.name, "steps": process.steps.iter().map(|s| json!({
             "key": s.key, "name": s.name, "description": s.description, "dependencies": s.dependencies,
-        })).collect::<Vec<_>>()}));
+        })).collect::<Vec<_>>()}),
+        );
         question.subject_hash = question.subject.as_ref().map(hash);
         self.emit(EventBody::InterventionRequested(question));
     }
@@ -235,13 +315,24 @@ impl Decider<'_> {
 
     /// Asks whether a step may begin.
     pub(super) fn ask_to_begin(&mut self, step: &ProcessStep) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         let description = format!("Approve the step {:?} before it begins", step.name);
-        let mut question = self.own_question(&process, InterventionType::Approval, Self::begin_key(step), description);
+        let mut question = self.own_question(
+            &process,
+            InterventionType::Approval,
+            Self::begin_key(step),
+            description,
+        );
         question.step_id = Some(step.id);
         question.subject = Some(json!({"description": step.description, "inputs": step.inputs}));
         question.subject_hash = question.subject.as_ref().map(hash);
-        question.step = Some(patch(step, StepStatus::Pending, Some(StepPhase::AwaitingInput)));
+        question.step = Some(patch(
+            step,
+            StepStatus::Pending,
+            Some(StepPhase::AwaitingInput),
+        ));
         self.emit(EventBody::InterventionRequested(question));
     }
 
@@ -262,7 +353,9 @@ impl Decider<'_> {
         error: &Failure,
         attempts: u32,
     ) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         self.close_step(step.id);
         // The failed attempt ends like one before a retry; whether there is one, the human says.
         if attempt.is_some() {
@@ -278,10 +371,13 @@ impl Decider<'_> {
         }
         let description = format!(
             "The step {:?} failed after {attempts} attempt{}: {}. What now?",
-            step.name, if attempts == 1 { "" } else { "s" }, error.message
+            step.name,
+            if attempts == 1 { "" } else { "s" },
+            error.message
         );
         let key = format!("escalation:{}:{attempts}:{}", step.run, step.epoch);
-        let mut question = self.own_question(&process, InterventionType::Escalation, key, description);
+        let mut question =
+            self.own_question(&process, InterventionType::Escalation, key, description);
         question.step_id = Some(step.id);
         question.priority = Priority::Urgent;
         question.subject = Some(super::json(error));
@@ -289,25 +385,45 @@ impl Decider<'_> {
         question.options = Some(
             ESCALATION_OPTIONS
                 .iter()
-                .map(|(id, label)| ChoiceOption { id: (*id).to_owned(), label: (*label).to_owned(), description: None })
+                .map(|(id, label)| ChoiceOption {
+                    id: (*id).to_owned(),
+                    label: (*label).to_owned(),
+                    description: None,
+                })
                 .collect(),
         );
-        question.step = Some(patch(step, StepStatus::Pending, Some(StepPhase::AwaitingInput)));
+        question.step = Some(patch(
+            step,
+            StepStatus::Pending,
+            Some(StepPhase::AwaitingInput),
+        ));
         self.emit(EventBody::InterventionRequested(question));
     }
 
     /// A step ended well and a condition asks for a human all the same: the process asks, and goes on.
     pub(super) fn escalate_process(&mut self, step: &ProcessStep) {
-        let Some(process) = self.state.process.clone() else { return };
-        let description = format!("A condition of the step {:?} asks for your attention", step.name);
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        let description = format!(
+            "A condition of the step {:?} asks for your attention",
+            step.name
+        );
         let key = format!("attention:{}:{}", step.key, step.run);
         let question = self.own_question(&process, InterventionType::Escalation, key, description);
         self.emit(EventBody::InterventionRequested(question));
     }
 
-    fn open_one(&self, id: InterventionId) -> Result<(Arc<ProcessState>, Arc<HumanIntervention>), Refusal> {
+    fn open_one(
+        &self,
+        id: InterventionId,
+    ) -> Result<(Arc<ProcessState>, Arc<HumanIntervention>), Refusal> {
         let process = self.process()?;
-        let i = process.interventions.get(&id).cloned().ok_or_else(|| Refusal::not_found("intervention", id))?;
+        let i = process
+            .interventions
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::not_found("intervention", id))?;
         if i.status != InterventionStatus::Pending {
             return Err(resolved(&i));
         }
@@ -338,18 +454,26 @@ impl Decider<'_> {
         match &i.claimed_by {
             None => return Err(Refusal::illegal("nobody has claimed it")),
             Some(by) if *by != principal.id && principal.permission < Permission::Admin => {
-                return Err(Refusal::forbidden(format!("{by} has claimed it; only {by} or an admin releases it")));
+                return Err(Refusal::forbidden(format!(
+                    "{by} has claimed it; only {by} or an admin releases it"
+                )));
             }
             Some(_) => {}
         }
-        self.emit(EventBody::InterventionReleased(intervention_change(&i, InterventionStatus::Pending)));
+        self.emit(EventBody::InterventionReleased(intervention_change(
+            &i,
+            InterventionStatus::Pending,
+        )));
         self.intervention_reply(id)
     }
 
     pub(super) fn assign_intervention(&mut self, id: InterventionId, to: &r::Assign) -> Ruled {
         let (_, i) = self.open_one(id)?;
         if to.assignees.len() > 100 || to.assignees.iter().any(|a| a.is_empty() || a.len() > 255) {
-            return Err(Refusal::field("assignees", "at most 100 user ids of 1 to 255 characters"));
+            return Err(Refusal::field(
+                "assignees",
+                "at most 100 user ids of 1 to 255 characters",
+            ));
         }
         let mut change = intervention_change(&i, InterventionStatus::Pending);
         change.assignees = Some(to.assignees.clone());
@@ -357,12 +481,22 @@ impl Decider<'_> {
         self.intervention_reply(id)
     }
 
-    pub(super) fn comment_intervention(&mut self, id: InterventionId, comment: &r::Comment) -> Ruled {
+    pub(super) fn comment_intervention(
+        &mut self,
+        id: InterventionId,
+        comment: &r::Comment,
+    ) -> Ruled {
         super::check_text("text", &comment.text)?;
         let process = self.process()?;
-        let i = process.interventions.get(&id).ok_or_else(|| Refusal::not_found("intervention", id))?;
+        let i = process
+            .interventions
+            .get(&id)
+            .ok_or_else(|| Refusal::not_found("intervention", id))?;
         if i.comments.len() >= 500 {
-            return Err(Refusal::new(Code::Conflict, "an intervention takes 500 comments; go on in the room"));
+            return Err(Refusal::new(
+                Code::Conflict,
+                "an intervention takes 500 comments; go on in the room",
+            ));
         }
         let mut change = intervention_change(i, i.status);
         change.comment = Some(InterventionComment {
@@ -374,12 +508,20 @@ impl Decider<'_> {
         self.intervention_reply(id)
     }
 
-    pub(super) fn cancel_intervention(&mut self, id: InterventionId, why: &r::HandoffReason) -> Ruled {
+    pub(super) fn cancel_intervention(
+        &mut self,
+        id: InterventionId,
+        why: &r::HandoffReason,
+    ) -> Ruled {
         let (_, i) = self.open_one(id)?;
         let principal = self.ctx.principal;
         let mine = i.requested_by.id == principal.id && i.requested_by.kind == principal.kind;
-        if !mine && (principal.kind == PrincipalKind::Agent || principal.permission < Permission::Admin) {
-            return Err(Refusal::forbidden("only who asked, or an admin, takes a question back"));
+        if !mine
+            && (principal.kind == PrincipalKind::Agent || principal.permission < Permission::Admin)
+        {
+            return Err(Refusal::forbidden(
+                "only who asked, or an admin, takes a question back",
+            ));
         }
         let mut change = intervention_change(&i, InterventionStatus::Cancelled);
         change.reason.clone_from(&why.reason);
@@ -391,7 +533,10 @@ impl Decider<'_> {
 
     fn intervention_reply(&self, id: InterventionId) -> Ruled {
         let process = self.process()?;
-        let i = process.interventions.get(&id).ok_or_else(|| Refusal::not_found("intervention", id))?;
+        let i = process
+            .interventions
+            .get(&id)
+            .ok_or_else(|| Refusal::not_found("intervention", id))?;
         Ok(super::json(&**i))
     }
 
@@ -400,30 +545,55 @@ impl Decider<'_> {
         if let Some(needed) = i.candidate_permissions
             && principal.permission < needed
         {
-            return Err(Refusal::forbidden("this question is for people with a higher permission"));
+            return Err(Refusal::forbidden(
+                "this question is for people with a higher permission",
+            ));
         }
         let assigned = i.assignees.is_empty() || i.assignees.contains(&principal.id);
         if !assigned && principal.permission < Permission::Admin {
-            return Err(Refusal::forbidden(format!("this question is assigned to {}", i.assignees.join(", "))));
+            return Err(Refusal::forbidden(format!(
+                "this question is assigned to {}",
+                i.assignees.join(", ")
+            )));
         }
         Ok(())
     }
 
     pub(super) fn respond(&mut self, id: InterventionId, reply: &r::Respond) -> Ruled {
         let process = self.process()?;
-        let i = process.interventions.get(&id).cloned().ok_or_else(|| Refusal::not_found("intervention", id))?;
+        let i = process
+            .interventions
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Refusal::not_found("intervention", id))?;
         if let Some(comments) = &reply.comments
             && comments.len() > super::MAX_TEXT
         {
-            return Err(Refusal::new(Code::PayloadTooLarge, "comments: at most 32 KiB"));
+            return Err(Refusal::new(
+                Code::PayloadTooLarge,
+                "comments: at most 32 KiB",
+            ));
         }
         let me = self.ctx.principal.id.clone();
-        let digest = hash(&json!([reply.action, reply.comments, reply.modifications, reply.value, reply.choice]));
-        if let Some(earlier) = i.votes.iter().find(|v| reply.response_id.is_some() && v.response_id == reply.response_id) {
+        let digest = hash(&json!([
+            reply.action,
+            reply.comments,
+            reply.modifications,
+            reply.value,
+            reply.choice
+        ]));
+        if let Some(earlier) = i
+            .votes
+            .iter()
+            .find(|v| reply.response_id.is_some() && v.response_id == reply.response_id)
+        {
             return if earlier.hash == digest && earlier.by == me {
                 Ok(super::json(&*i))
             } else {
-                Err(Refusal::new(Code::IdempotencyConflict, "this responseId was used for another reply"))
+                Err(Refusal::new(
+                    Code::IdempotencyConflict,
+                    "this responseId was used for another reply",
+                ))
             };
         }
         self.may_answer(&i)?;
@@ -457,7 +627,8 @@ impl Decider<'_> {
             && *by != me
             && self.ctx.principal.permission < Permission::Admin
         {
-            return Err(Refusal::new(Code::Conflict, format!("{by} is at it")).with_context(json!({"claimedBy": by})));
+            return Err(Refusal::new(Code::Conflict, format!("{by} is at it"))
+                .with_context(json!({"claimedBy": by})));
         }
         if reply.action == ResponseAction::Escalate {
             self.escalate(&i, reply.value.as_ref());
@@ -474,13 +645,23 @@ impl Decider<'_> {
         };
         let requester = i.requested_by.id == me && i.requested_by.kind == self.ctx.principal.kind;
         if requester && !i.requester_counts && reply.action != ResponseAction::Abort {
-            return Err(Refusal::forbidden("you asked this question; another person has to decide it"));
+            return Err(Refusal::forbidden(
+                "you asked this question; another person has to decide it",
+            ));
         }
         if i.votes.iter().any(|v| v.by == me && v.round == i.round) {
             return Err(Refusal::new(Code::Conflict, "you have voted in this round"));
         }
-        let agreeing = matches!(reply.action, ResponseAction::Approve | ResponseAction::Answer | ResponseAction::Choose);
-        let same = i.votes.iter().filter(|v| v.round == i.round && v.action == reply.action).count() + 1;
+        let agreeing = matches!(
+            reply.action,
+            ResponseAction::Approve | ResponseAction::Answer | ResponseAction::Choose
+        );
+        let same = i
+            .votes
+            .iter()
+            .filter(|v| v.round == i.round && v.action == reply.action)
+            .count()
+            + 1;
         if agreeing && same < i.quorum.n as usize {
             let mut change = intervention_change(&i, InterventionStatus::Pending);
             change.vote = Some(vote);
@@ -492,7 +673,13 @@ impl Decider<'_> {
     }
 
     /// The question is decided: the reply is stored, and the step goes on as it says.
-    fn settle(&mut self, i: &HumanIntervention, response: InterventionResponse, vote: Option<Vote>, outcome: Option<Outcome>) {
+    fn settle(
+        &mut self,
+        i: &HumanIntervention,
+        response: InterventionResponse,
+        vote: Option<Vote>,
+        outcome: Option<Outcome>,
+    ) {
         let mut change = intervention_change(i, InterventionStatus::Completed);
         change.outcome = outcome;
         change.response = Some(response.clone());
@@ -503,23 +690,36 @@ impl Decider<'_> {
         match (outcome, i.on_reject) {
             (Some(Outcome::Aborted), _) => self.abort_process(Some(format!("aborted by {by}"))),
             (Some(Outcome::Rejected), OnReject::Fail) => {
-                let why = response.comments.as_deref().unwrap_or("no reason was given");
-                self.fail_by(i, Failure::permanent("rejected", format!("rejected by {by}: {why}")));
+                let why = response
+                    .comments
+                    .as_deref()
+                    .unwrap_or("no reason was given");
+                self.fail_by(
+                    i,
+                    Failure::permanent("rejected", format!("rejected by {by}: {why}")),
+                );
             }
             (Some(Outcome::Rejected), OnReject::Skip) => self.skip_by(i),
-            (Some(Outcome::Chosen), _) if is_own_escalation(i) => match response.choice.as_deref() {
-                Some("skip") => self.skip_by(i),
-                Some("fail") => {
-                    self.fail_by(i, Failure::permanent("escalated", format!("{by} let the step fail")));
+            (Some(Outcome::Chosen), _) if is_own_escalation(i) => {
+                match response.choice.as_deref() {
+                    Some("skip") => self.skip_by(i),
+                    Some("fail") => {
+                        self.fail_by(
+                            i,
+                            Failure::permanent("escalated", format!("{by} let the step fail")),
+                        );
+                    }
+                    _ => self.go_on(i),
                 }
-                _ => self.go_on(i),
-            },
+            }
             _ => self.go_on(i),
         }
     }
 
     fn fail_by(&mut self, i: &HumanIntervention, error: Failure) {
-        let Some(process) = self.state.process.clone() else { return };
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
         match i.step_id.and_then(|id| process.step(id)).cloned() {
             Some(step) if !step.status.is_terminal() => self.end_failed(&step, None, error, None),
             Some(_) => {}
@@ -528,8 +728,14 @@ impl Decider<'_> {
     }
 
     fn skip_by(&mut self, i: &HumanIntervention) {
-        let Some(process) = self.state.process.clone() else { return };
-        let Some(step) = i.step_id.and_then(|id| process.step(id)).filter(|s| !s.status.is_terminal()) else {
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        let Some(step) = i
+            .step_id
+            .and_then(|id| process.step(id))
+            .filter(|s| !s.status.is_terminal())
+        else {
             return self.go_on(i);
         };
         self.take_away(step, StepPhase::Blocked, "the step is skipped");
@@ -543,21 +749,34 @@ impl Decider<'_> {
     fn patch_after(&self, i: &HumanIntervention) -> Option<StepPatch> {
         let process = self.state.process.as_ref()?;
         let step = process.step(i.step_id?)?;
-        if step.phase != Some(StepPhase::AwaitingInput) || process.open_interventions(step.id).any(|o| o.id != i.id) {
+        if step.phase != Some(StepPhase::AwaitingInput)
+            || process.open_interventions(step.id).any(|o| o.id != i.id)
+        {
             return None;
         }
-        let phase = if step.status == StepStatus::Running { StepPhase::Executing } else { StepPhase::Blocked };
+        let phase = if step.status == StepStatus::Running {
+            StepPhase::Executing
+        } else {
+            StepPhase::Blocked
+        };
         Some(patch(step, step.status, Some(phase)))
     }
 
     /// After a question was closed: what waited for it goes on.
     fn go_on(&mut self, i: &HumanIntervention) {
-        let Some(process) = self.state.process.clone() else { return };
-        if process.process.status == ProcessStatus::Pending && i.key == "start" && i.step_id.is_none() {
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        if process.process.status == ProcessStatus::Pending
+            && i.key == "start"
+            && i.step_id.is_none()
+        {
             let change = self.process_change(ProcessStatus::Running);
             self.emit(EventBody::ProcessStarted(change));
         }
-        if process.process.status == ProcessStatus::Paused && process.process.reason == Some(pause_reason(i.id)) {
+        if process.process.status == ProcessStatus::Paused
+            && process.process.reason == Some(pause_reason(i.id))
+        {
             let change = self.process_change(ProcessStatus::Running);
             self.emit(EventBody::ProcessResumed(change));
         }
@@ -566,10 +785,17 @@ impl Decider<'_> {
 
     fn escalate(&mut self, i: &HumanIntervention, to: Option<&Value>) {
         let mut change = intervention_change(i, InterventionStatus::Pending);
-        let assignees = to.and_then(|v| v.get("assignees")).and_then(|v| serde_json::from_value(v.clone()).ok());
+        let assignees = to
+            .and_then(|v| v.get("assignees"))
+            .and_then(|v| serde_json::from_value(v.clone()).ok());
         change.assignees = Some(assignees.unwrap_or_default());
         change.level = Some(i.level + 1);
-        let due = self.state.process.as_ref().map(|p| p.process.configuration.timeout_settings.human_response_timeout);
+        let due = self.state.process.as_ref().map(|p| {
+            p.process
+                .configuration
+                .timeout_settings
+                .human_response_timeout
+        });
         change.due_at = due.map(|ms| self.now().plus_ms(ms));
         self.emit(EventBody::InterventionEscalated(change));
     }
@@ -612,7 +838,9 @@ fn pause_reason(id: InterventionId) -> String {
 }
 
 fn is_own_escalation(i: &HumanIntervention) -> bool {
-    i.requested_by.kind == PrincipalKind::System && i.kind == InterventionType::Escalation && i.options.is_some()
+    i.requested_by.kind == PrincipalKind::System
+        && i.kind == InterventionType::Escalation
+        && i.options.is_some()
 }
 
 /// What an asker is told: the question, and the answer where there is one.
@@ -627,9 +855,17 @@ fn resolved(i: &HumanIntervention) -> Refusal {
     let (code, detail) = match (&i.response, i.status) {
         (Some(response), _) => (
             Code::AlreadyResolved,
-            format!("{} decided at {}: {}", response.provided_by, response.provided_at, response.action.as_str()),
+            format!(
+                "{} decided at {}: {}",
+                response.provided_by,
+                response.provided_at,
+                response.action.as_str()
+            ),
         ),
-        (None, status) => (Code::AlreadyResolved, format!("the intervention is {}", status.as_str())),
+        (None, status) => (
+            Code::AlreadyResolved,
+            format!("the intervention is {}", status.as_str()),
+        ),
     };
     Refusal::new(code, detail).with_context(json!({"intervention": i}))
 }
@@ -642,12 +878,21 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
         let names: Vec<_> = allowed.iter().map(|a| a.as_str()).collect();
         return Err(Refusal::field(
             "action",
-            format!("{} is answered with {}, escalate or abort", i.kind.as_str(), names.join(", ")),
+            format!(
+                "{} is answered with {}, escalate or abort",
+                i.kind.as_str(),
+                names.join(", ")
+            ),
         ));
     }
     match reply.action {
         A::Modify => match &reply.modifications {
-            None => return Err(Refusal::field("modifications", "modify needs the full replacement")),
+            None => {
+                return Err(Refusal::field(
+                    "modifications",
+                    "modify needs the full replacement",
+                ));
+            }
             Some(value) => check_value(i.schema.as_ref(), value, "modifications")?,
         },
         A::Answer if i.kind != InterventionType::Review => match &reply.value {
@@ -661,7 +906,10 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
             let options = i.options.as_deref().unwrap_or_default();
             if !options.is_empty() && !options.iter().any(|o| o.id == *choice) {
                 let ids: Vec<_> = options.iter().map(|o| o.id.as_str()).collect();
-                return Err(Refusal::field("choice", format!("must be one of {}", ids.join(", "))));
+                return Err(Refusal::field(
+                    "choice",
+                    format!("must be one of {}", ids.join(", ")),
+                ));
             }
         }
         _ => {}
@@ -671,18 +919,30 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
 
 fn check_schema(schema: &Value) -> Result<(), Refusal> {
     if schema.to_string().len() > super::MAX_TEXT {
-        return Err(Refusal::new(Code::PayloadTooLarge, "schema: at most 32 KiB"));
+        return Err(Refusal::new(
+            Code::PayloadTooLarge,
+            "schema: at most 32 KiB",
+        ));
     }
-    jsonschema::validator_for(schema).map(|_| ()).map_err(|e| Refusal::field("schema", format!("is no JSON Schema: {e}")))
+    jsonschema::validator_for(schema)
+        .map(|_| ())
+        .map_err(|e| Refusal::field("schema", format!("is no JSON Schema: {e}")))
 }
 
 fn check_value(schema: Option<&Value>, value: &Value, path: &str) -> Result<(), Refusal> {
     let Some(schema) = schema else { return Ok(()) };
-    let Ok(validator) = jsonschema::validator_for(schema) else { return Ok(()) };
+    let Ok(validator) = jsonschema::validator_for(schema) else {
+        return Ok(());
+    };
     let errors = validator
         .iter_errors(value)
         .take(20)
-        .map(|e| crate::FieldError::new(format!("{path}{}", view::dotted(&e.instance_path().to_string())), e.to_string()))
+        .map(|e| {
+            crate::FieldError::new(
+                format!("{path}{}", view::dotted(&e.instance_path().to_string())),
+                e.to_string(),
+            )
+        })
         .collect();
     crate::refusal::all_valid(errors)
 }

@@ -3,7 +3,7 @@
 //! One file per aggregate. Each rule works on a [`Decider`]: what it emits is applied at once to a working copy, so that the next
 //! rule sees it; nothing is real before the lane has committed it.
 
-mod attempt;
+pub mod attempt;
 mod conditions;
 mod flow;
 mod handoff;
@@ -87,9 +87,13 @@ type Ruled = Result<Value, Refusal>;
 pub fn needs(state: &State, command: &Command) -> Needs {
     let mut needs = Needs::default();
     match command {
-        Command::CreateTeam { team, .. } => needs.agents.extend(team.agents.iter().map(|m| m.agent_id.clone())),
+        Command::CreateTeam { team, .. } => needs
+            .agents
+            .extend(team.agents.iter().map(|m| m.agent_id.clone())),
         Command::UpdateTeam(change) => {
-            needs.agents.extend(change.agents.iter().flatten().map(|m| m.agent_id.clone()));
+            needs
+                .agents
+                .extend(change.agents.iter().flatten().map(|m| m.agent_id.clone()));
         }
         Command::RegisterAgent(agent) => needs.agents.extend(agent.id.clone()),
         Command::UpdateAgent { agent_id, .. } | Command::RemoveAgent { agent_id } => {
@@ -97,17 +101,28 @@ pub fn needs(state: &State, command: &Command) -> Needs {
         }
         Command::StartProcess { process, .. } => {
             needs.teams.insert(process.team_id);
-            needs.agents.extend(process.steps.iter().filter_map(|s| s.assigned_agent_id.clone()));
+            needs.agents.extend(
+                process
+                    .steps
+                    .iter()
+                    .filter_map(|s| s.assigned_agent_id.clone()),
+            );
         }
         Command::Offer { agent_id, .. } => {
             needs.slots = true;
             needs.agents.insert(agent_id.clone());
-            needs.teams.extend(state.process.as_ref().map(|p| p.process.team_id));
+            needs
+                .teams
+                .extend(state.process.as_ref().map(|p| p.process.team_id));
         }
         Command::RequestHandoff { handoff, .. } => {
-            needs.teams.extend(state.process.as_ref().map(|p| p.process.team_id));
+            needs
+                .teams
+                .extend(state.process.as_ref().map(|p| p.process.team_id));
             needs.agents.extend(handoff.to_agent_id.clone());
-            needs.agents.extend(handoff.to_agent_ids.iter().flatten().cloned());
+            needs
+                .agents
+                .extend(handoff.to_agent_ids.iter().flatten().cloned());
         }
         Command::AcceptHandoff { handoff_id } => {
             needs.slots = true;
@@ -115,7 +130,9 @@ pub fn needs(state: &State, command: &Command) -> Needs {
                 needs.teams.insert(process.process.team_id);
                 if let Some(handoff) = process.handoffs.get(handoff_id) {
                     needs.agents.extend(handoff.to_agent_id.clone());
-                    needs.agents.extend(handoff.candidates.iter().flatten().cloned());
+                    needs
+                        .agents
+                        .extend(handoff.candidates.iter().flatten().cloned());
                 }
             }
         }
@@ -128,7 +145,10 @@ pub fn needs(state: &State, command: &Command) -> Needs {
         Command::CreateRoom { room, .. } => {
             needs.teams.extend(room.team_id);
             needs.agents.extend(
-                room.participants.iter().filter(|p| p.kind == ParticipantType::Agent).map(|p| p.id.as_str().into()),
+                room.participants
+                    .iter()
+                    .filter(|p| p.kind == ParticipantType::Agent)
+                    .map(|p| p.id.as_str().into()),
             );
         }
         _ => {}
@@ -138,64 +158,123 @@ pub fn needs(state: &State, command: &Command) -> Needs {
 
 /// Decides a command. Pure: the same arguments give the same decision. Never panics, whatever the command and the state.
 pub fn decide(state: &State, command: &Command, ctx: &Ctx<'_>) -> Decision {
-    let mut d = Decider { state: state.clone(), ctx, events: Vec::new(), timers: Vec::new() };
+    let mut d = Decider {
+        state: state.clone(),
+        ctx,
+        events: Vec::new(),
+        timers: Vec::new(),
+    };
     let reply = policy::allows(ctx.principal, command.operation()).and_then(|()| d.rule(command));
-    if reply.is_err() && !d.events.iter().all(|e| matches!(e.body, EventBody::InterventionLateReply(_))) {
+    if reply.is_err()
+        && !d
+            .events
+            .iter()
+            .all(|e| matches!(e.body, EventBody::InterventionLateReply(_)))
+    {
         // A rule that refuses half-way has changed nothing.
-        return Decision { events: Vec::new(), timers: Vec::new(), state: state.clone(), reply };
+        return Decision {
+            events: Vec::new(),
+            timers: Vec::new(),
+            state: state.clone(),
+            reply,
+        };
     }
     d.state.seq += d.events.len() as u64;
-    Decision { events: d.events, timers: d.timers, state: d.state, reply }
+    Decision {
+        events: d.events,
+        timers: d.timers,
+        state: d.state,
+        reply,
+    }
 }
 
 impl Decider<'_> {
     fn rule(&mut self, command: &Command) -> Ruled {
         use Command as C;
         match command {
-            C::CreateWorkspaceRoom { workspace_id, name } => self.create_workspace_room(workspace_id, name),
+            C::CreateWorkspaceRoom {
+                workspace_id,
+                room_id,
+                name,
+            } => self.create_workspace_room(workspace_id, *room_id, name),
             C::RegisterAgent(agent) => self.register_agent(agent),
             C::UpdateAgent { agent_id, change } => self.update_agent(agent_id, change),
             C::RemoveAgent { agent_id } => self.remove_agent(agent_id),
-            C::AgentReady { slots, capabilities } => self.agent_ready(*slots, capabilities.as_deref()),
+            C::AgentReady {
+                slots,
+                capabilities,
+            } => self.agent_ready(*slots, capabilities.as_deref()),
             C::CreateTeam { team_id, team } => self.create_team(*team_id, team),
             C::UpdateTeam(change) => self.update_team(change),
             C::ArchiveTeam => self.archive_team(),
-            C::StartProcess { process_id, process } => self.start_process(*process_id, process),
+            C::StartProcess {
+                process_id,
+                process,
+            } => self.start_process(*process_id, process),
             C::PauseProcess(why) => self.pause_process(why),
             C::ResumeProcess(why) => self.resume_process(why),
             C::CancelProcess(why) => self.cancel_process(why),
             C::RetryProcess(why) => self.retry_process(why),
-            C::Offer { step_id, agent_id, instance_id, claim } => {
-                self.offer(*step_id, agent_id, instance_id.as_ref(), *claim)
-            }
+            C::Offer {
+                step_id,
+                agent_id,
+                instance_id,
+                claim,
+            } => self.offer(*step_id, agent_id, instance_id.as_ref(), *claim),
             C::AcceptAttempt { attempt_id, lease } => self.accept_attempt(*attempt_id, lease),
             C::RejectAttempt { attempt_id, lease } => self.reject_attempt(*attempt_id, lease),
             C::Heartbeat { attempt_id, lease } => self.heartbeat(*attempt_id, lease),
-            C::Progress { attempt_id, progress } => self.progress(*attempt_id, progress),
+            C::Progress {
+                attempt_id,
+                progress,
+            } => self.progress(*attempt_id, progress),
             C::Complete { attempt_id, result } => self.complete(*attempt_id, result),
-            C::Fail { attempt_id, failure } => self.fail(*attempt_id, failure),
+            C::Fail {
+                attempt_id,
+                failure,
+            } => self.fail(*attempt_id, failure),
             C::Release { attempt_id, lease } => self.release(*attempt_id, lease),
-            C::ReleaseInstance { agent_id, instance_id } => self.release_instance(agent_id, instance_id),
-            C::RequestHandoff { attempt_id, handoff } => self.request_handoff(*attempt_id, handoff),
+            C::ReleaseInstance {
+                agent_id,
+                instance_id,
+            } => self.release_instance(agent_id, instance_id),
+            C::RequestHandoff {
+                attempt_id,
+                handoff,
+            } => self.request_handoff(*attempt_id, handoff),
             C::AcceptHandoff { handoff_id } => self.accept_handoff(*handoff_id),
             C::RejectHandoff { handoff_id, reason } => self.reject_handoff(*handoff_id, reason),
             C::CancelHandoff { handoff_id, reason } => self.cancel_handoff(*handoff_id, reason),
             C::CompleteHandoff { handoff_id } => self.complete_handoff(*handoff_id),
-            C::RequestIntervention { attempt_id, question } => self.request_intervention(*attempt_id, question),
+            C::RequestIntervention {
+                attempt_id,
+                question,
+            } => self.request_intervention(*attempt_id, question),
             C::ClaimIntervention { intervention_id } => self.claim_intervention(*intervention_id),
-            C::ReleaseIntervention { intervention_id } => self.release_intervention(*intervention_id),
-            C::AssignIntervention { intervention_id, to } => self.assign_intervention(*intervention_id, to),
-            C::CommentIntervention { intervention_id, comment } => {
-                self.comment_intervention(*intervention_id, comment)
+            C::ReleaseIntervention { intervention_id } => {
+                self.release_intervention(*intervention_id)
             }
-            C::RespondIntervention { intervention_id, reply } => self.respond(*intervention_id, reply),
-            C::CancelIntervention { intervention_id, reason } => {
-                self.cancel_intervention(*intervention_id, reason)
-            }
+            C::AssignIntervention {
+                intervention_id,
+                to,
+            } => self.assign_intervention(*intervention_id, to),
+            C::CommentIntervention {
+                intervention_id,
+                comment,
+            } => self.comment_intervention(*intervention_id, comment),
+            C::RespondIntervention {
+                intervention_id,
+                reply,
+            } => self.respond(*intervention_id, reply),
+            C::CancelIntervention {
+                intervention_id,
+                reason,
+            } => self.cancel_intervention(*intervention_id, reason),
             C::SendCommunication(message) => self.send_communication(message),
-            C::RespondCommunication { communication_id, response } => {
-                self.respond_communication(*communication_id, response)
-            }
+            C::RespondCommunication {
+                communication_id,
+                response,
+            } => self.respond_communication(*communication_id, response),
             C::CreateRoom { room_id, room } => self.create_room(*room_id, room),
             C::Invite(who) => self.invite(who),
             C::RemoveParticipant(who) => self.remove_participant(who),
@@ -211,7 +290,11 @@ impl Decider<'_> {
         self.state.apply_body(&body, self.ctx.now);
         self.timers_of(&body);
         let step_id = step_of(&body);
-        self.events.push(Draft { body, channel, step_id });
+        self.events.push(Draft {
+            body,
+            channel,
+            step_id,
+        });
     }
 
     fn emit(&mut self, body: EventBody) {
@@ -224,15 +307,25 @@ impl Decider<'_> {
 
     fn process(&self) -> Result<Arc<ProcessState>, Refusal> {
         self.state.process.clone().ok_or_else(|| {
-            Refusal::illegal("this room belongs to no process; only a process's room takes this command")
+            Refusal::illegal(
+                "this room belongs to no process; only a process's room takes this command",
+            )
         })
     }
 
     /// The caller's role in this room must be at least this.
     fn require_role(&self, least: RoomRole) -> Result<RoomRole, Refusal> {
-        let room = self.state.room.as_ref().ok_or_else(|| Refusal::new(crate::Code::NotFound, "there is no such room"))?;
+        let room = self
+            .state
+            .room
+            .as_ref()
+            .ok_or_else(|| Refusal::new(crate::Code::NotFound, "there is no such room"))?;
         let principal = self.ctx.principal;
-        let kind = if principal.agent_id().is_some() { ParticipantType::Agent } else { ParticipantType::Human };
+        let kind = if principal.agent_id().is_some() {
+            ParticipantType::Agent
+        } else {
+            ParticipantType::Human
+        };
         match policy::role_in(principal, self.state.given_role(kind, &principal.id)) {
             Some(role) if role >= least => Ok(role),
             Some(role) => Err(Refusal::forbidden(format!(
@@ -252,21 +345,40 @@ impl Decider<'_> {
 fn step_of(body: &EventBody) -> Option<StepId> {
     use EventBody as E;
     match body {
-        E::StepReady(c) | E::StepStarted(c) | E::StepProgress(c) | E::StepRetryScheduled(c) | E::StepCompleted(c)
-        | E::StepFailed(c) | E::StepSkipped(c) | E::StepCancelled(c) => Some(c.id),
+        E::StepReady(c)
+        | E::StepStarted(c)
+        | E::StepProgress(c)
+        | E::StepRetryScheduled(c)
+        | E::StepCompleted(c)
+        | E::StepFailed(c)
+        | E::StepSkipped(c)
+        | E::StepCancelled(c) => Some(c.id),
         E::AssignmentOffered(c) => Some(c.step.id),
-        E::AssignmentAccepted(c) | E::AssignmentRejected(c) | E::AssignmentExpired(c) | E::AssignmentReleased(c)
-        | E::AssignmentSuspended(c) | E::AssignmentCancelled(c) => Some(c.step_id),
+        E::AssignmentAccepted(c)
+        | E::AssignmentRejected(c)
+        | E::AssignmentExpired(c)
+        | E::AssignmentReleased(c)
+        | E::AssignmentSuspended(c)
+        | E::AssignmentCancelled(c) => Some(c.step_id),
         E::HandoffRequested(c) => Some(c.handoff.from_step_id),
-        E::HandoffAccepted(c) | E::HandoffRejected(c) | E::HandoffExpired(c) | E::HandoffCancelled(c)
-        | E::HandoffCompleted(c) | E::HandoffFailed(c) => Some(c.from_step_id),
+        E::HandoffAccepted(c)
+        | E::HandoffRejected(c)
+        | E::HandoffExpired(c)
+        | E::HandoffCancelled(c)
+        | E::HandoffCompleted(c)
+        | E::HandoffFailed(c) => Some(c.from_step_id),
         E::InterventionRequested(c) => c.step_id,
         _ => None,
     }
 }
 
 fn patch(step: &ProcessStep, status: StepStatus, phase: Option<StepPhase>) -> StepPatch {
-    StepPatch { id: step.id, key: step.key.clone(), status, phase }
+    StepPatch {
+        id: step.id,
+        key: step.key.clone(),
+        status,
+        phase,
+    }
 }
 
 /// A value as JSON. The types that come here have no map keys but strings and no failing serializer.
@@ -286,7 +398,10 @@ fn check_text(path: &str, text: &str) -> Result<(), Refusal> {
     if text.len() > MAX_TEXT {
         return Err(Refusal::new(
             crate::Code::PayloadTooLarge,
-            format!("{path} has {} bytes; at most {MAX_TEXT} are taken", text.len()),
+            format!(
+                "{path} has {} bytes; at most {MAX_TEXT} are taken",
+                text.len()
+            ),
         ));
     }
     Ok(())

@@ -11,7 +11,11 @@ use crate::request as r;
 use crate::state::ProcessState;
 
 impl Decider<'_> {
-    fn in_status(&self, allowed: &[ProcessStatus], verb: &str) -> Result<std::sync::Arc<ProcessState>, Refusal> {
+    fn in_status(
+        &self,
+        allowed: &[ProcessStatus],
+        verb: &str,
+    ) -> Result<std::sync::Arc<ProcessState>, Refusal> {
         let process = self.process()?;
         let status = process.process.status;
         if allowed.contains(&status) {
@@ -36,12 +40,19 @@ impl Decider<'_> {
         change.mode = Some(why.mode);
         self.emit(EventBody::ProcessPaused(change));
         for step in &process.steps {
-            let Some(attempt) = process.live_attempt(step) else { continue };
+            let Some(attempt) = process.live_attempt(step) else {
+                continue;
+            };
             // An offer that nobody has taken is work not yet handed out; a lease is taken away only by an interrupt.
             if attempt.status == AttemptStatus::Offered || why.mode == PauseMode::Interrupt {
                 self.close_step(step.id);
-                let mut change =
-                    attempt_change(attempt, step, AttemptStatus::Cancelled, StepStatus::Pending, StepPhase::Blocked);
+                let mut change = attempt_change(
+                    attempt,
+                    step,
+                    AttemptStatus::Cancelled,
+                    StepStatus::Pending,
+                    StepPhase::Blocked,
+                );
                 change.reason = Some("the process is paused".to_owned());
                 self.emit(EventBody::AssignmentCancelled(change));
                 self.make_ready(step.id);
@@ -60,7 +71,14 @@ impl Decider<'_> {
     }
 
     pub(super) fn cancel_process(&mut self, why: &r::ProcessReason) -> Ruled {
-        self.in_status(&[ProcessStatus::Pending, ProcessStatus::Running, ProcessStatus::Paused], "cancelled")?;
+        self.in_status(
+            &[
+                ProcessStatus::Pending,
+                ProcessStatus::Running,
+                ProcessStatus::Paused,
+            ],
+            "cancelled",
+        )?;
         self.abort_process(why.reason.clone());
         self.process_reply()
     }
@@ -69,7 +87,12 @@ impl Decider<'_> {
         let process = self.in_status(&[ProcessStatus::Failed], "retried")?;
         let mut change = self.process_change(ProcessStatus::Running);
         change.reason.clone_from(&why.reason);
-        change.reset = process.steps.iter().filter(|s| s.status != StepStatus::Completed).map(|s| s.id).collect();
+        change.reset = process
+            .steps
+            .iter()
+            .filter(|s| s.status != StepStatus::Completed)
+            .map(|s| s.id)
+            .collect();
         self.emit(EventBody::ProcessRetried(change));
         self.advance();
         self.process_reply()

@@ -8,8 +8,12 @@ use crate::event::{AgentChange, EventBody, TeamChange};
 use crate::expression;
 use crate::id::{AgentId, NAME_RULE, RoomId, TeamId, WorkspaceId, is_valid_name};
 use crate::model::agent::{Agent, AgentSource, AgentStatus};
-use crate::model::room::{Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType};
-use crate::model::team::{AgentTeam, AgentTeamMember, MemberRole, TeamConfiguration, TeamStatus, deep_merge};
+use crate::model::room::{
+    Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
+};
+use crate::model::team::{
+    AgentTeam, AgentTeamMember, MemberRole, TeamConfiguration, TeamStatus, deep_merge,
+};
 use crate::refusal::all_valid;
 use crate::request as r;
 use crate::{Code, FieldError, Refusal};
@@ -20,9 +24,15 @@ impl Decider<'_> {
             return Err(Refusal::new(Code::Conflict, "this team exists"));
         }
         let mut errors = Vec::new();
-        check_name("name", &input.name, &mut |path, message| errors.push(FieldError { path, message }));
+        check_name("name", &input.name, &mut |path, message| {
+            errors.push(FieldError { path, message })
+        });
         check_members(&input.agents, &mut errors);
-        let configuration = configure(&TeamConfiguration::default(), input.configuration.as_ref(), &mut errors);
+        let configuration = configure(
+            &TeamConfiguration::default(),
+            input.configuration.as_ref(),
+            &mut errors,
+        );
         all_valid(errors)?;
         let agents = self.members(&input.agents, &[])?;
         let room_id = RoomId(id.0);
@@ -39,8 +49,12 @@ impl Decider<'_> {
             created_at: self.now(),
             updated_at: self.now(),
         };
-        let mut participants: Vec<Participant> =
-            team.agents.iter().filter(|m| m.is_active).map(|m| member_participant(m, self.now())).collect();
+        let mut participants: Vec<Participant> = team
+            .agents
+            .iter()
+            .filter(|m| m.is_active)
+            .map(|m| member_participant(m, self.now()))
+            .collect();
         participants.extend(initiator(self, RoomRole::Supervisor));
         let room = CollaborationRoom {
             id: room_id,
@@ -87,14 +101,30 @@ impl Decider<'_> {
         }
     }
 
-    fn members(&self, input: &[r::TeamMemberInput], before: &[AgentTeamMember]) -> Result<Vec<AgentTeamMember>, Refusal> {
+    fn members(
+        &self,
+        input: &[r::TeamMemberInput],
+        before: &[AgentTeamMember],
+    ) -> Result<Vec<AgentTeamMember>, Refusal> {
         input
             .iter()
             .map(|m| {
-                if self.ctx.facts.agents.get(&m.agent_id).is_some_and(|a| a.archived) {
-                    return Err(Refusal::field("agents", format!("the agent {} was removed", m.agent_id)));
+                if self
+                    .ctx
+                    .facts
+                    .agents
+                    .get(&m.agent_id)
+                    .is_some_and(|a| a.archived)
+                {
+                    return Err(Refusal::field(
+                        "agents",
+                        format!("the agent {} was removed", m.agent_id),
+                    ));
                 }
-                let joined = before.iter().find(|b| b.agent_id == m.agent_id).map_or(self.now(), |b| b.joined_at);
+                let joined = before
+                    .iter()
+                    .find(|b| b.agent_id == m.agent_id)
+                    .map_or(self.now(), |b| b.joined_at);
                 Ok(AgentTeamMember {
                     agent_id: m.agent_id.clone(),
                     role: m.role,
@@ -109,7 +139,11 @@ impl Decider<'_> {
     }
 
     fn team(&self) -> Result<AgentTeam, Refusal> {
-        let team = self.state.team.as_ref().ok_or_else(|| Refusal::illegal("this room is no team's own room"))?;
+        let team = self
+            .state
+            .team
+            .as_ref()
+            .ok_or_else(|| Refusal::illegal("this room is no team's own room"))?;
         if team.status == TeamStatus::Archived {
             return Err(Refusal::illegal("the team is archived"));
         }
@@ -120,7 +154,9 @@ impl Decider<'_> {
         let mut team = self.team()?;
         let mut errors = Vec::new();
         if let Some(name) = &change.name {
-            check_name("name", name, &mut |path, message| errors.push(FieldError { path, message }));
+            check_name("name", name, &mut |path, message| {
+                errors.push(FieldError { path, message })
+            });
             team.name.clone_from(name);
         }
         if let Some(members) = &change.agents {
@@ -129,20 +165,30 @@ impl Decider<'_> {
         if change.status == Some(TeamStatus::Archived) {
             errors.push(FieldError::new("status", "a team is archived with DELETE"));
         }
-        team.configuration = configure(&team.configuration, change.configuration.as_ref(), &mut errors);
+        team.configuration = configure(
+            &team.configuration,
+            change.configuration.as_ref(),
+            &mut errors,
+        );
         all_valid(errors)?;
         if let Some(members) = &change.agents {
             let before = std::mem::take(&mut team.agents);
             team.agents = self.members(members, &before)?;
             self.register_missing(members);
             for gone in before.iter().filter(|b| team.member(&b.agent_id).is_none()) {
-                self.emit(EventBody::ParticipantLeft(crate::event::ParticipantChange {
-                    id: gone.agent_id.0.clone(),
-                    kind: ParticipantType::Agent,
-                    role: None,
-                }));
+                self.emit(EventBody::ParticipantLeft(
+                    crate::event::ParticipantChange {
+                        id: gone.agent_id.0.clone(),
+                        kind: ParticipantType::Agent,
+                        role: None,
+                    },
+                ));
             }
-            for new in team.agents.iter().filter(|m| m.is_active && !before.iter().any(|b| b.agent_id == m.agent_id)) {
+            for new in team
+                .agents
+                .iter()
+                .filter(|m| m.is_active && !before.iter().any(|b| b.agent_id == m.agent_id))
+            {
                 let joined = member_participant(new, self.now());
                 self.emit(EventBody::ParticipantJoined(joined));
             }
@@ -158,16 +204,24 @@ impl Decider<'_> {
 
     pub(super) fn archive_team(&mut self) -> Ruled {
         let team = self.team()?;
-        self.emit(EventBody::TeamArchived(TeamChange { id: team.id, status: TeamStatus::Archived }));
+        self.emit(EventBody::TeamArchived(TeamChange {
+            id: team.id,
+            status: TeamStatus::Archived,
+        }));
         Ok(super::json(&self.state.team))
     }
 
-    pub(super) fn create_workspace_room(&mut self, id: &WorkspaceId, name: &str) -> Ruled {
+    pub(super) fn create_workspace_room(
+        &mut self,
+        id: &WorkspaceId,
+        room_id: RoomId,
+        name: &str,
+    ) -> Ruled {
         if self.state.room.is_some() {
             return Ok(Value::Null);
         }
         let room = CollaborationRoom {
-            id: self.ctx.id(),
+            id: room_id,
             name: name.to_owned(),
             kind: RoomType::Workspace,
             workspace_id: id.clone(),
@@ -188,17 +242,29 @@ impl Decider<'_> {
 
     pub(super) fn register_agent(&mut self, input: &r::RegisterAgent) -> Ruled {
         let mut errors = Vec::new();
-        check_name("name", &input.name, &mut |path, message| errors.push(FieldError { path, message }));
-        if input.id.as_ref().is_some_and(|id| !is_valid_name(id.as_str())) {
+        check_name("name", &input.name, &mut |path, message| {
+            errors.push(FieldError { path, message })
+        });
+        if input
+            .id
+            .as_ref()
+            .is_some_and(|id| !is_valid_name(id.as_str()))
+        {
             errors.push(FieldError::new("id", NAME_RULE));
         }
         check_slots(input.slots, &mut errors);
         all_valid(errors)?;
-        let id = input.id.clone().unwrap_or_else(|| AgentId(self.ctx.id::<uuid::Uuid>().to_string()));
+        let id = input
+            .id
+            .clone()
+            .unwrap_or_else(|| AgentId(self.ctx.id::<uuid::Uuid>().to_string()));
         if let Some(known) = self.ctx.facts.agents.get(&id)
             && !known.archived
         {
-            return Err(Refusal::new(Code::Conflict, format!("there is an agent {id}; change it with PUT")));
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("there is an agent {id}; change it with PUT"),
+            ));
         }
         let agent = Agent {
             id,
@@ -219,14 +285,18 @@ impl Decider<'_> {
 
     fn agent(&self, id: &AgentId) -> Result<Agent, Refusal> {
         let agent = self.ctx.facts.agents.get(id).filter(|a| !a.archived);
-        Ok(agent.ok_or_else(|| Refusal::not_found("agent", id))?.clone())
+        Ok(agent
+            .ok_or_else(|| Refusal::not_found("agent", id))?
+            .clone())
     }
 
     pub(super) fn update_agent(&mut self, id: &AgentId, change: &r::UpdateAgent) -> Ruled {
         let mut agent = self.agent(id)?;
         let mut errors = Vec::new();
         if let Some(name) = &change.name {
-            check_name("name", name, &mut |path, message| errors.push(FieldError { path, message }));
+            check_name("name", name, &mut |path, message| {
+                errors.push(FieldError { path, message })
+            });
             agent.name.clone_from(name);
         }
         check_slots(change.slots, &mut errors);
@@ -248,13 +318,24 @@ impl Decider<'_> {
 
     pub(super) fn remove_agent(&mut self, id: &AgentId) -> Ruled {
         self.agent(id)?;
-        self.emit(EventBody::AgentRemoved(AgentChange { id: id.clone(), archived: true }));
+        self.emit(EventBody::AgentRemoved(AgentChange {
+            id: id.clone(),
+            archived: true,
+        }));
         Ok(Value::Null)
     }
 
     /// An agent announces itself: registered if it was not, changed where it says more than the registry knows.
-    pub(super) fn agent_ready(&mut self, slots: Option<u32>, capabilities: Option<&[String]>) -> Ruled {
-        let id = self.ctx.principal.agent_id().ok_or_else(|| Refusal::forbidden("agent:ready is for agents"))?;
+    pub(super) fn agent_ready(
+        &mut self,
+        slots: Option<u32>,
+        capabilities: Option<&[String]>,
+    ) -> Ruled {
+        let id = self
+            .ctx
+            .principal
+            .agent_id()
+            .ok_or_else(|| Refusal::forbidden("agent:ready is for agents"))?;
         let mut errors = Vec::new();
         check_slots(slots, &mut errors);
         all_valid(errors)?;
@@ -269,7 +350,9 @@ impl Decider<'_> {
             });
         };
         if known.archived {
-            return Err(Refusal::forbidden(format!("the agent {id} was removed from the registry")));
+            return Err(Refusal::forbidden(format!(
+                "the agent {id} was removed from the registry"
+            )));
         }
         let mut agent = known.clone();
         agent.slots = slots.unwrap_or(agent.slots);
@@ -285,7 +368,11 @@ impl Decider<'_> {
 }
 
 fn member_participant(member: &AgentTeamMember, now: crate::Timestamp) -> Participant {
-    let role = if member.role == MemberRole::Leader { RoomRole::Coordinator } else { RoomRole::Participant };
+    let role = if member.role == MemberRole::Leader {
+        RoomRole::Coordinator
+    } else {
+        RoomRole::Participant
+    };
     participant(member.agent_id.as_str(), ParticipantType::Agent, role, now)
 }
 
@@ -307,14 +394,23 @@ fn check_members(members: &[r::TeamMemberInput], errors: &mut Vec<FieldError>) {
             errors.push(FieldError::new(format!("agents[{n}].agentId"), NAME_RULE));
         }
         if members[..n].iter().any(|m| m.agent_id == member.agent_id) {
-            errors.push(FieldError::new(format!("agents[{n}].agentId"), format!("{} is there twice", member.agent_id)));
+            errors.push(FieldError::new(
+                format!("agents[{n}].agentId"),
+                format!("{} is there twice", member.agent_id),
+            ));
         }
     }
 }
 
 /// `over` merged over `base`, with what is wrong with it.
-fn configure(base: &TeamConfiguration, over: Option<&Value>, errors: &mut Vec<FieldError>) -> TeamConfiguration {
-    let Some(over) = over else { return base.clone() };
+fn configure(
+    base: &TeamConfiguration,
+    over: Option<&Value>,
+    errors: &mut Vec<FieldError>,
+) -> TeamConfiguration {
+    let Some(over) = over else {
+        return base.clone();
+    };
     if !over.is_object() {
         errors.push(FieldError::new("configuration", "must be an object"));
         return base.clone();
@@ -330,25 +426,41 @@ fn configure(base: &TeamConfiguration, over: Option<&Value>, errors: &mut Vec<Fi
     };
     let t = &configuration.timeout_settings;
     let all = [
-        ("leaseMs", t.lease_ms), ("offerMs", t.offer_ms), ("taskTimeout", t.task_timeout), ("handoffTimeout", t.handoff_timeout),
-        ("humanResponseTimeout", t.human_response_timeout), ("processTimeout", t.process_timeout),
+        ("leaseMs", t.lease_ms),
+        ("offerMs", t.offer_ms),
+        ("taskTimeout", t.task_timeout),
+        ("handoffTimeout", t.handoff_timeout),
+        ("humanResponseTimeout", t.human_response_timeout),
+        ("processTimeout", t.process_timeout),
     ];
     for (name, ms) in all {
         if !(100..=31_536_000_000).contains(&ms) {
-            errors.push(FieldError::new(format!("configuration.timeoutSettings.{name}"), "must be from 100 ms to a year"));
+            errors.push(FieldError::new(
+                format!("configuration.timeoutSettings.{name}"),
+                "must be from 100 ms to a year",
+            ));
         }
     }
     if !(1..=10_000).contains(&configuration.max_concurrent_tasks) {
-        errors.push(FieldError::new("configuration.maxConcurrentTasks", "must be from 1 to 10000"));
+        errors.push(FieldError::new(
+            "configuration.maxConcurrentTasks",
+            "must be from 1 to 10000",
+        ));
     }
     for (n, rule) in configuration.escalation_rules.iter().enumerate() {
         if let Err(why) = expression::check(&rule.condition) {
-            errors.push(FieldError::new(format!("configuration.escalationRules[{n}].condition"), why));
+            errors.push(FieldError::new(
+                format!("configuration.escalationRules[{n}].condition"),
+                why,
+            ));
         }
     }
     for (n, rule) in configuration.collaboration_rules.iter().enumerate() {
         if let Err(why) = expression::check(&rule.trigger_condition) {
-            errors.push(FieldError::new(format!("configuration.collaborationRules[{n}].triggerCondition"), why));
+            errors.push(FieldError::new(
+                format!("configuration.collaborationRules[{n}].triggerCondition"),
+                why,
+            ));
         }
     }
     configuration

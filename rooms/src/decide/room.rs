@@ -7,8 +7,10 @@ use super::{Decider, Ruled, check_text};
 use crate::event::{CommunicationChange, Custom, EventBody, ParticipantChange};
 use crate::id::{CommunicationId, MessageId, NAME_RULE, RoomId, is_valid_name};
 use crate::model::communication::{AgentCommunication, CommunicationResponse};
-use crate::model::room::{Channel, CollaborationRoom, Message, ParticipantType, RoomRole, RoomType};
 use crate::model::room::Participant;
+use crate::model::room::{
+    Channel, CollaborationRoom, Message, ParticipantType, RoomRole, RoomType,
+};
 use crate::request as r;
 use crate::{Code, Refusal};
 
@@ -27,22 +29,36 @@ impl Decider<'_> {
         crate::refusal::all_valid(errors)?;
         match (input.kind, input.team_id) {
             (RoomType::Process, _) => {
-                return Err(Refusal::field("type", "a process has only its own room; make a team or workspace room"));
+                return Err(Refusal::field(
+                    "type",
+                    "a process has only its own room; make a team or workspace room",
+                ));
             }
-            (RoomType::Team, None) => return Err(Refusal::field("teamId", "a team's room needs its team")),
-            (_, Some(team)) if !self.ctx.facts.teams.contains_key(&team) => return Err(Refusal::not_found("team", team)),
+            (RoomType::Team, None) => {
+                return Err(Refusal::field("teamId", "a team's room needs its team"));
+            }
+            (_, Some(team)) if !self.ctx.facts.teams.contains_key(&team) => {
+                return Err(Refusal::not_found("team", team));
+            }
             _ => {}
         }
-        let mut participants: Vec<Participant> = initiator(self, RoomRole::Supervisor).into_iter().collect();
+        let mut participants: Vec<Participant> =
+            initiator(self, RoomRole::Supervisor).into_iter().collect();
         for who in &input.participants {
             self.check_participant(who)?;
-            if !participants.iter().any(|p| (p.kind, &p.id) == (who.kind, &who.id)) {
+            if !participants
+                .iter()
+                .any(|p| (p.kind, &p.id) == (who.kind, &who.id))
+            {
                 let role = who.role.unwrap_or(RoomRole::Participant);
                 participants.push(participant(&who.id, who.kind, role, self.now()));
             }
         }
         if participants.len() > MAX_PARTICIPANTS {
-            return Err(Refusal::field("participants", format!("at most {MAX_PARTICIPANTS}")));
+            return Err(Refusal::field(
+                "participants",
+                format!("at most {MAX_PARTICIPANTS}"),
+            ));
         }
         let room = CollaborationRoom {
             id,
@@ -65,8 +81,12 @@ impl Decider<'_> {
     }
 
     fn check_participant(&self, who: &r::ParticipantInput) -> Result<(), Refusal> {
-        if who.id.is_empty() || who.id.len() > 255 || !who.id.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Refusal::field("id", "must be 1 to 255 visible ASCII characters"));
+        if who.id.is_empty() || who.id.len() > 255 || !who.id.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(Refusal::field(
+                "id",
+                "must be 1 to 255 visible ASCII characters",
+            ));
         }
         if who.kind == ParticipantType::Agent {
             let agent = crate::id::AgentId(who.id.clone());
@@ -82,12 +102,20 @@ impl Decider<'_> {
         self.check_participant(who)?;
         let role = who.role.unwrap_or(RoomRole::Participant);
         if role > mine {
-            return Err(Refusal::forbidden(format!("a {} cannot make a {}", mine.as_str(), role.as_str())));
+            return Err(Refusal::forbidden(format!(
+                "a {} cannot make a {}",
+                mine.as_str(),
+                role.as_str()
+            )));
         }
         match self.state.given_role(who.kind, &who.id) {
             Some(same) if same == role => {}
             Some(other) if other > mine => {
-                return Err(Refusal::forbidden(format!("a {} cannot change a {}", mine.as_str(), other.as_str())));
+                return Err(Refusal::forbidden(format!(
+                    "a {} cannot change a {}",
+                    mine.as_str(),
+                    other.as_str()
+                )));
             }
             Some(_) => self.emit(EventBody::RoleChanged(ParticipantChange {
                 id: who.id.clone(),
@@ -95,20 +123,36 @@ impl Decider<'_> {
                 role: Some(role),
             })),
             None => {
-                if self.state.room.as_ref().is_some_and(|room| room.participants.len() >= MAX_PARTICIPANTS) {
-                    return Err(Refusal::new(Code::Conflict, format!("a room has at most {MAX_PARTICIPANTS} participants")));
+                if self
+                    .state
+                    .room
+                    .as_ref()
+                    .is_some_and(|room| room.participants.len() >= MAX_PARTICIPANTS)
+                {
+                    return Err(Refusal::new(
+                        Code::Conflict,
+                        format!("a room has at most {MAX_PARTICIPANTS} participants"),
+                    ));
                 }
                 let joined = participant(&who.id, who.kind, role, self.now());
                 self.emit(EventBody::ParticipantJoined(joined));
             }
         }
         let room = self.state.room.as_ref();
-        Ok(json!(room.and_then(|room| room.participants.iter().find(|p| (p.kind, &p.id) == (who.kind, &who.id)))))
+        Ok(json!(room.and_then(|room| {
+            room.participants
+                .iter()
+                .find(|p| (p.kind, &p.id) == (who.kind, &who.id))
+        })))
     }
 
     pub(super) fn remove_participant(&mut self, who: &r::RemoveParticipant) -> Ruled {
         let principal = self.ctx.principal;
-        let kind = if principal.agent_id().is_some() { ParticipantType::Agent } else { ParticipantType::Human };
+        let kind = if principal.agent_id().is_some() {
+            ParticipantType::Agent
+        } else {
+            ParticipantType::Human
+        };
         let themselves = (kind, &principal.id) == (who.kind, &who.id);
         if !themselves {
             self.require_role(RoomRole::Coordinator)?;
@@ -116,7 +160,11 @@ impl Decider<'_> {
         if self.state.given_role(who.kind, &who.id).is_none() {
             return Err(Refusal::not_found("participant", &who.id));
         }
-        self.emit(EventBody::ParticipantLeft(ParticipantChange { id: who.id.clone(), kind: who.kind, role: None }));
+        self.emit(EventBody::ParticipantLeft(ParticipantChange {
+            id: who.id.clone(),
+            kind: who.kind,
+            role: None,
+        }));
         Ok(Value::Null)
     }
 
@@ -159,7 +207,10 @@ impl Decider<'_> {
         self.open_room()?;
         if !event.ephemeral {
             let name = format!("custom.{}", event.name);
-            self.emit(EventBody::Custom(Custom { name, data: event.data.clone() }));
+            self.emit(EventBody::Custom(Custom {
+                name,
+                data: event.data.clone(),
+            }));
         }
         Ok(json!({}))
     }
@@ -174,20 +225,42 @@ impl Decider<'_> {
         check_text("message", &send.message)?;
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
-        if self.ctx.facts.agents.get(&send.to_agent_id).is_none_or(|a| a.archived) {
+        if self
+            .ctx
+            .facts
+            .agents
+            .get(&send.to_agent_id)
+            .is_none_or(|a| a.archived)
+        {
             return Err(Refusal::not_found("agent", &send.to_agent_id));
         }
-        if self.state.given_role(ParticipantType::Agent, send.to_agent_id.as_str()).is_none() {
-            return Err(Refusal::field("toAgentId", format!("{} does not take part in this process", send.to_agent_id)));
+        if self
+            .state
+            .given_role(ParticipantType::Agent, send.to_agent_id.as_str())
+            .is_none()
+        {
+            return Err(Refusal::field(
+                "toAgentId",
+                format!("{} does not take part in this process", send.to_agent_id),
+            ));
         }
         let from = match (self.ctx.principal.agent_id(), &send.from_agent_id) {
             (Some(me), Some(other)) if me != *other => {
-                return Err(Refusal::forbidden("an agent speaks only for itself: leave out fromAgentId"));
+                return Err(Refusal::forbidden(
+                    "an agent speaks only for itself: leave out fromAgentId",
+                ));
             }
             (Some(me), _) => me,
             (None, Some(from)) => {
-                if self.state.given_role(ParticipantType::Agent, from.as_str()).is_none() {
-                    return Err(Refusal::field("fromAgentId", format!("{from} does not take part in this process")));
+                if self
+                    .state
+                    .given_role(ParticipantType::Agent, from.as_str())
+                    .is_none()
+                {
+                    return Err(Refusal::field(
+                        "fromAgentId",
+                        format!("{from} does not take part in this process"),
+                    ));
                 }
                 from.clone()
             }
@@ -211,17 +284,27 @@ impl Decider<'_> {
         Ok(super::json(&sent))
     }
 
-    pub(super) fn respond_communication(&mut self, id: CommunicationId, say: &r::RespondCommunication) -> Ruled {
+    pub(super) fn respond_communication(
+        &mut self,
+        id: CommunicationId,
+        say: &r::RespondCommunication,
+    ) -> Ruled {
         check_text("message", &say.message)?;
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
         let Some(open) = process.open_communications.get(&id) else {
-            return Err(Refusal::new(Code::AlreadyResolved, "this message awaits no response (any more)"));
+            return Err(Refusal::new(
+                Code::AlreadyResolved,
+                "this message awaits no response (any more)",
+            ));
         };
         if let Some(me) = self.ctx.principal.agent_id()
             && me != open.to_agent_id
         {
-            return Err(Refusal::forbidden(format!("the message is for {}", open.to_agent_id)));
+            return Err(Refusal::forbidden(format!(
+                "the message is for {}",
+                open.to_agent_id
+            )));
         }
         let response = CommunicationResponse {
             message: say.message.clone(),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::{Decider, Ruled};
 use crate::event::EventBody;
-use crate::id::{LogId, ProcessId, RoomId, is_valid_name, NAME_RULE};
+use crate::id::{LogId, NAME_RULE, ProcessId, RoomId, is_valid_name};
 use crate::model::process::{OrchestrationProcess, ProcessContext, ProcessMetrics, ProcessStatus};
-use crate::model::room::{Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType};
+use crate::model::room::{
+    Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
+};
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::refusal::all_valid;
@@ -30,7 +32,11 @@ impl Decider<'_> {
             .ok_or_else(|| Refusal::not_found("team", start.team_id))?
             .clone();
         if team.status != TeamStatus::Active {
-            return Err(Refusal::illegal(format!("the team {:?} is {}", team.name, team.status.as_str())));
+            return Err(Refusal::illegal(format!(
+                "the team {:?} is {}",
+                team.name,
+                team.status.as_str()
+            )));
         }
         self.check(start, &team)?;
         let principal = self.ctx.principal;
@@ -64,7 +70,13 @@ impl Decider<'_> {
         Ok(super::json(&self.process()?.resource()))
     }
 
-    fn build(&self, id: ProcessId, room_id: RoomId, start: &r::StartProcess, team: &AgentTeam) -> OrchestrationProcess {
+    fn build(
+        &self,
+        id: ProcessId,
+        room_id: RoomId,
+        start: &r::StartProcess,
+        team: &AgentTeam,
+    ) -> OrchestrationProcess {
         let context = start.context.clone();
         let context = context.map_or_else(ProcessContext::default, |c| ProcessContext {
             session_ids: c.session_ids,
@@ -73,7 +85,11 @@ impl Decider<'_> {
             document_ids: c.document_ids,
             variables: c.variables,
         });
-        let steps: Vec<_> = keys(&start.steps).into_iter().zip(&start.steps).map(|(k, s)| Arc::new(self.step(k, s))).collect();
+        let steps: Vec<_> = keys(&start.steps)
+            .into_iter()
+            .zip(&start.steps)
+            .map(|(k, s)| Arc::new(self.step(k, s)))
+            .collect();
         OrchestrationProcess {
             id,
             name: start.name.clone(),
@@ -160,7 +176,10 @@ impl Decider<'_> {
             wrong("steps".into(), "must have at least one step".into());
         }
         if start.steps.len() > MAX_STEPS {
-            wrong("steps".into(), format!("must have at most {MAX_STEPS} steps"));
+            wrong(
+                "steps".into(),
+                format!("must have at most {MAX_STEPS} steps"),
+            );
             return all_valid(errors);
         }
         let keys = keys(&start.steps);
@@ -172,7 +191,10 @@ impl Decider<'_> {
                 wrong(at("key"), NAME_RULE.into());
             }
             if !seen.insert(key) {
-                wrong(at("key"), format!("{key:?} is used twice; keys are unique in a process"));
+                wrong(
+                    at("key"),
+                    format!("{key:?} is used twice; keys are unique in a process"),
+                );
             }
             check_name(&at("name"), &step.name, &mut wrong);
             if !(1..=100).contains(&step.max_attempts.unwrap_or(3)) {
@@ -183,31 +205,53 @@ impl Decider<'_> {
             }
             for (d, dependency) in step.dependencies.iter().enumerate() {
                 if dependency == key {
-                    wrong(format!("steps[{n}].dependencies[{d}]"), "a step cannot depend on itself".into());
+                    wrong(
+                        format!("steps[{n}].dependencies[{d}]"),
+                        "a step cannot depend on itself".into(),
+                    );
                 } else if !known.contains(dependency.as_str()) {
-                    wrong(format!("steps[{n}].dependencies[{d}]"), format!("there is no step with the key {dependency:?}"));
+                    wrong(
+                        format!("steps[{n}].dependencies[{d}]"),
+                        format!("there is no step with the key {dependency:?}"),
+                    );
                 }
             }
             for (c, condition) in step.conditions.iter().enumerate() {
                 if let Err(why) = expression::check_or_empty(&condition.condition) {
                     wrong(format!("steps[{n}].conditions[{c}].condition"), why);
                 }
-                if let Some(next) = condition.next_step_id.as_deref().filter(|k| !known.contains(k)) {
-                    wrong(format!("steps[{n}].conditions[{c}].nextStepId"), format!("there is no step with the key {next:?}"));
+                if let Some(next) = condition
+                    .next_step_id
+                    .as_deref()
+                    .filter(|k| !known.contains(k))
+                {
+                    wrong(
+                        format!("steps[{n}].conditions[{c}].nextStepId"),
+                        format!("there is no step with the key {next:?}"),
+                    );
                 }
             }
             if let Some(agent) = &step.assigned_agent_id {
                 if self.ctx.facts.agents.get(agent).is_none_or(|a| a.archived) {
-                    wrong(at("assignedAgentId"), format!("there is no agent {agent} in this workspace"));
+                    wrong(
+                        at("assignedAgentId"),
+                        format!("there is no agent {agent} in this workspace"),
+                    );
                 } else if team.member(agent).is_none() {
-                    wrong(at("assignedAgentId"), format!("{agent} is no active member of the team {:?}", team.name));
+                    wrong(
+                        at("assignedAgentId"),
+                        format!("{agent} is no active member of the team {:?}", team.name),
+                    );
                 }
             }
         }
         if errors.is_empty()
             && let Some(circle) = cycle(&keys, &start.steps)
         {
-            errors.push(FieldError::new("steps", format!("the dependencies go in a circle: {}", circle.join(" → "))));
+            errors.push(FieldError::new(
+                "steps",
+                format!("the dependencies go in a circle: {}", circle.join(" → ")),
+            ));
         }
         all_valid(errors)
     }
@@ -220,15 +264,28 @@ pub(super) fn check_name(path: &str, name: &str, wrong: &mut impl FnMut(String, 
 }
 
 fn keys(steps: &[r::StepInput]) -> Vec<String> {
-    steps.iter().enumerate().map(|(n, s)| s.key.clone().unwrap_or_else(|| format!("step_{}", n + 1))).collect()
+    steps
+        .iter()
+        .enumerate()
+        .map(|(n, s)| s.key.clone().unwrap_or_else(|| format!("step_{}", n + 1)))
+        .collect()
 }
 
 /// A circle in the dependencies, if there is one (Kahn's algorithm; what is left over is walked once).
 fn cycle(keys: &[String], steps: &[r::StepInput]) -> Option<Vec<String>> {
-    let index: BTreeMap<&str, usize> = keys.iter().enumerate().map(|(n, k)| (k.as_str(), n)).collect();
+    let index: BTreeMap<&str, usize> = keys
+        .iter()
+        .enumerate()
+        .map(|(n, k)| (k.as_str(), n))
+        .collect();
     let before: Vec<BTreeSet<usize>> = steps
         .iter()
-        .map(|s| s.dependencies.iter().filter_map(|d| index.get(d.as_str()).copied()).collect())
+        .map(|s| {
+            s.dependencies
+                .iter()
+                .filter_map(|d| index.get(d.as_str()).copied())
+                .collect()
+        })
         .collect();
     let mut left: BTreeSet<usize> = (0..steps.len()).collect();
     let mut after: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
@@ -255,7 +312,11 @@ fn cycle(keys: &[String], steps: &[r::StepInput]) -> Option<Vec<String>> {
         at = *before[at].iter().find(|b| left.contains(b))?;
     }
     let from = path.iter().position(|n| *n == at)?;
-    let mut circle: Vec<String> = path[from..].iter().rev().map(|n| keys[*n].clone()).collect();
+    let mut circle: Vec<String> = path[from..]
+        .iter()
+        .rev()
+        .map(|n| keys[*n].clone())
+        .collect();
     circle.extend(circle.first().cloned());
     Some(circle)
 }
@@ -266,7 +327,14 @@ fn participants(team: &AgentTeam, d: &Decider<'_>) -> Vec<Participant> {
         .agents
         .iter()
         .filter(|m| m.is_active)
-        .map(|m| participant(m.agent_id.as_str(), ParticipantType::Agent, RoomRole::Participant, now))
+        .map(|m| {
+            participant(
+                m.agent_id.as_str(),
+                ParticipantType::Agent,
+                RoomRole::Participant,
+                now,
+            )
+        })
         .collect();
     all.extend(initiator(d, RoomRole::Supervisor));
     all
@@ -281,6 +349,17 @@ pub(super) fn initiator(d: &Decider<'_>, role: RoomRole) -> Option<Participant> 
         .then(|| participant(&principal.id, ParticipantType::Human, role, d.now()))
 }
 
-pub(super) fn participant(id: &str, kind: ParticipantType, role: RoomRole, joined_at: crate::Timestamp) -> Participant {
-    Participant { id: id.to_owned(), kind, role, joined_at, last_read_seq: 0 }
+pub(super) fn participant(
+    id: &str,
+    kind: ParticipantType,
+    role: RoomRole,
+    joined_at: crate::Timestamp,
+) -> Participant {
+    Participant {
+        id: id.to_owned(),
+        kind,
+        role,
+        joined_at,
+        last_read_seq: 0,
+    }
 }

@@ -17,7 +17,14 @@ impl Decider<'_> {
             E::AssignmentOffered(offer) => {
                 let attempt = offer.attempt.id;
                 let leased = offer.attempt.status == AttemptStatus::Leased;
-                set(if leased { Timer::Lease { attempt } } else { Timer::Offer { attempt } }, offer.attempt.lease_until);
+                set(
+                    if leased {
+                        Timer::Lease { attempt }
+                    } else {
+                        Timer::Offer { attempt }
+                    },
+                    offer.attempt.lease_until,
+                );
             }
             E::AssignmentAccepted(c) => {
                 if let Some(due) = c.lease_until {
@@ -35,15 +42,33 @@ impl Decider<'_> {
             }
             E::StepRetryScheduled(c) => {
                 if let (Some(due), Some(attempts)) = (c.retry_at, c.attempts) {
-                    set(Timer::Backoff { step: c.id, attempts }, due);
+                    set(
+                        Timer::Backoff {
+                            step: c.id,
+                            attempts,
+                        },
+                        due,
+                    );
                 }
                 self.clear_lease(c.attempt_id);
             }
-            E::StepCompleted(c) | E::StepFailed(c) | E::StepSkipped(c) => self.clear_lease(c.attempt_id),
-            E::HandoffRequested(c) => set(Timer::Handoff { handoff: c.handoff.id }, c.handoff.expires_at),
+            E::StepCompleted(c) | E::StepFailed(c) | E::StepSkipped(c) => {
+                self.clear_lease(c.attempt_id)
+            }
+            E::HandoffRequested(c) => set(
+                Timer::Handoff {
+                    handoff: c.handoff.id,
+                },
+                c.handoff.expires_at,
+            ),
             E::HandoffAccepted(c) => {
                 if let Some(attempt) = &c.attempt {
-                    set(Timer::Lease { attempt: attempt.id }, attempt.lease_until);
+                    set(
+                        Timer::Lease {
+                            attempt: attempt.id,
+                        },
+                        attempt.lease_until,
+                    );
                 }
                 self.clear(&Timer::Handoff { handoff: c.id });
             }
@@ -53,21 +78,43 @@ impl Decider<'_> {
             E::InterventionRequested(i) => {
                 let (intervention, level) = (i.id, i.level);
                 if let Some(due) = i.expires_at {
-                    set(Timer::Intervention { intervention, level }, due);
+                    set(
+                        Timer::Intervention {
+                            intervention,
+                            level,
+                        },
+                        due,
+                    );
                 }
                 if let Some(due) = i.due_at {
                     let whole = due.ms_since(i.requested_at);
                     for percent in [50u8, 90] {
                         let at = i.requested_at.plus_ms(whole / 100 * u64::from(percent));
-                        set(Timer::Reminder { intervention, level, percent }, at);
+                        set(
+                            Timer::Reminder {
+                                intervention,
+                                level,
+                                percent,
+                            },
+                            at,
+                        );
                     }
                 }
             }
-            E::InterventionCompleted(c) | E::InterventionExpired(c) | E::InterventionCancelled(c) => {
+            E::InterventionCompleted(c)
+            | E::InterventionExpired(c)
+            | E::InterventionCancelled(c) => {
                 let (intervention, level) = (c.id, 0);
-                self.clear(&Timer::Intervention { intervention, level });
+                self.clear(&Timer::Intervention {
+                    intervention,
+                    level,
+                });
                 for percent in [50, 90] {
-                    self.clear(&Timer::Reminder { intervention, level, percent });
+                    self.clear(&Timer::Reminder {
+                        intervention,
+                        level,
+                        percent,
+                    });
                 }
             }
             _ => {}
@@ -91,32 +138,50 @@ impl Decider<'_> {
         let stale = || Refusal::illegal("what this timer meant has passed");
         match timer {
             Timer::Offer { attempt } => {
-                let attempt = process.attempts.get(attempt).filter(|a| a.status == AttemptStatus::Offered);
+                let attempt = process
+                    .attempts
+                    .get(attempt)
+                    .filter(|a| a.status == AttemptStatus::Offered);
                 self.expire_attempt(attempt.ok_or_else(stale)?)
             }
             Timer::Lease { attempt } => {
-                let attempt = process.attempts.get(attempt).filter(|a| a.status == AttemptStatus::Leased);
+                let attempt = process
+                    .attempts
+                    .get(attempt)
+                    .filter(|a| a.status == AttemptStatus::Leased);
                 self.expire_attempt(attempt.ok_or_else(stale)?)
             }
             Timer::Backoff { step, attempts } => {
-                let step = process.step(*step).filter(|s| s.phase == Some(StepPhase::Backoff) && s.attempts == *attempts);
+                let step = process
+                    .step(*step)
+                    .filter(|s| s.phase == Some(StepPhase::Backoff) && s.attempts == *attempts);
                 let id = step.ok_or_else(stale)?.id;
                 self.make_ready(id);
                 Ok(serde_json::Value::Null)
             }
             Timer::Reoffer { .. } => Ok(serde_json::Value::Null),
             Timer::Handoff { handoff } => {
-                let handoff = process.handoffs.get(handoff).filter(|h| h.status == HandoffStatus::Pending);
+                let handoff = process
+                    .handoffs
+                    .get(handoff)
+                    .filter(|h| h.status == HandoffStatus::Pending);
                 self.expire_handoff(handoff.ok_or_else(stale)?)
             }
-            Timer::Intervention { intervention, level } => {
+            Timer::Intervention {
+                intervention,
+                level,
+            } => {
                 let open = process
                     .interventions
                     .get(intervention)
                     .filter(|i| i.status == InterventionStatus::Pending && i.level == *level);
                 self.expire_intervention(open.ok_or_else(stale)?)
             }
-            Timer::Reminder { intervention, level, .. } => {
+            Timer::Reminder {
+                intervention,
+                level,
+                ..
+            } => {
                 let open = process
                     .interventions
                     .get(intervention)

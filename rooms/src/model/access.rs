@@ -7,7 +7,9 @@ use crate::Timestamp;
 use crate::id::{AgentId, InstanceId, RoomId, WorkspaceId};
 
 /// What kind of caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// A person.
@@ -33,7 +35,9 @@ impl PrincipalKind {
 }
 
 /// What a principal may do in its workspace: `read` < `write` < `admin`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// List and read.
@@ -81,7 +85,11 @@ impl Principal {
 
     /// As events name the caller.
     pub fn actor(&self) -> Actor {
-        Actor { kind: self.kind, id: self.id.clone(), name: self.id.clone() }
+        Actor {
+            kind: self.kind,
+            id: self.id.clone(),
+            name: self.id.clone(),
+        }
     }
 }
 

@@ -110,6 +110,9 @@ impl AgentHandoff {
     /// Whether this agent was asked.
     pub fn asks(&self, agent: &AgentId) -> bool {
         self.to_agent_id.as_ref() == Some(agent)
-            || self.candidates.as_ref().is_some_and(|all| all.contains(agent))
+            || self
+                .candidates
+                .as_ref()
+                .is_some_and(|all| all.contains(agent))
     }
 }

@@ -199,7 +199,10 @@ pub struct Quorum {
 
 impl Default for Quorum {
     fn default() -> Self {
-        Self { n: 1, self_approval: false }
+        Self {
+            n: 1,
+            self_approval: false,
+        }
     }
 }
 

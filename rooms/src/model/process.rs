@@ -139,7 +139,12 @@ pub struct Failure {
 impl Failure {
     /// A failure that no retry mends.
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retryable: false, details: None }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            retryable: false,
+            details: None,
+        }
     }
 
     fn default_code() -> String {

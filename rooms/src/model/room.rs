@@ -50,12 +50,19 @@ pub enum Channel {
 
 impl Channel {
     /// All of them, in the order shown.
-    pub const ALL: [Self; 5] =
-        [Self::General, Self::Alerts, Self::Handoffs, Self::Interventions, Self::Monitoring];
+    pub const ALL: [Self; 5] = [
+        Self::General,
+        Self::Alerts,
+        Self::Handoffs,
+        Self::Interventions,
+        Self::Monitoring,
+    ];
 }
 
 /// What kind of participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ParticipantType {
     /// An agent process.
@@ -75,7 +82,9 @@ impl ParticipantType {
 }
 
 /// What a participant may do: each role may what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomRole {
     /// Reads.

@@ -251,7 +251,9 @@ pub struct AgentTeam {
 impl AgentTeam {
     /// The active membership of an agent.
     pub fn member(&self, agent: &AgentId) -> Option<&AgentTeamMember> {
-        self.agents.iter().find(|m| m.is_active && m.agent_id == *agent)
+        self.agents
+            .iter()
+            .find(|m| m.is_active && m.agent_id == *agent)
     }
 }
 

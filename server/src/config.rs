@@ -1,0 +1,85 @@
+//! Configuration: flags, then `BATON_*` from the environment, then `baton.toml`, then defaults.
+
+use std::net::SocketAddr;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// What is in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `BATON_LISTEN`: the address to listen on.
+    pub listen: SocketAddr,
+    /// `DATABASE_URL`: `sqlite://FILE` or `postgres://…`.
+    pub database_url: String,
+    /// `REDIS_URL`: unset, one node.
+    pub redis_url: Option<String>,
+    /// `BATON_ADMIN_KEY`: the admin key, at least 32 characters; unset, one is made for an empty store.
+    pub admin_key: Option<String>,
+    /// `BATON_CORS_ORIGINS`: origins that browsers may call from, separated by commas; `*` is any.
+    pub cors_origins: Option<String>,
+    /// `BATON_LOG`: what to log, as `info` or `baton=debug,info`.
+    pub log: String,
+    /// `BATON_LOG_FORMAT`: `text` or `json`.
+    pub log_format: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            database_url: "sqlite://baton.db".to_owned(),
+            redis_url: None,
+            admin_key: None,
+            cors_origins: None,
+            log: "info".to_owned(),
+            log_format: "text".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment; flags come on top, by the command line.
+    pub fn load() -> Result<Self, String> {
+        let env = Env::prefixed("BATON_").ignore(&[
+            "test_bin",
+            "test_postgres_url",
+            "test_redis_url",
+            "test_python",
+        ]);
+        let known = [
+            "listen",
+            "admin_key",
+            "cors_origins",
+            "log",
+            "log_format",
+            "database_url",
+            "redis_url",
+        ];
+        let figment = Figment::from(Serialized::defaults(Self::default()))
+            .merge(Toml::file("baton.toml"))
+            .merge(Env::raw().only(&["database_url", "redis_url"]))
+            .merge(env.only(&known));
+        let config: Self = figment
+            .extract()
+            .map_err(|e| format!("the configuration is not right: {e}"))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What no type can say.
+    pub fn check(&self) -> Result<(), String> {
+        if self.admin_key.as_ref().is_some_and(|k| k.len() < 32) {
+            return Err("BATON_ADMIN_KEY must have at least 32 characters; for example `openssl rand -hex 24`".to_owned());
+        }
+        if !["text", "json"].contains(&self.log_format.as_str()) {
+            return Err(format!(
+                "BATON_LOG_FORMAT is {:?}; use text or json",
+                self.log_format
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! The dispatcher: ready steps find agents. It runs when something was committed, when an agent says it is ready, and once a second.
+//! It only proposes; `decide` checks the fit, the slots and the team's limit under lock, so two nodes cannot give one step twice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rooms::Command;
+use rooms::decide::attempt::fits;
+use rooms::id::{AgentId, InstanceId, RoomId, TeamId, WorkspaceId};
+use rooms::model::access::Principal;
+use rooms::model::agent::Agent;
+use rooms::model::team::AgentTeam;
+use storage::read::{ReadyStep, Thing};
+
+use crate::hub::Hub;
+
+/// Runs until the process ends.
+pub async fn run(hub: Arc<Hub>) {
+    loop {
+        let _ = tokio::time::timeout(Duration::from_secs(1), hub.work.notified()).await;
+        if hub.is_draining() {
+            continue;
+        }
+        if let Err(e) = round(&hub).await {
+            tracing::warn!(error = %e, "could not look for ready steps");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+async fn round(hub: &Arc<Hub>) -> Result<(), storage::Error> {
+    let mut spaces: BTreeMap<WorkspaceId, Vec<(AgentId, Option<InstanceId>)>> = BTreeMap::new();
+    for (space, agent, instance) in hub.agents.takers() {
+        spaces.entry(space).or_default().push((agent, instance));
+    }
+    for (space, takers) in spaces {
+        let ready = hub.store().ready_steps(&space, 500).await?;
+        if !ready.is_empty() {
+            offer_all(hub, &space, &takers, ready).await?;
+        }
+    }
+    Ok(())
+}
+
+struct Candidate {
+    agent: Agent,
+    instance: Option<InstanceId>,
+    live: usize,
+}
+
+async fn offer_all(
+    hub: &Arc<Hub>,
+    space: &WorkspaceId,
+    takers: &[(AgentId, Option<InstanceId>)],
+    ready: Vec<ReadyStep>,
+) -> Result<(), storage::Error> {
+    let mut candidates = Vec::new();
+    for (id, instance) in takers {
+        if let Some(agent) = hub.store().agent(space, id).await?
+            && let Ok(agent) = serde_json::from_value::<Agent>(agent)
+        {
+            let live = hub.store().live_attempts(space, id).await?.len();
+            candidates.push(Candidate {
+                agent,
+                instance: instance.clone(),
+                live,
+            });
+        }
+    }
+    let mut teams: HashMap<TeamId, Option<AgentTeam>> = HashMap::new();
+    let system = Principal::system(space.clone());
+    let mut offers = Vec::new();
+    for waiting in ready {
+        if let std::collections::hash_map::Entry::Vacant(slot) = teams.entry(waiting.team_id) {
+            let team = hub
+                .store()
+                .get(Thing::Team, space, waiting.team_id.0)
+                .await?;
+            slot.insert(team.and_then(|t| serde_json::from_value(t).ok()));
+        }
+        let Some(Some(team)) = teams.get(&waiting.team_id) else {
+            continue;
+        };
+        // The agent that suspended the step first, then by the members' priority, then the least loaded of its slots.
+        let mut fitting: Vec<(usize, (bool, u32, usize))> = candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.live < c.agent.slots as usize)
+            .filter_map(|(n, c)| {
+                let member = team.member(&c.agent.id)?;
+                let first = waiting.step.preferred_agent_id.as_ref() != Some(&c.agent.id);
+                let load = c.live * 1000 / (c.agent.slots.max(1) as usize);
+                fits(&waiting.step, &c.agent, member).then_some((n, (first, member.priority, load)))
+            })
+            .collect();
+        fitting.sort_by_key(|f| f.1);
+        if fitting.is_empty() {
+            continue;
+        }
+        candidates[fitting[0].0].live += 1;
+        let tries: Vec<_> = fitting
+            .into_iter()
+            .map(|(n, _)| {
+                (
+                    candidates[n].agent.id.clone(),
+                    candidates[n].instance.clone(),
+                )
+            })
+            .collect();
+        offers.push(offer(hub, &system, waiting, tries));
+    }
+    futures::future::join_all(offers).await;
+    Ok(())
+}
+
+/// Offers to the first that can take it.
+async fn offer(
+    hub: &Arc<Hub>,
+    system: &Principal,
+    waiting: ReadyStep,
+    tries: Vec<(AgentId, Option<InstanceId>)>,
+) {
+    for (agent_id, instance_id) in tries {
+        let command = Command::Offer {
+            step_id: waiting.step.id,
+            agent_id,
+            instance_id,
+            claim: false,
+        };
+        match hub
+            .execute(system, RoomId(waiting.process_id.0), command, None, None)
+            .await
+        {
+            Ok(_) => return,
+            // The step is taken or gone: nobody else need be asked.
+            Err(refusal) if refusal.code == rooms::Code::IllegalTransition => return,
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! The Socket.IO gateway: one door for all events.
+//!
+//! Handlers are registered in the connect middleware, before the client is told that it is connected, so that an event sent in that
+//! instant is not dropped. Each socket has its own queue and one worker, so that its commands take effect in the order sent. Every
+//! command is acked, whatever it was.
+
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rooms::id::{InstanceId, RoomId, is_valid_name};
+use rooms::model::access::Principal;
+use rooms::model::room::{ParticipantType, RoomRole};
+use rooms::policy::{self, Operation};
+use rooms::{Code, Refusal, State, request as r};
+use serde_json::{Value, json};
+use socketioxide::SocketIo;
+use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
+use storage::read::Thing;
+use tokio::sync::{mpsc, watch};
+
+use crate::agents::{self, AgentSocket};
+use crate::commands::{self, Payload};
+use crate::delivery::send;
+use crate::hub::Hub;
+use crate::problem::{problem, storage_refusal};
+
+/// Commands of one socket that wait; a client that sends faster is told so.
+const QUEUE: usize = 1_024;
+/// Events in one answer.
+const PAGE: u64 = 500;
+
+struct Ask {
+    name: String,
+    data: Result<Value, String>,
+    ack: AckSender,
+}
+
+struct Session {
+    hub: Arc<Hub>,
+    socket: SocketRef,
+    principal: Principal,
+    key: String,
+    joined: Vec<RoomId>,
+}
+
+/// Registers the namespace.
+pub fn register(hub: &Arc<Hub>, io: &SocketIo) {
+    use socketioxide::handler::ConnectHandler;
+    let hub = Arc::clone(hub);
+    let middleware =
+        async move |socket: SocketRef, TryData(auth): TryData<Value>| -> Result<(), String> {
+            let refused = |refusal: Refusal| refusal.code.as_str().to_owned();
+            connect(&hub, socket, auth.unwrap_or(Value::Null))
+                .await
+                .map_err(refused)
+        };
+    io.ns("/", (|_: SocketRef| ready(())).with(middleware));
+}
+
+async fn connect(hub: &Arc<Hub>, socket: SocketRef, auth: Value) -> Result<(), Refusal> {
+    if hub.is_draining() {
+        return Err(Refusal::new(Code::Unavailable, "the server is stopping"));
+    }
+    let text = |name: &str| auth.get(name).and_then(Value::as_str);
+    let (key, mut principal) =
+        crate::auth::principal(hub, text("token"), text("workspaceId")).await?;
+    if let Some(instance) = text("instanceId") {
+        if !is_valid_name(instance) {
+            return Err(Refusal::field("instanceId", rooms::id::NAME_RULE));
+        }
+        principal.instance_id = Some(InstanceId::from(instance));
+    }
+    if let Some(agent) = principal.agent_id() {
+        let entry = AgentSocket {
+            socket: socket.clone(),
+            instance: principal.instance_id.clone(),
+            ready: false,
+            acknowledged: Arc::default(),
+        };
+        hub.agents.connect(&principal.workspace_id, &agent, entry);
+    }
+    metrics::gauge!("baton_connections").increment(1.0);
+    let (asks, queue) = mpsc::channel::<Ask>(QUEUE);
+    let (gone, is_gone) = watch::channel(false);
+    // The closure runs in order of arrival; only its future is spawned, and that has nothing left to do.
+    socket.on_fallback(
+        move |Event(name): Event, TryData(data): TryData<Value>, ack: AckSender| {
+            let data = data.map_err(|e| e.to_string());
+            match asks.try_send(Ask { name, data, ack }) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(ask)) => {
+                    let detail = format!(
+                        "more than {QUEUE} commands of this connection are waiting; await the acks"
+                    );
+                    let refusal = Refusal::new(Code::RateLimited, detail);
+                    let _ = ask
+                        .ack
+                        .send(&json!({"ok": false, "error": problem(&refusal)}));
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            }
+            ready(())
+        },
+    );
+    // The worker holds the socket and the socket the queue: only the end of the connection breaks that circle.
+    socket.on_disconnect(move || {
+        let _ = gone.send(true);
+        ready(())
+    });
+    let session = Session {
+        hub: Arc::clone(hub),
+        socket,
+        principal,
+        key,
+        joined: Vec::new(),
+    };
+    tokio::spawn(work(session, queue, is_gone));
+    Ok(())
+}
+
+async fn work(
+    mut session: Session,
+    mut queue: mpsc::Receiver<Ask>,
+    mut gone: watch::Receiver<bool>,
+) {
+    let mut check = tokio::time::interval(Duration::from_secs(10));
+    check.tick().await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = gone.changed() => break,
+            ask = queue.recv() => match ask {
+                Some(ask) => session.answer(ask).await,
+                None => break,
+            },
+            _ = check.tick() => {
+                if let Ok(true) = session.hub.store().is_revoked(&session.key).await {
+                    send(&session.socket, "session.closed", &json!({"code": "revoked", "reconnect": false}));
+                    let _ = session.socket.clone().disconnect();
+                    break;
+                }
+            }
+        }
+    }
+    for room in &session.joined {
+        session.hub.delivery.leave(*room, session.socket.id);
+    }
+    if let Some(agent) = session.principal.agent_id() {
+        session
+            .hub
+            .agents
+            .disconnect(&session.principal.workspace_id, &agent, session.socket.id);
+    }
+    metrics::gauge!("baton_connections").decrement(1.0);
+}
+
+/// Removes an id from a payload.
+fn room_id(payload: &mut Payload) -> Result<RoomId, Refusal> {
+    payload.id("roomId", "room")
+}
+
+impl Session {
+    async fn answer(&mut self, ask: Ask) {
+        let data = match ask.data {
+            Ok(data) => data,
+            Err(e) => {
+                return refuse(
+                    ask.ack,
+                    &Refusal::field("", format!("the payload cannot be read: {e}")),
+                );
+            }
+        };
+        if ask.name == "room:join" {
+            return self.join(data, ask.ack).await;
+        }
+        match self.run(&ask.name, data).await {
+            Ok((data, None)) => accept(&self.socket, ask.ack, json!({"ok": true, "data": data})),
+            Ok((data, Some(seq))) => accept(
+                &self.socket,
+                ask.ack,
+                json!({"ok": true, "data": data, "seq": seq}),
+            ),
+            Err(refusal) => refuse(ask.ack, &refusal),
+        }
+        if ask.name == "agent:ready"
+            && let Some(agent) = self.principal.agent_id()
+        {
+            let _ = agents::resend(&self.hub, &self.principal.workspace_id, &agent, true).await;
+            self.hub.work.notify_one();
+        }
+    }
+
+    async fn run(&mut self, name: &str, mut data: Value) -> Result<(Value, Option<u64>), Refusal> {
+        let key = take_command_id(&mut data)?;
+        let done = |data| Ok((data, None));
+        match name {
+            "room:leave" => {
+                let room = room_id(&mut Payload::new(data)?)?;
+                self.hub.delivery.leave(room, self.socket.id);
+                self.joined.retain(|r| *r != room);
+                done(json!({}))
+            }
+            "room:history" => done(self.history(data).await?),
+            "typing:set" | "message:delta" => {
+                self.ephemeral(name, data)?;
+                done(json!({}))
+            }
+            "presence:list" => {
+                let room = room_id(&mut Payload::new(data)?)?;
+                self.readable(room).await?;
+                done(json!({"participants": []}))
+            }
+            "agent:ready" => done(self.ready(data).await?),
+            "handoff:accept" | "work:claim" => {
+                let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
+                Ok((outcome.data, outcome.seq))
+            }
+            "handoff:reject" | "handoff:cancel" | "handoff:complete" => {
+                let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
+                Ok((outcome.data, outcome.seq))
+            }
+            _ => {
+                let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
+                Ok((outcome.data, outcome.seq))
+            }
+        }
+    }
+
+    /// The room's state, when the caller may read it.
+    async fn readable(&self, room: RoomId) -> Result<State, Refusal> {
+        readable(&self.hub, &self.principal, room).await
+    }
+
+    async fn join(&mut self, mut data: Value, ack: AckSender) {
+        let result = async {
+            take_command_id(&mut data)?;
+            let since = seq_of(&mut data, "since")?;
+            let log = data.as_object_mut().and_then(|o| o.remove("logId"));
+            let mut payload = Payload::new(data)?;
+            let room = room_id(&mut payload)?;
+            payload.parse::<Nothing>()?;
+            self.readable(room).await?;
+            Ok((room, since, log))
+        }
+        .await;
+        let (room, since, log) = match result {
+            Ok(found) => found,
+            Err(refusal) => return refuse(ack, &refusal),
+        };
+        let mut ack = Some(ack);
+        for _ in 0..100 {
+            let page = match self
+                .hub
+                .store()
+                .log(room, since, None, if since.is_some() { PAGE } else { 50 })
+                .await
+            {
+                Ok(Some(page)) => page,
+                Ok(None) => return refuse_some(&mut ack, &Refusal::not_found("room", room)),
+                Err(e) => return refuse_some(&mut ack, &storage_refusal(&e)),
+            };
+            let mut resource = match self
+                .hub
+                .store()
+                .get(Thing::Room, &self.principal.workspace_id, room.0)
+                .await
+            {
+                Ok(Some(resource)) => resource,
+                Ok(None) => return refuse_some(&mut ack, &Refusal::not_found("room", room)),
+                Err(e) => return refuse_some(&mut ack, &storage_refusal(&e)),
+            };
+            let other_log = log
+                .as_ref()
+                .and_then(Value::as_str)
+                .is_some_and(|l| l != page.log_id.to_string());
+            let reset = other_log || since.is_some_and(|s| s + 1 < page.first || s > page.head);
+            let last = page.events.last().map(|e| e.0);
+            let more = !reset && since.is_some_and(|s| last.unwrap_or(s) < page.head);
+            resource["head"] = page.head.into();
+            let reply = json!({"ok": true, "data": {
+                "participants": resource["participants"],
+                "room": resource,
+                "events": if reset { Vec::new() } else { parsed(&page.events) },
+                "first": page.first, "head": page.head, "logId": page.log_id, "more": more, "reset": reset,
+            }});
+            let socket = self.socket.clone();
+            let joined = self.hub.delivery.join(room, page.head, &self.socket, || {
+                if let Some(ack) = ack.take() {
+                    accept(&socket, ack, reply);
+                }
+            });
+            if joined {
+                if !self.joined.contains(&room) {
+                    self.joined.push(room);
+                }
+                return;
+            }
+        }
+        refuse_some(
+            &mut ack,
+            &Refusal::new(
+                Code::Unavailable,
+                "the room moves too fast to join; try again",
+            ),
+        );
+    }
+
+    async fn history(&self, mut data: Value) -> Result<Value, Refusal> {
+        let since = seq_of(&mut data, "since")?;
+        let before = seq_of(&mut data, "before")?;
+        let limit = seq_of(&mut data, "limit")?.unwrap_or(PAGE);
+        if !(1..=PAGE).contains(&limit) {
+            return Err(Refusal::field("limit", format!("must be from 1 to {PAGE}")));
+        }
+        if since.is_some() && before.is_some() {
+            return Err(Refusal::field("before", "give either since or before"));
+        }
+        let mut payload = Payload::new(data)?;
+        let room = room_id(&mut payload)?;
+        payload.parse::<Nothing>()?;
+        self.readable(room).await?;
+        let page = self
+            .hub
+            .store()
+            .log(room, since, before, limit)
+            .await
+            .map_err(|e| storage_refusal(&e))?;
+        let page = page.ok_or_else(|| Refusal::not_found("room", room))?;
+        let more = match (since, page.events.first(), page.events.last()) {
+            (Some(_), _, Some(last)) => last.0 < page.head,
+            (None, Some(first), _) => first.0 > page.first,
+            _ => false,
+        };
+        Ok(json!({
+            "events": parsed(&page.events), "first": page.first, "head": page.head, "logId": page.log_id, "more": more,
+        }))
+    }
+
+    /// What is not kept: it needs the join, and a role that may post.
+    fn ephemeral(&self, name: &str, data: Value) -> Result<(), Refusal> {
+        let mut payload = Payload::new(data.clone())?;
+        let room = room_id(&mut payload)?;
+        if name == "typing:set" {
+            payload.parse::<Typing>()?;
+        } else {
+            payload.parse::<Delta>()?;
+        }
+        if !self.hub.delivery.has_joined(room, self.socket.id) {
+            return Err(Refusal::forbidden("join the room first (room:join)"));
+        }
+        if let Some(state) = self.hub.cached(room) {
+            require(&self.principal, &state, RoomRole::Participant)?;
+        }
+        let event = if name == "typing:set" {
+            "typing.changed"
+        } else {
+            "message.delta"
+        };
+        let mut out = data;
+        out["actor"] = json!(self.principal.actor());
+        let event_data =
+            json!({"type": event, "roomId": room, "actor": self.principal.actor(), "data": out});
+        self.hub
+            .delivery
+            .ephemeral(room, event, &event_data, Some(self.socket.id));
+        Ok(())
+    }
+
+    async fn ready(&mut self, data: Value) -> Result<Value, Refusal> {
+        policy::allows(&self.principal, Operation::AgentsReady)?;
+        let ask: r::AgentReady = commands::ready(data)?;
+        let agent = self
+            .principal
+            .agent_id()
+            .ok_or_else(|| Refusal::forbidden("agent:ready is for agents"))?;
+        let instance = ask
+            .instance_id
+            .or_else(|| self.principal.instance_id.clone());
+        let instance = instance
+            .ok_or_else(|| Refusal::field("instanceId", "name this running copy of the agent"))?;
+        if !is_valid_name(instance.as_str()) {
+            return Err(Refusal::field("instanceId", rooms::id::NAME_RULE));
+        }
+        let space = self.principal.workspace_id.clone();
+        let room = self.hub.workspace_room(&space).await?;
+        let command = rooms::Command::AgentReady {
+            slots: ask.slots,
+            capabilities: ask.capabilities,
+        };
+        let registered = self
+            .hub
+            .execute(&self.principal, room, command, None, None)
+            .await?
+            .data;
+        if let Some(old) = ask.replaces.filter(|old| *old != instance) {
+            commands::give_up(&self.hub, &self.principal, &agent, &old).await?;
+        }
+        self.principal.instance_id = Some(instance.clone());
+        self.hub
+            .agents
+            .ready(&space, &agent, self.socket.id, &instance);
+        let wrap = |e: storage::Error| storage_refusal(&e);
+        let store = self.hub.store();
+        let mut attempts = Vec::new();
+        for (process, attempt, held_by) in
+            store.live_attempts(&space, &agent).await.map_err(wrap)?
+        {
+            if held_by.is_some_and(|h| h != instance) {
+                continue;
+            }
+            let state = self.hub.state(RoomId(process.0)).await.map_err(wrap)?;
+            if let Some(p) = &state.process
+                && p.attempts
+                    .get(&attempt)
+                    .is_some_and(|a| a.status == rooms::model::attempt::AttemptStatus::Leased)
+            {
+                attempts.push(rooms::view::work(p, attempt));
+            }
+        }
+        let answers: Vec<_> = store
+            .unused_answers(&space, &agent)
+            .await
+            .map_err(wrap)?
+            .into_iter()
+            .map(|(attempt, i)| json!({"response": i["response"], "intervention": i, "attemptId": attempt}))
+            .collect();
+        let handoffs = store.pending_handoffs(&space, &agent).await.map_err(wrap)?;
+        Ok(
+            json!({"agent": registered, "attempts": attempts, "answers": answers, "handoffs": handoffs}),
+        )
+    }
+}
+
+/// The room's state, when the principal may read it.
+pub async fn readable(hub: &Hub, principal: &Principal, room: RoomId) -> Result<State, Refusal> {
+    policy::allows(principal, Operation::RoomsRead)?;
+    let wrap = |e: storage::Error| storage_refusal(&e);
+    let found = hub
+        .store()
+        .room_of(Thing::Room, &principal.workspace_id, room.0)
+        .await
+        .map_err(wrap)?;
+    found.ok_or_else(|| Refusal::not_found("room", room))?;
+    let state = hub.state(room).await.map_err(wrap)?;
+    hub.install(room, state.clone());
+    require(principal, &state, RoomRole::Observer)?;
+    Ok(state)
+}
+
+fn require(principal: &Principal, state: &State, least: RoomRole) -> Result<(), Refusal> {
+    let kind = if principal.agent_id().is_some() {
+        ParticipantType::Agent
+    } else {
+        ParticipantType::Human
+    };
+    match policy::role_in(principal, state.given_role(kind, &principal.id)) {
+        Some(role) if role >= least => Ok(()),
+        Some(role) => Err(Refusal::forbidden(format!(
+            "your role here is {}; this needs {}",
+            role.as_str(),
+            least.as_str()
+        ))),
+        None => Err(Refusal::forbidden(
+            "you do not take part in this room; ask a coordinator for an invitation",
+        )),
+    }
+}
+
+/// No fields beside the ids.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Somebody types.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "parsed to be checked; sent on as it came")]
+struct Typing {
+    typing: bool,
+}
+
+/// A piece of a token stream.
+#[derive(serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "parsed to be checked; sent on as it came")]
+struct Delta {
+    stream_id: String,
+    index: u64,
+    text: String,
+}
+
+fn take_command_id(data: &mut Value) -> Result<Option<String>, Refusal> {
+    match data.as_object_mut().and_then(|o| o.remove("commandId")) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) if uuid::Uuid::parse_str(&id).is_ok() => Ok(Some(id)),
+        Some(_) => Err(Refusal::field("commandId", "must be a UUID")),
+    }
+}
+
+fn seq_of(data: &mut Value, name: &str) -> Result<Option<u64>, Refusal> {
+    match data.as_object_mut().and_then(|o| o.remove(name)) {
+        None | Some(Value::Null) => Ok(None),
+        Some(v) => v
+            .as_u64()
+            .filter(|n| *n <= i64::MAX as u64)
+            .map(Some)
+            .ok_or_else(|| Refusal::field(name, "must be a whole number, 0 or more")),
+    }
+}
+
+/// Events as they were written.
+pub fn parsed(events: &[(u64, String)]) -> Vec<Value> {
+    events
+        .iter()
+        .map(|e| serde_json::from_str(&e.1).unwrap_or(Value::Null))
+        .collect()
+}
+
+fn accept(socket: &SocketRef, ack: AckSender, reply: Value) {
+    if ack.send(&reply).is_err() && socket.connected() {
+        // The buffer is full: an ack that cannot be sent must not be lost without a word.
+        let _ = socket.clone().disconnect();
+    }
+}
+
+fn refuse(ack: AckSender, refusal: &Refusal) {
+    let _ = ack.send(&json!({"ok": false, "error": problem(refusal)}));
+}
+
+fn refuse_some(ack: &mut Option<AckSender>, refusal: &Refusal) {
+    if let Some(ack) = ack.take() {
+        refuse(ack, refusal);
+    }
+}

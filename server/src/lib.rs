@@ -1,0 +1,22 @@
+//! The server: transports, authentication, delivery, wiring and the command line.
+//!
+//! What lives here: the lanes that run commands ([`lane`]), the hub that everything goes through ([`hub`]), delivery to
+//! sockets ([`delivery`]), the dispatcher and timers, the Socket.IO gateway, REST, and the Socket.IO client that `baton tail` and the
+//! demo use. The rules are in `rooms`, the SQL is in `storage`.
+
+pub mod agents;
+pub mod auth;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod delivery;
+pub mod demo;
+pub mod dispatch;
+pub mod gateway;
+pub mod hub;
+pub mod lane;
+pub mod problem;
+pub mod rest;
+pub mod serve;
+pub mod timers;
+pub mod web;

@@ -1,0 +1,348 @@
+//! Wiring: a node from its configuration, and its graceful stop.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rooms::Command;
+use rooms::id::{RoomId, WorkspaceId};
+use rooms::model::access::{Permission, Principal, PrincipalKind};
+use serde_json::json;
+use socketioxide::SocketIo;
+use storage::Store;
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::problem::Refused;
+use crate::{agents, auth, delivery, dispatch, gateway, rest, timers, web};
+
+/// The largest body and the largest socket message, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// A node that is listening.
+pub struct Node {
+    /// Its base URL.
+    pub url: String,
+    /// The admin key, where this start made or was given one.
+    pub admin_key: Option<String>,
+    hub: Arc<Hub>,
+    io: SocketIo,
+    stop: CancellationToken,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+fn now() -> rooms::Timestamp {
+    rooms::Timestamp(chrono::Utc::now().timestamp_micros())
+}
+
+/// Makes a workspace and its room; false when there is one.
+pub async fn make_workspace(hub: &Hub, id: &WorkspaceId, name: &str) -> Result<bool, Refused> {
+    let room = RoomId(uuid::Uuid::now_v7());
+    if !hub.store().make_workspace(id, name, room, now()).await? {
+        return Ok(false);
+    }
+    ensure_room(hub, id, name, room).await?;
+    Ok(true)
+}
+
+async fn ensure_room(
+    hub: &Hub,
+    id: &WorkspaceId,
+    name: &str,
+    room_id: RoomId,
+) -> Result<(), Refused> {
+    let command = Command::CreateWorkspaceRoom {
+        workspace_id: id.clone(),
+        room_id,
+        name: name.to_owned(),
+    };
+    hub.execute(&Principal::system(id.clone()), room_id, command, None, None)
+        .await?;
+    Ok(())
+}
+
+/// A principal from `user:ID`, `agent:ID` or `service:ID`.
+pub fn parse_principal(
+    text: &str,
+    workspace: &str,
+    permission: Permission,
+) -> Result<Principal, String> {
+    let (kind, id) = text
+        .split_once(':')
+        .ok_or("a principal is user:ID, agent:ID or service:ID")?;
+    let kind = match kind {
+        "user" => PrincipalKind::User,
+        "agent" => PrincipalKind::Agent,
+        "service" => PrincipalKind::Service,
+        other => {
+            return Err(format!(
+                "{other:?} is no kind of principal; use user:ID, agent:ID or service:ID"
+            ));
+        }
+    };
+    let fits = match kind {
+        PrincipalKind::Agent => rooms::id::is_valid_name(id),
+        _ => (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()),
+    };
+    if !fits {
+        return Err(format!("{id:?} is no valid id of a {}", kind.as_str()));
+    }
+    Ok(Principal {
+        kind,
+        id: id.to_owned(),
+        workspace_id: workspace.into(),
+        permission,
+        instance_id: None,
+        bootstrap: false,
+    })
+}
+
+/// The workspace `default` and the admin key: made on an empty store, set where the configuration names one.
+async fn bootstrap(hub: &Hub) -> anyhow::Result<Option<String>> {
+    let space = WorkspaceId::from("default");
+    let wrap = |e: Refused| anyhow::anyhow!("{}", e.0);
+    make_workspace(hub, &space, "default").await.map_err(wrap)?;
+    // A crash between the two would leave a workspace without its room.
+    for workspace in hub.store().workspaces().await? {
+        if hub.store().heads(&[workspace.room_id]).await?.is_empty() {
+            ensure_room(hub, &workspace.id, &workspace.name, workspace.room_id)
+                .await
+                .map_err(wrap)?;
+        }
+    }
+    let mut principal = Principal {
+        kind: PrincipalKind::User,
+        id: "admin".to_owned(),
+        workspace_id: space.clone(),
+        permission: Permission::Admin,
+        instance_id: None,
+        bootstrap: true,
+    };
+    if let Some(token) = hub.config.admin_key.clone() {
+        let key = storage::keys::NewKey {
+            id: "bootstrap".to_owned(),
+            token: token.clone(),
+            principal,
+            name: "BATON_ADMIN_KEY".to_owned(),
+        };
+        hub.store().keep_key(&key, now()).await?;
+        return Ok(Some(token));
+    }
+    if !hub.store().keys(Some(&space)).await?.is_empty() {
+        return Ok(None);
+    }
+    principal.bootstrap = true;
+    let (id, token) = auth::new_key();
+    let key = storage::keys::NewKey {
+        id,
+        token: token.clone(),
+        principal,
+        name: "first".to_owned(),
+    };
+    hub.store().keep_key(&key, now()).await?;
+    Ok(Some(token))
+}
+
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&[
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
+        ])?
+        .install_recorder()?;
+    metrics::describe_counter!("baton_transactions_total", "Transactions of the lanes");
+    metrics::describe_counter!("baton_commands_total", "Commands that lanes executed");
+    metrics::describe_counter!("baton_events_total", "Events appended");
+    metrics::describe_counter!("baton_deliveries_total", "Events sent to sockets");
+    metrics::describe_gauge!("baton_connections", "Socket.IO connections");
+    metrics::describe_histogram!(
+        "baton_commit_seconds",
+        "From taking a batch to its commit and announcement"
+    );
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+fn cors(config: &Config) -> CorsLayer {
+    let layer = CorsLayer::new()
+        .allow_methods([
+            axum::http::Method::GET,
+            axum::http::Method::POST,
+            axum::http::Method::PUT,
+            axum::http::Method::DELETE,
+        ])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::HeaderName::from_static("x-api-key"),
+            header::HeaderName::from_static("x-workspace-id"),
+            header::HeaderName::from_static("idempotency-key"),
+        ]);
+    match config.cors_origins.as_deref() {
+        None => layer,
+        Some("*") => layer.allow_origin(tower_http::cors::Any),
+        Some(list) => {
+            let origins: Vec<HeaderValue> = list
+                .split(',')
+                .filter_map(|o| o.trim().parse().ok())
+                .collect();
+            layer.allow_origin(AllowOrigin::list(origins))
+        }
+    }
+}
+
+/// Starts a node.
+pub async fn start(config: Config) -> anyhow::Result<Node> {
+    let metrics = recorder()?;
+    let store = Store::connect(&config.database_url)
+        .await
+        .context("cannot open the database")?;
+    store
+        .migrate()
+        .await
+        .context("cannot bring the schema up to date")?;
+    if config.redis_url.is_some() {
+        tracing::warn!(
+            "REDIS_URL is set, but this version runs one node only: events are not relayed"
+        );
+    }
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| {
+            format!(
+                "cannot listen on {}; is another baton running? BATON_LISTEN names another address",
+                config.listen
+            )
+        })?;
+    let address = listener.local_addr()?;
+    let cors = cors(&config);
+    let hub = Hub::start(store, config);
+    let admin_key = bootstrap(&hub).await?;
+
+    let (layer, io) = SocketIo::builder()
+        .max_payload(MAX_BODY as u64)
+        .ws_max_message_size(MAX_BODY)
+        .ws_max_frame_size(MAX_BODY)
+        .ws_read_buffer_size(1024)
+        .max_buffer_size(4096)
+        .connect_timeout(Duration::from_secs(15))
+        .build_layer();
+    gateway::register(&hub, &io);
+
+    let app = Router::new()
+        .nest("/api/orchestration", rest::routes())
+        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(move || async move { metrics.render() }))
+        .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
+        .fallback(web::page)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(layer)
+        .layer(cors)
+        .with_state(Arc::clone(&hub));
+
+    let tasks = vec![
+        tokio::spawn(delivery::sweep(Arc::clone(&hub))),
+        tokio::spawn(agents::sweep(Arc::clone(&hub))),
+        tokio::spawn(dispatch::run(Arc::clone(&hub))),
+        tokio::spawn(timers::run(Arc::clone(&hub))),
+        tokio::spawn(forget(Arc::clone(&hub))),
+    ];
+    let stop = CancellationToken::new();
+    let closed = stop.clone();
+    let server = tokio::spawn(async move {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move { closed.cancelled().await })
+            .await
+    });
+    Ok(Node {
+        url: format!("http://{address}"),
+        admin_key,
+        hub,
+        io,
+        stop,
+        server,
+        tasks,
+    })
+}
+
+async fn forget(hub: Arc<Hub>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        tick.tick().await;
+        if let Err(e) = hub.store().forget_keys(now()).await {
+            tracing::warn!(error = %e, "could not remove old idempotency keys");
+        }
+    }
+}
+
+async fn readyz(State(hub): State<Arc<Hub>>) -> Response {
+    let database = hub.store().heads(&[]).await.is_ok() && hub.store().workspaces().await.is_ok();
+    let draining = hub.is_draining();
+    let ready = database && !draining;
+    let part = |ok: bool| if ok { "ok" } else { "unavailable" };
+    let body = json!({
+        "status": if ready { "ok" } else { "unavailable" },
+        "parts": {
+            "database": part(database), "migrations": part(database), "relay": "ok",
+            "draining": draining,
+        },
+    });
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(body)).into_response()
+}
+
+impl Node {
+    /// The link that signs a person in: the key is in the fragment, which no server ever sees.
+    pub fn link(&self) -> Option<String> {
+        self.admin_key
+            .as_ref()
+            .map(|key| format!("{}/#key={key}", self.url))
+    }
+
+    /// Drains: tells the clients, lets what is in flight finish, and closes.
+    pub async fn stop(self) {
+        self.hub.draining.store(true, Ordering::Relaxed);
+        let sockets = self.io.sockets();
+        for socket in &sockets {
+            delivery::send(socket, "server.draining", &json!({"reconnectInMs": 1_000}));
+        }
+        tokio::time::sleep(Duration::from_millis(if sockets.is_empty() {
+            0
+        } else {
+            300
+        }))
+        .await;
+        for socket in sockets {
+            delivery::send(
+                &socket,
+                "session.closed",
+                &json!({"code": "shutdown", "reconnect": true}),
+            );
+            let _ = socket.disconnect();
+        }
+        self.stop.cancel();
+        self.io.close().await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.server).await;
+        for task in self.tasks {
+            task.abort();
+        }
+        self.hub.store().close().await;
+    }
+}

@@ -1,0 +1,61 @@
+//! Timers: rows that are due become commands. Any node may fire one, because `decide` checks again what it meant.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rooms::Command;
+use rooms::command::Timer;
+use rooms::model::access::Principal;
+
+use crate::hub::Hub;
+
+/// How often due timers are looked for.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Runs until the process ends. Leases are spared for a while after the start and after an outage of the database, so that the hub's
+/// own absence costs no agent its work: a lease that ran out meanwhile gets its full length from then on.
+pub async fn run(hub: Arc<Hub>) {
+    let mut since = Instant::now();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        // One look takes all timers but leases at once; leases only when they have had their grace.
+        let found = match hub.store().due_timers(true, 500).await {
+            Ok(found) => found,
+            Err(e) => {
+                tracing::warn!(error = %e, "could not look for due timers");
+                since = Instant::now();
+                continue;
+            }
+        };
+        let mut fired = Vec::new();
+        for (room, space, timer, due) in found {
+            if let Timer::Lease { .. } = timer {
+                let lease = hub.state(room).await.ok().and_then(|s| {
+                    s.process.map(|p| {
+                        Duration::from_millis(p.process.configuration.timeout_settings.lease_ms)
+                    })
+                });
+                if since.elapsed() < lease.unwrap_or(Duration::from_secs(30)) {
+                    continue;
+                }
+            }
+            let wakes = matches!(timer, Timer::Reoffer { .. });
+            let hub = Arc::clone(&hub);
+            fired.push(async move {
+                let system = Principal::system(space);
+                let result = hub
+                    .execute(&system, room, Command::Timer { timer, due }, None, None)
+                    .await;
+                if let Err(refusal) = result
+                    && refusal.code != rooms::Code::IllegalTransition
+                {
+                    tracing::warn!(%refusal, "a timer could not fire");
+                }
+                if wakes {
+                    hub.work.notify_one();
+                }
+            });
+        }
+        futures::future::join_all(fired).await;
+    }
+}
