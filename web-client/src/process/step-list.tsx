@@ -74,6 +74,6 @@ function liveAttempt({ attempt }: ProcessStep): Holder | undefined {
 
 function forWhom(step: ProcessStep): string {
   if (step.assignedAgentId) return `for ${step.assignedAgentId}`;
-  if (step.requiredCapabilities?.length) return `for whoever can ${step.requiredCapabilities.join(", ")}`;
+  if (step.requiredCapabilities?.length) return `needs ${step.requiredCapabilities.join(", ")}`;
   return step.role ? `for a ${step.role}` : "for any agent of the team";
 }
