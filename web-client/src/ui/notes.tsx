@@ -20,7 +20,7 @@ export function ErrorNote({ title, detail, children }: { title: string; detail?:
 export function ProblemNote({ error, onRetry }: { error: BatonError; onRetry?: () => void }) {
   const { title, detail, errors } = error.problem;
   return (
-    <ErrorNote title={title} {...(detail && detail !== title ? { detail } : {})}>
+    <ErrorNote title={title} {...(detail && detail !== title && !errors?.length ? { detail } : {})}>
       {errors && errors.length > 0 && (
         <ul className="mt-1 list-disc pl-4">
           {errors.map((each) => (
