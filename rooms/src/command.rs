@@ -32,6 +32,7 @@ pub enum Command {
         agent_id: AgentId,
     },
     AgentReady {
+        agent_id: AgentId,
         slots: Option<u32>,
         capabilities: Option<Vec<String>>,
     },

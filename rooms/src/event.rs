@@ -187,6 +187,9 @@ changes! {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Why it failed, where it did and no retry follows by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
         /// What it did to the step.
         step: StepPatch,
     }

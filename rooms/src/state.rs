@@ -366,6 +366,10 @@ impl ProcessState {
                     step.held_by = None;
                     step.preferred_agent_id =
                         matches!(body, E::AssignmentSuspended(_)).then(|| c.agent_id.clone());
+                    if c.status == AttemptStatus::Failed {
+                        step.attempts += 1;
+                        step.error.clone_from(&c.error);
+                    }
                     step.lost_leases += u32::from(lost);
                 }
                 if lost {

@@ -67,7 +67,6 @@ impl Payload {
     pub fn new(value: Value) -> Result<Self, Refusal> {
         match value {
             Value::Object(map) => Ok(Self(map)),
-            Value::Null => Ok(Self(Map::new())),
             _ => Err(Refusal::field("", "the payload must be a JSON object")),
         }
     }

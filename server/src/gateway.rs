@@ -385,6 +385,7 @@ impl Session {
         let space = self.principal.workspace_id.clone();
         let room = self.hub.workspace_room(&space).await?;
         let command = rooms::Command::AgentReady {
+            agent_id: agent.clone(),
             slots: ask.slots,
             capabilities: ask.capabilities,
         };

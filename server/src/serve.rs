@@ -5,15 +5,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures::StreamExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use rooms::Command;
 use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::access::{Permission, Principal, PrincipalKind};
+use rooms::{Code, Command, Refusal};
 use serde_json::json;
 use socketioxide::SocketIo;
 use storage::Store;
@@ -27,6 +30,8 @@ use crate::{agents, auth, delivery, dispatch, gateway, rest, timers, web};
 
 /// The largest body and the largest socket message, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+/// So much of a body that is too large is read before the connection is cut.
+const MAX_DRAINED: usize = 16 * MAX_BODY;
 
 /// A node that is listening.
 pub struct Node {
@@ -242,7 +247,10 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
     gateway::register(&hub, &io);
 
     let app = Router::new()
-        .nest("/api/orchestration", rest::routes())
+        .nest(
+            "/api/orchestration",
+            rest::routes().layer(axum::middleware::from_fn(whole_body)),
+        )
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(move || async move { metrics.render() }))
@@ -276,6 +284,32 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         server,
         tasks,
     })
+}
+
+/// Reads the body within its limit. One that is larger is read to its end and dropped, up to a bound, so that its sender gets the answer
+/// instead of a reset connection.
+async fn whole_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut chunks = body.into_data_stream();
+    let mut read = Vec::new();
+    let mut size = 0usize;
+    while let Some(chunk) = chunks.next().await {
+        let Ok(chunk) = chunk else {
+            return Refused(Refusal::field("", "the body ended early")).into_response();
+        };
+        size += chunk.len();
+        if size > MAX_DRAINED {
+            break;
+        }
+        if size <= MAX_BODY {
+            read.extend_from_slice(&chunk);
+        }
+    }
+    if size > MAX_BODY {
+        let detail = format!("the body is larger than {MAX_BODY} bytes, the most that is taken");
+        return Refused(Refusal::new(Code::PayloadTooLarge, detail)).into_response();
+    }
+    next.run(Request::from_parts(parts, Body::from(read))).await
 }
 
 async fn forget(hub: Arc<Hub>) {

@@ -481,6 +481,7 @@ pub(super) fn attempt_change(
         },
         lease_until: None,
         reason: None,
+        error: None,
         step: patch(step, step_status, Some(phase)),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::flow::{attempt_change, intervention_change, step_change};
+use super::flow::{attempt_change, intervention_change};
 use super::{Decider, Ruled, hash, patch};
 use crate::event::EventBody;
 use crate::id::{AttemptId, InterventionId};
@@ -358,16 +358,17 @@ impl Decider<'_> {
         };
         self.close_step(step.id);
         // The failed attempt ends like one before a retry; whether there is one, the human says.
-        if attempt.is_some() {
-            let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Blocked));
+        if let Some((attempt, _)) = attempt {
+            let mut change = attempt_change(
+                attempt,
+                step,
+                AttemptStatus::Failed,
+                StepStatus::Pending,
+                StepPhase::Blocked,
+            );
+            change.reason = Some("the attempt failed, and a human is asked".to_owned());
             change.error = Some(error.clone());
-            change.attempts = Some(attempts);
-            if let Some((attempt, digest)) = attempt {
-                change.attempt_id = Some(attempt.id);
-                change.agent_id = Some(attempt.agent_id.clone());
-                change.result_hash = Some(digest);
-            }
-            self.emit(EventBody::StepRetryScheduled(change));
+            self.emit(EventBody::AssignmentReleased(change));
         }
         let description = format!(
             "The step {:?} failed after {attempts} attempt{}: {}. What now?",

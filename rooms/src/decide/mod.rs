@@ -96,7 +96,9 @@ pub fn needs(state: &State, command: &Command) -> Needs {
                 .extend(change.agents.iter().flatten().map(|m| m.agent_id.clone()));
         }
         Command::RegisterAgent(agent) => needs.agents.extend(agent.id.clone()),
-        Command::UpdateAgent { agent_id, .. } | Command::RemoveAgent { agent_id } => {
+        Command::AgentReady { agent_id, .. }
+        | Command::UpdateAgent { agent_id, .. }
+        | Command::RemoveAgent { agent_id } => {
             needs.agents.insert(agent_id.clone());
         }
         Command::StartProcess { process, .. } => {
@@ -203,6 +205,7 @@ impl Decider<'_> {
             C::AgentReady {
                 slots,
                 capabilities,
+                ..
             } => self.agent_ready(*slots, capabilities.as_deref()),
             C::CreateTeam { team_id, team } => self.create_team(*team_id, team),
             C::UpdateTeam(change) => self.update_team(change),

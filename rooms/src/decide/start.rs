@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{Decider, Ruled};
 use crate::event::EventBody;
 use crate::id::{LogId, NAME_RULE, ProcessId, RoomId, is_valid_name};
@@ -231,6 +233,11 @@ impl Decider<'_> {
                     );
                 }
             }
+            check_inputs(
+                &Value::Object(step.inputs.clone()),
+                &at("inputs"),
+                &mut wrong,
+            );
             if let Some(agent) = &step.assigned_agent_id {
                 if self.ctx.facts.agents.get(agent).is_none_or(|a| a.archived) {
                     wrong(
@@ -260,6 +267,30 @@ impl Decider<'_> {
 pub(super) fn check_name(path: &str, name: &str, wrong: &mut impl FnMut(String, String)) {
     if name.trim().is_empty() || name.chars().count() > 200 {
         wrong(path.to_owned(), "must have 1 to 200 characters".to_owned());
+    }
+}
+
+/// Every `{"$from": "<CEL>"}` must compile.
+fn check_inputs(value: &Value, path: &str, wrong: &mut impl FnMut(String, String)) {
+    match value {
+        Value::Object(object) => match object.get("$from") {
+            Some(Value::String(text)) if object.len() == 1 => {
+                if let Err(why) = expression::check(text) {
+                    wrong(format!("{path}.$from"), why);
+                }
+            }
+            _ => {
+                for (key, value) in object {
+                    check_inputs(value, &format!("{path}.{key}"), wrong);
+                }
+            }
+        },
+        Value::Array(items) => {
+            for (n, value) in items.iter().enumerate() {
+                check_inputs(value, &format!("{path}[{n}]"), wrong);
+            }
+        }
+        _ => {}
     }
 }
 
