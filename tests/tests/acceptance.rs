@@ -339,7 +339,7 @@ on_both_databases! {
         }
         let escalation = hub.open_intervention(&process).await;
         let events = hub.events(&process.room).await;
-        assert_eq!(check::count(&events, "step.retry_scheduled"), 1, "one failure was retried by itself");
+        assert_eq!(check::count(&events, "assignment.offered"), 2, "one failure was retried by itself, and no more");
         assert_eq!(text(&escalation, "/type"), "escalation");
         assert_eq!(text(&escalation, "/stepId"), process.step("fetch"));
         let options: Vec<String> = array(&escalation, "/options").iter().map(|option| text(option, "/id")).collect();

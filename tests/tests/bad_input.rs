@@ -342,7 +342,7 @@ on_both_databases! {
 
     async fn what_is_too_large_is_refused(database: Database) {
         let hub = Hub::start(database).await;
-        let huge = json!({ "name": "x".repeat(1 << 20), "agents": [] });
+        let huge = json!({ "name": "x".repeat(2 << 20), "agents": [] });
         let _ = hub.admin.post("/teams", &huge).await.refused(413, "payload_too_large");
         let person = hub.person().await;
         let rooms = hub.admin.get("/collaboration/rooms?type=workspace").await.expect(200);
