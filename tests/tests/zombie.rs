@@ -10,6 +10,7 @@ on_both_databases! {
         let key = hub.register("first", &["dig"]).await;
         let mut first = hub.connect("first", &key, "first-1").await;
         first.ready("first-1").await;
+        let second_key = hub.register("second", &["dig"]).await;
         let team = hub
             .team(&[member("first"), member("second")], json!({ "timeoutSettings": { "leaseMs": 1000 } }))
             .await;
@@ -20,7 +21,8 @@ on_both_databases! {
         drop(first);
 
         // Offered to the one that fits once the lease has run out, and not before.
-        let mut second = hub.agent("second", &["dig"]).await;
+        let mut second = hub.connect("second", &second_key, "second-1").await;
+        second.ready("second-1").await;
         let work = second.take().await;
         assert_eq!(work.step(), "dig");
         assert!(work.epoch > lost.epoch);
