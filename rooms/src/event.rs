@@ -312,7 +312,6 @@ macro_rules! event_bodies {
         /// What happened.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
         #[serde(tag = "type", content = "data")]
-        #[expect(clippy::large_enum_variant, reason = "resources are rarely created and never kept in bulk")]
         pub enum EventBody {
             $($(#[$doc])* #[serde(rename = $name)] $variant($ty)),*,
             /// `custom.<name>`: whatever an application broadcasts.

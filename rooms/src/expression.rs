@@ -29,9 +29,7 @@ pub fn evaluate(text: &str, names: &serde_json::Map<String, Value>) -> Result<Va
     catch_unwind(AssertUnwindSafe(|| {
         let mut context = Context::default();
         for (name, value) in names {
-            context
-                .add_variable(name.as_str(), value.clone())
-                .map_err(|e| e.to_string())?;
+            context.add_variable_from_value(name.as_str(), to_cel(value));
         }
         let value = program.execute(&context).map_err(|e| e.to_string())?;
         value.json().map_err(|e| e.to_string())
@@ -66,6 +64,25 @@ fn compile(text: &str) -> Result<Program, String> {
         Program::compile(&source).map_err(|e| e.to_string())
     }))
     .unwrap_or_else(|_| Err("cannot be parsed".to_owned()))
+}
+
+/// JSON has one kind of number, CEL has three that do not mix: whole numbers become `int`, so that `outputs.score + 1` works.
+fn to_cel(value: &Value) -> cel::Value {
+    match value {
+        Value::Null => cel::Value::Null,
+        Value::Bool(v) => (*v).into(),
+        Value::Number(n) => match n.as_i64() {
+            Some(v) => v.into(),
+            None => n.as_f64().unwrap_or_default().into(),
+        },
+        Value::String(v) => v.as_str().into(),
+        Value::Array(items) => items.iter().map(to_cel).collect::<Vec<_>>().into(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(k, v)| (k.clone(), to_cel(v)))
+            .collect::<std::collections::HashMap<_, _>>()
+            .into(),
+    }
 }
 
 /// `===` and `!==` are read as `==` and `!=`, outside of string literals.

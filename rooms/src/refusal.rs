@@ -90,7 +90,7 @@ pub struct Refusal {
     /// Every field error at once.
     pub errors: Vec<FieldError>,
     /// What a program needs to go on, e.g. `{holder}` or `{intervention}`.
-    pub context: Option<Value>,
+    pub context: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -107,7 +107,7 @@ impl Refusal {
     /// The same with something for a program.
     #[must_use]
     pub fn with_context(mut self, context: Value) -> Self {
-        self.context = Some(context);
+        self.context = Some(Box::new(context));
         self
     }
 

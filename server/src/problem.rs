@@ -60,7 +60,7 @@ pub fn problem(refusal: &Refusal) -> Value {
         out["errors"] = json!(refusal.errors);
     }
     if let Some(context) = &refusal.context {
-        out["context"] = context.clone();
+        out["context"] = (**context).clone();
     }
     out
 }

@@ -363,17 +363,17 @@ impl Node {
             300
         }))
         .await;
+        // The connections end with the process, without a goodbye on the wire: stock clients take a DISCONNECT or a CLOSE packet for a
+        // dismissal and would not come back by themselves.
         for socket in sockets {
             delivery::send(
                 &socket,
                 "session.closed",
                 &json!({"code": "shutdown", "reconnect": true}),
             );
-            let _ = socket.disconnect();
         }
         self.stop.cancel();
-        self.io.close().await;
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.server).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.server).await;
         for task in self.tasks {
             task.abort();
         }

@@ -6,7 +6,6 @@ use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::access::{Permission, Principal, PrincipalKind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use crate::db::{Error, Store};
 
@@ -192,7 +191,7 @@ impl Store {
         let made = tx
             .execute(
                 "INSERT INTO workspaces (id, name, room_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                vec![id.as_str().into(), name.into(), Uuid::from(room.0).into(), now.into()],
+                vec![id.as_str().into(), name.into(), room.0.into(), now.into()],
             )
             .await?;
         tx.commit().await?;

@@ -194,15 +194,18 @@ impl Decider<'_> {
                         StepPhase::AwaitingInput,
                     ));
                 }
-                Some(live) if live.status == AttemptStatus::Leased => {
-                    if step.phase != Some(StepPhase::HandingOff) {
-                        intervention.step = Some(patch(
-                            step,
-                            StepStatus::Running,
-                            Some(StepPhase::AwaitingInput),
-                        ));
-                    }
+                Some(live)
+                    if live.status == AttemptStatus::Leased
+                        && step.phase != Some(StepPhase::HandingOff) =>
+                {
+                    intervention.step = Some(patch(
+                        step,
+                        StepStatus::Running,
+                        Some(StepPhase::AwaitingInput),
+                    ));
                 }
+                // On its way to another agent: it waits for the human once it has arrived.
+                Some(live) if live.status == AttemptStatus::Leased => {}
                 Some(_) => self.take_away(step, StepPhase::AwaitingInput, "a human is asked first"),
                 None if matches!(step.phase, Some(StepPhase::Ready | StepPhase::Backoff)) => {
                     intervention.step = Some(patch(

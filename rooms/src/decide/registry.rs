@@ -94,6 +94,7 @@ impl Decider<'_> {
                 source: AgentSource::Native,
                 metadata: serde_json::Map::new(),
                 archived: false,
+                provisional: true,
                 created_at: self.now(),
                 updated_at: self.now(),
             };
@@ -260,6 +261,7 @@ impl Decider<'_> {
             .unwrap_or_else(|| AgentId(self.ctx.id::<uuid::Uuid>().to_string()));
         if let Some(known) = self.ctx.facts.agents.get(&id)
             && !known.archived
+            && !known.provisional
         {
             return Err(Refusal::new(
                 Code::Conflict,
@@ -276,6 +278,7 @@ impl Decider<'_> {
             source: AgentSource::Native,
             metadata: input.metadata.clone(),
             archived: false,
+            provisional: false,
             created_at: self.now(),
             updated_at: self.now(),
         };

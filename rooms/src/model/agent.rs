@@ -60,6 +60,9 @@ pub struct Agent {
     /// No longer takes part; kept because history names it.
     #[serde(default)]
     pub archived: bool,
+    /// It was registered by joining a team or by announcing itself; registering it by hand fills in the rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it last changed.
