@@ -9,6 +9,7 @@ pub mod auth;
 pub mod client;
 pub mod commands;
 pub mod config;
+pub mod contract;
 pub mod delivery;
 pub mod demo;
 pub mod dispatch;

@@ -55,6 +55,8 @@ enum Cmd {
     },
     /// Check every invariant in a store.
     Verify,
+    /// Print the OpenAPI document of REST.
+    Openapi,
     /// Explain the configuration in force.
     CheckConfig,
     /// Print the version.
@@ -220,6 +222,10 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
                 bail!("the store does not hold what it must");
             }
         }
+        Cmd::Openapi => println!(
+            "{}",
+            serde_json::to_string_pretty(&baton::contract::openapi::document())?
+        ),
         Cmd::CheckConfig => {
             let hidden = |set: bool| if set { "set" } else { "not set" };
             println!("listen        {}   (BATON_LISTEN)", config.listen);

@@ -26,7 +26,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::problem::Refused;
-use crate::{agents, auth, delivery, dispatch, gateway, rest, timers, web};
+use crate::{agents, auth, contract, delivery, dispatch, gateway, rest, timers, web};
 
 /// The largest body and the largest socket message, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -254,6 +254,10 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(move || async move { metrics.render() }))
+        .route(
+            "/api/openapi.json",
+            get(|| async { Json(contract::openapi::document()) }),
+        )
         .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
         .fallback(web::page)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -1,0 +1,256 @@
+//! What the server writes as plain JSON, described: these types are read for their schema only.
+
+use std::collections::BTreeMap;
+
+use rooms::id::{LogId, ProcessId, TeamId, WorkspaceId};
+use rooms::model::access::{Actor, Permission, Workspace};
+use rooms::model::agent::Agent;
+use rooms::model::attempt::Attempt;
+use rooms::model::handoff::AgentHandoff;
+use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
+use rooms::model::step::ProcessStep;
+use rooms::{Code, Event, FieldError, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+macro_rules! shapes {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $ty:ty),* $(,)? })*) => {$(
+        $(#[$meta])*
+        #[derive(Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name { $($(#[$fmeta])* pub $field: $ty),* }
+    )*};
+}
+
+shapes! {
+    /// Why a request was refused (RFC 9457).
+    Problem {
+        /// Where the code is explained.
+        #[serde(rename = "type")]
+        kind: String,
+        /// The code in words.
+        title: String,
+        /// The HTTP status.
+        status: u16,
+        /// For programs.
+        code: Code,
+        /// What happened and what to do.
+        detail: String,
+        /// Whether the same request may succeed later.
+        retryable: bool,
+        /// Every wrong field.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        errors: Option<Vec<FieldError>>,
+        /// What a program needs to go on, e.g. `{holder}` or `{intervention}`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        context: Option<Value>,
+    }
+    /// The caller.
+    Me {
+        /// Who.
+        principal: Actor,
+        /// Where.
+        workspace_id: WorkspaceId,
+        /// What it may do there.
+        permission: Permission,
+        /// The same, one by one.
+        operations: Vec<String>,
+    }
+    /// What happens to a process.
+    ChangeProcess {
+        /// What to do.
+        action: ProcessAction,
+        /// How a pause treats work under way.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mode: Option<PauseMode>,
+        /// For the people who see it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// What happens to a handoff.
+    ChangeHandoff {
+        /// What to do.
+        action: HandoffAction,
+        /// For the other side, with `reject` and `cancel`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// A handoff; an agent that accepts it gets its lease with it.
+    HandoffResult {
+        /// The handoff.
+        #[serde(flatten)]
+        handoff: AgentHandoff,
+        /// The receiver's lease.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempt: Option<Attempt>,
+        /// The step.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        step: Option<ProcessStep>,
+        /// Its process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        process: Option<ProcessRef>,
+    }
+    /// How a process performs, in percent and milliseconds.
+    Performance {
+        /// Steps completed.
+        success_rate: f64,
+        /// Steps failed.
+        error_rate: f64,
+        /// Milliseconds per completed step.
+        average_step_duration: f64,
+        /// Handoffs that were taken.
+        handoff_efficiency: f64,
+        /// Questions to humans per step.
+        human_intervention_rate: f64,
+    }
+    /// What an agent did in a process, for monitoring.
+    AgentPerformance {
+        /// Attempts that it accepted.
+        task_count: u64,
+        /// Steps that it completed.
+        success_count: u64,
+        /// Attempts that it failed.
+        error_count: u64,
+        /// Milliseconds.
+        average_completion_time: f64,
+    }
+    /// Counts and times of a process, and what follows from them.
+    Monitoring {
+        /// Which process.
+        process_id: ProcessId,
+        /// Its team.
+        team_id: TeamId,
+        /// Where it belongs.
+        workspace_id: WorkspaceId,
+        /// When it was initiated.
+        start_time: Timestamp,
+        /// When it ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        end_time: Option<Timestamp>,
+        /// Milliseconds from start to end.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<u64>,
+        /// Milliseconds from a step's start to its completion, by key.
+        step_completion_times: BTreeMap<String, u64>,
+        /// Handoffs requested.
+        handoff_count: u64,
+        /// Interventions requested.
+        human_intervention_count: u64,
+        /// Failed attempts, lost leases too.
+        error_count: u64,
+        /// Retries scheduled.
+        retry_count: u64,
+        /// How it performs.
+        performance: Performance,
+        /// By agent.
+        agent_utilization: BTreeMap<String, AgentPerformance>,
+        /// What needs a look.
+        alerts: Vec<Value>,
+        /// What would help.
+        recommendations: Vec<Value>,
+        /// When this was computed.
+        timestamp: Timestamp,
+    }
+    /// A part of a room's log, oldest first.
+    Log {
+        /// The events after `since`.
+        items: Vec<Event>,
+        /// The oldest seq that is kept.
+        first: u64,
+        /// The newest seq.
+        head: u64,
+        /// Another one after a restore.
+        log_id: LogId,
+        /// Whether events lie between the last item and head.
+        more: bool,
+    }
+    /// An agent, and how much of it is in use.
+    AgentInUse {
+        /// The agent.
+        #[serde(flatten)]
+        agent: Agent,
+        /// Live attempts.
+        slots_in_use: u64,
+    }
+    /// A new key; it is shown only now.
+    NewKey {
+        /// To revoke it by.
+        id: String,
+        /// The secret.
+        key: String,
+    }
+    /// The workspaces that the caller may see.
+    Workspaces {
+        /// All of them.
+        items: Vec<Workspace>,
+    }
+    /// It is alive.
+    Health {
+        /// `ok`.
+        status: String,
+    }
+    /// Whether each part works.
+    Parts {
+        /// `ok` or `unavailable`.
+        database: String,
+        /// `ok` or `unavailable`.
+        migrations: String,
+        /// `ok` or `unavailable`.
+        relay: String,
+        /// It is stopping.
+        draining: bool,
+    }
+    /// Whether it takes requests.
+    Readiness {
+        /// `ok` or `unavailable`.
+        status: String,
+        /// Per part.
+        parts: Parts,
+    }
+    /// An attempt, with all that an agent needs to do the work.
+    Work {
+        /// The attempt.
+        attempt: Attempt,
+        /// The step.
+        step: ProcessStep,
+        /// Its process.
+        process: ProcessRef,
+        /// What the process carries.
+        context: ProcessContext,
+        /// What humans answered for this step before.
+        prior_answers: Vec<Value>,
+        /// Stable per process, step and run.
+        idempotency_key: String,
+        /// Milliseconds that a lease lives without a heartbeat.
+        lease_ms: u64,
+    }
+}
+
+/// What a process can be told.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessAction {
+    /// Stand still.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop for good.
+    Cancel,
+    /// Start the failed steps anew.
+    Retry,
+}
+
+/// What can be done to a handoff.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HandoffAction {
+    /// Take it.
+    Accept,
+    /// Refuse it.
+    Reject,
+    /// Take it back.
+    Cancel,
+    /// Its work is done.
+    Complete,
+}
