@@ -57,6 +57,8 @@ enum Cmd {
     Verify,
     /// Print the OpenAPI document of REST.
     Openapi,
+    /// Print the AsyncAPI document of Socket.IO.
+    Asyncapi,
     /// Explain the configuration in force.
     CheckConfig,
     /// Print the version.
@@ -225,6 +227,10 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
         Cmd::Openapi => println!(
             "{}",
             serde_json::to_string_pretty(&baton::contract::openapi::document())?
+        ),
+        Cmd::Asyncapi => println!(
+            "{}",
+            serde_json::to_string_pretty(&baton::contract::asyncapi::document())?
         ),
         Cmd::CheckConfig => {
             let hidden = |set: bool| if set { "set" } else { "not set" };

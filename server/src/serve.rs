@@ -258,6 +258,10 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
             "/api/openapi.json",
             get(|| async { Json(contract::openapi::document()) }),
         )
+        .route(
+            "/api/asyncapi.json",
+            get(|| async { Json(contract::asyncapi::document()) }),
+        )
         .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
         .fallback(web::page)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -1,8 +1,9 @@
-//! The published contract: OpenAPI for REST.
+//! The published contract: OpenAPI for REST, AsyncAPI for Socket.IO.
 //!
-//! The document is built from one table and from the schemas of the very types that are parsed and sent, so a field cannot
+//! Both documents are built from one table each and from the schemas of the very types that are parsed and sent, so a field cannot
 //! be in one and not in the other. [`shapes`] has what the server writes as plain JSON and no type of the model describes.
 
+pub mod asyncapi;
 pub mod openapi;
 pub mod shapes;
 
@@ -47,6 +48,12 @@ impl Schemas {
             self.0.entry(name).or_insert_with(|| json!(schema));
         }
         reference(&(shape.name)())
+    }
+
+    /// The schema of a type itself.
+    fn inline(&mut self, shape: Shape) -> Value {
+        self.add(shape);
+        self.0.get(&*(shape.name)()).cloned().unwrap_or_default()
     }
 
     /// All of them. The derived schema spells an event's type as the code does; here it gets the name that is sent.
@@ -107,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        for document in [openapi::document()] {
+        for document in [openapi::document(), asyncapi::document()] {
             let mut all = Vec::new();
             references(&document, &mut all);
             assert!(all.len() > 50);
