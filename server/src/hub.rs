@@ -68,8 +68,14 @@ pub struct Hub {
 impl Hub {
     /// A node on a store; its lanes are running.
     pub fn start(store: Store, config: Config) -> Arc<Self> {
-        // SQLite has one writer, so one lane batches best; Postgres commits side by side.
-        let lanes = if store.kind() == "sqlite" { 1 } else { 8 };
+        // SQLite has one writer, so one lane batches best. Postgres commits side by side: two lanes a core keep it busy, and more would only
+        // make the batches smaller.
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let lanes = if store.kind() == "sqlite" {
+            1
+        } else {
+            (cores * 2).clamp(2, 16)
+        };
         let hub = Arc::new(Self {
             store,
             config,
