@@ -6,17 +6,13 @@ use tests::{Database, Hub, on_both_databases, text};
 
 /// The lanes' transactions so far.
 async fn transactions(hub: &Hub) -> u64 {
-    let page = reqwest::get(format!("{}/metrics", hub.server.url()))
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let line = page
-        .lines()
-        .find(|line| line.starts_with("baton_transactions_total "))
-        .unwrap();
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+    let url = format!("{}/metrics", hub.server.url());
+    let page = reqwest::get(url).await.expect("the metrics answer");
+    let page = page.text().await.expect("the metrics are text");
+    page.lines()
+        .find_map(|line| line.strip_prefix("baton_transactions_total "))
+        .and_then(|count| count.parse().ok())
+        .expect("the metrics count the lanes' transactions")
 }
 
 on_both_databases! {
