@@ -7,11 +7,11 @@ const AWAY_MS = 5_000;
 export function offline(link) {
   return withPage(link, async (page, { origin, key }) => {
     await page.goto(`${origin}/processes`);
-    const row = page.locator("main li a").first();
+    const row = page.locator("main tbody a").first();
     await row.waitFor();
     const processId = (await row.getAttribute("href")).split("/").at(-1);
     await row.click();
-    await page.waitForSelector("[role=log] [data-seq='1']");
+    await page.waitForSelector("[role=log] [data-seq]");
 
     await page.context().setOffline(true);
     await page.getByText(/Offline since \d\d:\d\d:\d\d, reconnecting/).waitFor();

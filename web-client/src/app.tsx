@@ -1,9 +1,18 @@
+import { lazy } from "react";
 import { BrowserRouter, Navigate, Route, Routes } from "react-router";
 import { InboxScreen } from "./inbox/inbox-screen";
-import { ProcessScreen } from "./process/process-screen";
-import { ProcessesScreen } from "./process/processes-screen";
 import { SessionGate } from "./session/session-gate";
 import { NotFound, Shell } from "./shell";
+
+// The inbox is what opens first; every other screen is fetched when somebody goes there.
+const Processes = lazy(() => import("./process/processes-screen"));
+const Process = lazy(() => import("./process/process-screen"));
+const Rooms = lazy(() => import("./rooms/rooms-screen"));
+const Room = lazy(() => import("./rooms/room-screen"));
+const Teams = lazy(() => import("./teams/teams-screen"));
+const Team = lazy(() => import("./teams/team-screen"));
+const Agents = lazy(() => import("./agents/agents-screen"));
+const Agent = lazy(() => import("./agents/agent-screen"));
 
 export function App() {
   return (
@@ -13,8 +22,14 @@ export function App() {
           <Route element={<Shell />}>
             <Route index element={<Navigate to="/inbox" replace />} />
             <Route path="inbox/:interventionId?" element={<InboxScreen />} />
-            <Route path="processes" element={<ProcessesScreen />} />
-            <Route path="processes/:processId" element={<ProcessScreen />} />
+            <Route path="processes" element={<Processes />} />
+            <Route path="processes/:processId" element={<Process />} />
+            <Route path="rooms" element={<Rooms />} />
+            <Route path="rooms/:roomId" element={<Room />} />
+            <Route path="teams" element={<Teams />} />
+            <Route path="teams/:teamId" element={<Team />} />
+            <Route path="agents" element={<Agents />} />
+            <Route path="agents/:agentId" element={<Agent />} />
             <Route path="*" element={<NotFound />} />
           </Route>
         </Routes>

@@ -1,97 +1,254 @@
-import type { ConnectionState } from "@baton/client";
-import { Compass, Inbox, LogOut, Workflow } from "lucide-react";
-import { type ReactNode, useEffect, useSyncExternalStore } from "react";
-import { Link, NavLink, Outlet } from "react-router";
+import { Compass, Ellipsis, Keyboard, LogOut, Monitor, Moon, Sun, UserRound } from "lucide-react";
+import { type ReactNode, Suspense, useEffect, useRef, useState } from "react";
+import { Link, NavLink, Outlet, useLocation, useNavigate } from "react-router";
 import { openOnes } from "./inbox/order";
+import { useConnection } from "./live/use-connection";
 import { useExternal } from "./live/use-live";
+import { ADMIN, type Destination, MAIN, PEOPLE } from "./navigation";
 import { useSession } from "./session/session";
+import { ShortcutHelp } from "./shortcut-help";
+import { Dialog } from "./ui/dialog";
 import { Mark } from "./ui/mark";
-import { Empty } from "./ui/notes";
+import { Menu, MenuItem, MenuLabel, MenuLine } from "./ui/menu";
+import { Empty, Loading } from "./ui/notes";
+import { applyTheme, type Theme, useTheme } from "./ui/theme";
 import { clock } from "./ui/time";
+import { useKeys } from "./ui/use-keys";
+import { useMedia, WIDE } from "./ui/use-media";
 
+/** What stands around every screen: the way to the others, and whether what is shown is live. */
 export function Shell() {
-  const { me, inbox, signOut } = useSession();
+  const { inbox } = useSession();
   const { data } = useExternal(inbox, inbox.state);
   const waiting = data ? openOnes(data).length : 0;
+  const wide = useMedia(WIDE);
+  const [help, setHelp] = useState(false);
   useEffect(() => {
     document.title = waiting > 0 ? `(${waiting}) Baton` : "Baton";
   }, [waiting]);
+  useGoKeys();
+  useKeys({ "?": () => setHelp(true) });
   return (
-    <div className="flex h-full flex-col">
-      <header className="flex h-13 shrink-0 items-center gap-1 border-b border-line bg-surface px-3 sm:gap-2 sm:px-4">
-        <Link to="/inbox" aria-label="Baton" className="mr-1 flex items-center gap-2 rounded-lg sm:mr-3">
-          <Mark className="size-7" />
-          <span className="hidden font-semibold tracking-tight sm:inline">Baton</span>
-        </Link>
-        <nav aria-label="Screens" className="flex gap-1">
-          <Tab to="/inbox" icon={<Inbox className="size-4" aria-hidden="true" />}>
-            Inbox
-            {waiting > 0 && (
-              <span className="rounded-full bg-accent px-1.5 text-xs font-semibold text-accent-ink tabular-nums">
-                {waiting}
-                <span className="sr-only"> open</span>
-              </span>
-            )}
-          </Tab>
-          <Tab to="/processes" icon={<Workflow className="size-4" aria-hidden="true" />}>
-            Processes
-          </Tab>
-        </nav>
-        <div className="ml-auto flex min-w-0 items-center gap-3">
-          <ConnectionNote />
-          {me && (
-            <span className="hidden max-w-48 truncate text-sm text-ink-soft md:inline" title={`Workspace ${me.workspaceId}, ${me.permission}`}>
-              {me.principal.name ?? me.principal.id}
-              {me.permission === "read" && " (read only)"}
-            </span>
-          )}
-          <button
-            type="button"
-            onClick={() => signOut()}
-            aria-label="Sign out"
-            title="Sign out"
-            className="grid size-9 place-items-center rounded-lg text-ink-soft hover:bg-sunken hover:text-ink"
-          >
-            <LogOut className="size-4" aria-hidden="true" />
-          </button>
+    <div className="flex h-full">
+      <a href="#screen" className="sr-only z-30 rounded-lg bg-accent px-3 py-2 text-sm text-accent-ink focus:not-sr-only focus:absolute focus:top-2 focus:left-2">
+        Skip to the screen
+      </a>
+      {wide && <Side waiting={waiting} onHelp={() => setHelp(true)} />}
+      <div className="flex min-w-0 flex-1 flex-col">
+        {!wide && <PhoneHead />}
+        <OfflineBar />
+        <div id="screen" tabIndex={-1} className="min-h-0 flex-1 outline-none">
+          <Suspense fallback={<Loading label="Loading the screen" />}>
+            <Outlet />
+          </Suspense>
         </div>
-      </header>
-      <OfflineBar />
-      <div className="min-h-0 flex-1">
-        <Outlet />
+        {!wide && <Foot waiting={waiting} />}
       </div>
+      <ShortcutHelp open={help} onOpenChange={setHelp} />
     </div>
   );
 }
 
-function Tab({ to, icon, children }: { to: string; icon: ReactNode; children: ReactNode }) {
+/** `g` and a letter go to a screen. */
+function useGoKeys(): void {
+  const navigate = useNavigate();
+  const { may } = useSession();
+  const since = useRef(0);
+  const go = Object.fromEntries(
+    allowed([...MAIN, ...PEOPLE, ...ADMIN], may).map(({ key, to }) => [key, () => void navigate(to)]),
+  );
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || (event.target as HTMLElement).closest("input, textarea, select, [contenteditable], [role=dialog]")) return;
+      const second = go[event.key];
+      if (second && Date.now() - since.current < 1_500) {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        second();
+      }
+      since.current = event.key === "g" ? Date.now() : 0;
+    };
+    // Before the screens' own single keys, some of which are the same letters.
+    window.addEventListener("keydown", press, { capture: true });
+    return () => window.removeEventListener("keydown", press, { capture: true });
+  });
+}
+
+function allowed(destinations: Destination[], may: ReturnType<typeof useSession>["may"]): Destination[] {
+  return destinations.filter(({ needs }) => needs === undefined || may(needs));
+}
+
+function Side({ waiting, onHelp }: { waiting: number; onHelp(): void }) {
+  const { may } = useSession();
+  const admin = allowed(ADMIN, may);
+  return (
+    <header className="flex w-14 shrink-0 flex-col border-r border-line bg-surface lg:w-52">
+      <Link to="/inbox" aria-label="Baton" className="flex h-14 shrink-0 items-center gap-2.5 px-3.5">
+        <Mark className="size-7 shrink-0" />
+        <span className="hidden text-lg font-semibold tracking-tight lg:inline">Baton</span>
+      </Link>
+      <nav aria-label="Screens" className="flex min-h-0 flex-1 flex-col gap-0.5 overflow-y-auto px-2 pt-1">
+        {MAIN.map((each) => (
+          <SideLink key={each.to} destination={each} badge={each.to === "/inbox" ? waiting : 0} />
+        ))}
+        <Group title="Who works" />
+        {PEOPLE.map((each) => (
+          <SideLink key={each.to} destination={each} />
+        ))}
+        {admin.length > 0 && <Group title="Administration" />}
+        {admin.map((each) => (
+          <SideLink key={each.to} destination={each} />
+        ))}
+      </nav>
+      <div className="flex shrink-0 flex-col gap-1 border-t border-line p-2">
+        <ConnectionNote compact />
+        <Account onHelp={onHelp} />
+      </div>
+    </header>
+  );
+}
+
+function Group({ title }: { title: string }) {
+  return (
+    <p aria-hidden="true" className="mt-4 mb-1 px-2.5 text-xs font-medium text-ink-faint max-lg:mx-2 max-lg:h-px max-lg:bg-line max-lg:text-[0]">
+      {title}
+    </p>
+  );
+}
+
+function SideLink({ destination: { to, label, icon: Icon }, badge = 0 }: { destination: Destination; badge?: number }) {
   return (
     <NavLink
       to={to}
+      title={label}
       className={({ isActive }) =>
-        `flex h-9 items-center gap-1.5 rounded-lg px-2 text-sm font-medium sm:px-3 ${isActive ? "bg-accent-soft text-accent-text" : "text-ink-soft hover:bg-sunken hover:text-ink"}`
+        `relative flex h-9 shrink-0 items-center gap-2.5 rounded-lg px-2.5 text-sm font-medium max-lg:justify-center ${isActive ? "bg-accent-soft text-accent-text" : "text-ink-soft hover:bg-sunken hover:text-ink"}`
       }
     >
-      <span className="hidden sm:inline">{icon}</span>
-      {children}
+      <Icon className="size-4.5 shrink-0" aria-hidden="true" />
+      <span className="max-lg:sr-only">{label}</span>
+      <Badge count={badge} className="max-lg:absolute max-lg:top-0 max-lg:right-0 lg:ml-auto" />
     </NavLink>
   );
 }
 
-export function useConnection(): ConnectionState {
-  const { connection } = useSession();
-  return useSyncExternalStore(
-    (listener) => connection.onState(listener),
-    () => connection.state,
+function Badge({ count, className = "" }: { count: number; className?: string }) {
+  if (count === 0) return null;
+  return (
+    <span className={`min-w-5 rounded-full bg-accent px-1.5 text-center text-xs leading-5 font-semibold text-accent-ink tabular-nums ${className}`}>
+      {count}
+      <span className="sr-only"> open</span>
+    </span>
   );
 }
 
-/** Whether what is shown is current and what is sent arrives. */
-export function useIsLive(): boolean {
-  return useConnection().status === "live";
+function PhoneHead() {
+  return (
+    <header className="flex h-12 shrink-0 items-center justify-between gap-3 border-b border-line bg-surface px-4">
+      <Link to="/inbox" aria-label="Baton" className="flex items-center gap-2">
+        <Mark className="size-6" />
+        <span className="font-semibold tracking-tight">Baton</span>
+      </Link>
+      <ConnectionNote />
+    </header>
+  );
 }
 
-function ConnectionNote() {
+function Foot({ waiting }: { waiting: number }) {
+  const { may } = useSession();
+  const [more, setMore] = useState(false);
+  const { pathname } = useLocation();
+  useEffect(() => setMore(false), [pathname]);
+  const rest = [...PEOPLE, ...allowed(ADMIN, may)];
+  const elsewhere = rest.some(({ to }) => pathname.startsWith(to));
+  return (
+    <nav aria-label="Screens" className="grid shrink-0 grid-cols-5 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)]">
+      {MAIN.map(({ to, label, icon: Icon }) => (
+        <NavLink key={to} to={to} className={({ isActive }) => foot(isActive)}>
+          <span className="relative">
+            <Icon className="size-5" aria-hidden="true" />
+            {to === "/inbox" && <Badge count={waiting} className="absolute -top-2 left-3" />}
+          </span>
+          {label}
+        </NavLink>
+      ))}
+      <Dialog
+        title="More"
+        open={more}
+        onOpenChange={setMore}
+        trigger={
+          <button type="button" className={foot(elsewhere)}>
+            <Ellipsis className="size-5" aria-hidden="true" />
+            More
+          </button>
+        }
+      >
+        <div className="flex flex-col gap-1">
+          {rest.map(({ to, label, icon: Icon }) => (
+            <NavLink key={to} to={to} className={({ isActive }) => `flex h-12 items-center gap-3 rounded-lg px-3 font-medium ${isActive ? "bg-accent-soft text-accent-text" : "hover:bg-sunken"}`}>
+              <Icon className="size-5 shrink-0" aria-hidden="true" />
+              {label}
+            </NavLink>
+          ))}
+        </div>
+        <div className="mt-2 border-t border-line pt-2">
+          <Account />
+        </div>
+      </Dialog>
+    </nav>
+  );
+}
+
+function foot(active: boolean): string {
+  return `flex h-14 flex-col items-center justify-center gap-0.5 text-xs font-medium -outline-offset-2 ${active ? "text-accent-text" : "text-ink-soft"}`;
+}
+
+const THEMES: [Theme, string, ReactNode][] = [
+  ["system", "As the system", <Monitor key="system" />],
+  ["light", "Light", <Sun key="light" />],
+  ["dark", "Dark", <Moon key="dark" />],
+];
+
+function Account({ onHelp }: { onHelp?: () => void }) {
+  const { me, signOut } = useSession();
+  const theme = useTheme();
+  const name = me ? (me.principal.name ?? me.principal.id) : "Signed in";
+  return (
+    <Menu
+      trigger={
+        <button type="button" className="flex h-10 w-full items-center gap-2.5 rounded-lg px-2 text-left text-sm text-ink-soft hover:bg-sunken hover:text-ink max-lg:md:justify-center">
+          <span className="grid size-6 shrink-0 place-items-center rounded-full bg-sunken text-ink-soft">
+            <UserRound className="size-3.5" aria-hidden="true" />
+          </span>
+          <span className="min-w-0 max-lg:md:sr-only">
+            <span className="sr-only">Account </span>
+            <span className="block truncate leading-4 font-medium text-ink">{name}</span>
+            {me && <span className="block truncate text-xs leading-4 text-ink-faint">{me.permission === "read" ? "read only" : me.permission}</span>}
+          </span>
+        </button>
+      }
+    >
+      {me && <MenuLabel>{`Workspace ${me.workspaceId}`}</MenuLabel>}
+      {THEMES.map(([each, label, icon]) => (
+        <MenuItem key={each} icon={icon} onSelect={() => applyTheme(each)}>
+          {label}
+          {theme === each && <span className="ml-auto text-xs text-ink-faint">chosen</span>}
+        </MenuItem>
+      ))}
+      <MenuLine />
+      {onHelp && (
+        <MenuItem icon={<Keyboard />} onSelect={onHelp}>
+          Keyboard shortcuts
+        </MenuItem>
+      )}
+      <MenuItem icon={<LogOut />} onSelect={() => signOut()}>
+        Sign out
+      </MenuItem>
+    </Menu>
+  );
+}
+
+function ConnectionNote({ compact = false }: { compact?: boolean }) {
   const state = useConnection();
   const [dot, text] =
     state.status === "live"
@@ -102,9 +259,14 @@ function ConnectionNote() {
         ? ["bg-wait breathing", "Connecting"]
         : ["bg-bad", "Offline"];
   return (
-    <span role="status" data-connection={state.status} className="flex items-center gap-1.5 text-sm whitespace-nowrap text-ink-soft">
-      <span className={`size-2 rounded-full ${dot}`} aria-hidden="true" />
-      {text}
+    <span
+      role="status"
+      data-connection={state.status}
+      title={text}
+      className={`flex items-center gap-2 text-sm whitespace-nowrap text-ink-soft ${compact ? "h-7 px-2.5 max-lg:justify-center" : ""}`}
+    >
+      <span className={`size-2 shrink-0 rounded-full ${dot}`} aria-hidden="true" />
+      <span className={compact ? "max-lg:sr-only" : ""}>{text}</span>
     </span>
   );
 }
@@ -122,10 +284,12 @@ function OfflineBar() {
 
 export function NotFound() {
   return (
-    <Empty icon={<Compass className="size-5" />} title="There is nothing here">
-      <Link className="text-accent-text underline" to="/inbox">
-        Go to the inbox
-      </Link>
-    </Empty>
+    <main>
+      <Empty icon={<Compass className="size-5" />} title="There is nothing here">
+        <Link className="text-accent-text underline" to="/inbox">
+          Go to the inbox
+        </Link>
+      </Empty>
+    </main>
   );
 }

@@ -1,6 +1,6 @@
 import type { ProcessStep, RoomEvent } from "@baton/client";
 import { describe, expect, it } from "vitest";
-import { describe as lineOf, namesIn } from "../src/process/describe";
+import { describe as lineOf, namesIn } from "../src/room/describe";
 
 let seq = 0;
 function event(type: string, data: Record<string, unknown>, actor: RoomEvent["actor"] = { kind: "agent", id: "writer", name: "writer" }): RoomEvent {

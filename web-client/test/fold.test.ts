@@ -1,6 +1,6 @@
 import type { AgentHandoff, HumanIntervention, OrchestrationProcess, ProcessStep, RoomEvent } from "@baton/client";
 import { describe, expect, it } from "vitest";
-import { applyToInterventions, applyToProcesses, applyToProcessView, holdersOf, type ProcessView } from "../src/live/fold";
+import { applyToInterventions, applyToProcesses, applyToProcessView, type ProcessView } from "../src/live/fold";
 import { RELOAD } from "../src/live/live-store";
 
 let seq = 0;
@@ -91,16 +91,25 @@ function after(...events: RoomEvent[]): ProcessView {
 describe("a process", () => {
   it("takes the fields of a step that changed", () => {
     const { process } = after(event("step.completed", { id: "s1", key: "s1", status: "completed", phase: null, outputs: { n: 1 }, agentId: "a" }));
-    expect(process.steps[0]).toEqual({ ...step("s1"), status: "completed", phase: null, outputs: { n: 1 } });
+    expect(process.steps[0]).toMatchObject({ status: "completed", outputs: { n: 1 }, completedAt: "2026-01-01T10:00:00.000000Z" });
+    expect(process.steps[0]).not.toHaveProperty("phase");
     expect(process.steps[1]).toBe(view.process.steps[1]);
   });
 
-  it("forgets the progress of the attempt before", () => {
+  it("keeps what an agent last said of its progress", () => {
+    const { process } = after(event("step.progress", { id: "s1", key: "s1", status: "running", phase: "executing", percent: 80, note: "nearly" }));
+    expect(process.steps[0]).toMatchObject({ status: "running", progress: { percent: 80, note: "nearly", at: "2026-01-01T10:00:00.000000Z" } });
+  });
+
+  it("knows who holds a step, and that the end of an earlier attempt does not change it", () => {
+    const attempt = (id: string, agentId: string, status: string) => ({ id, stepId: "s1", agentId, status, epoch: 1, step: { id: "s1", key: "s1", status: "running", phase: "executing" } });
     const { process } = after(
-      event("step.progress", { id: "s1", key: "s1", status: "running", phase: "executing", percent: 80, note: "nearly" }),
-      event("step.started", { id: "s1", key: "s1", status: "running", phase: "executing", attempts: 2 }),
+      event("assignment.offered", attempt("t1", "a", "offered")),
+      event("handoff.requested", { id: "h", fromStepId: "s1", status: "pending", step: { id: "s1", status: "running", phase: "handing_off" } }),
+      event("handoff.accepted", { id: "h", fromStepId: "s1", status: "accepted", attempt: attempt("t2", "b", "leased"), step: { id: "s1", status: "running", phase: "executing" } }),
+      event("assignment.released", attempt("t1", "a", "released")),
     );
-    expect(process.steps[0]).toMatchObject({ percent: null, note: null, attempts: 2 });
+    expect(process.steps[0]).toMatchObject({ heldBy: "b", currentAttempt: "t2" });
   });
 
   it("moves a step with whatever event patches it", () => {
@@ -139,7 +148,7 @@ describe("a process", () => {
   it("follows a handoff", () => {
     const handoff = { id: "h1", fromStepId: "s1", toAgentId: "b", status: "pending" } as AgentHandoff;
     const { handoffs } = after(event("handoff.requested", { ...handoff, step: step("s1") }), event("handoff.accepted", { id: "h1", status: "accepted", toAgentId: "b" }));
-    expect(handoffs).toEqual({ h1: { ...handoff, status: "accepted" } });
+    expect(handoffs).toEqual({ h1: { ...handoff, status: "accepted", acceptedAt: "2026-01-01T10:00:00.000000Z" } });
   });
 
   it("is fetched again after a retry, and when a step appears that it does not know", () => {
@@ -158,27 +167,5 @@ describe("the list of processes", () => {
     const waiting = applyToProcesses(created as never, event("intervention.requested", asked, { processId: "p1" }));
     expect(waiting).toMatchObject({ p1: { waitingOn: ["i1"] } });
     expect(applyToProcesses(waiting as never, event("process.failed", { id: "p1", status: "failed" }))).toMatchObject({ p1: { status: "failed" } });
-  });
-});
-
-describe("who holds a step", () => {
-  const attempt = (id: string, agentId: string, status: string) => ({ id, stepId: "s1", agentId, status });
-
-  it("is whom it was offered to, until that ends", () => {
-    const offered = event("assignment.offered", attempt("t1", "a", "offered"));
-    const accepted = event("assignment.accepted", attempt("t1", "a", "leased"));
-    expect(holdersOf([offered]).get("s1")).toEqual({ agentId: "a", attemptId: "t1", status: "offered" });
-    expect(holdersOf([offered, accepted]).get("s1")?.status).toBe("leased");
-    expect(holdersOf([offered, accepted, event("assignment.expired", attempt("t1", "a", "expired"))]).size).toBe(0);
-    expect(holdersOf([offered, accepted, event("step.completed", { id: "s1" })]).get("s1")).toMatchObject({ agentId: "a", status: "done" });
-  });
-
-  it("is the receiver once a handoff is accepted, whatever comes late of the sender", () => {
-    const holders = holdersOf([
-      event("assignment.accepted", attempt("t1", "a", "leased")),
-      event("handoff.accepted", { id: "h", attempt: attempt("t2", "b", "leased") }),
-      event("assignment.released", attempt("t1", "a", "released")),
-    ]);
-    expect(holders.get("s1")).toMatchObject({ agentId: "b", status: "leased" });
   });
 });

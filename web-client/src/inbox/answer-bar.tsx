@@ -2,7 +2,7 @@ import { BatonError, type HumanIntervention, type InterventionAnswer, type Json,
 import { Check, MessageSquareX, Pencil, UserCheck } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useSession } from "../session/session";
-import { useIsLive } from "../shell";
+import { useIsLive } from "../live/use-connection";
 import { Button } from "../ui/button";
 import { ErrorNote, ProblemNote } from "../ui/notes";
 import { useKeys } from "../ui/use-keys";
@@ -12,14 +12,14 @@ type Mode = "choose-action" | "reject" | "edit";
 
 /** The ways to answer that this kind of intervention has. */
 export function AnswerBar({ intervention }: { intervention: HumanIntervention }) {
-  const { connection, inbox, mayAct } = useSession();
+  const { connection, inbox, may: permits } = useSession();
   const live = useIsLive();
   const [mode, setMode] = useState<Mode>("choose-action");
   const [sending, setSending] = useState(false);
   const [error, setError] = useState<BatonError>();
   const { id, type, options, round, subjectHash, claimedBy } = intervention;
 
-  if (!mayAct) return null;
+  if (!permits("interventions:respond")) return null;
 
   const run = async (work: () => Promise<HumanIntervention>) => {
     setSending(true);

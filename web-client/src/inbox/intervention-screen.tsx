@@ -11,7 +11,8 @@ import { JsonView } from "../ui/json-view";
 import { Markdown } from "../ui/markdown";
 import { Loading, ProblemNote } from "../ui/notes";
 import { Ago, clock, Deadline } from "../ui/time";
-import { Timeline } from "../process/timeline";
+import { namesIn } from "../room/describe";
+import { Timeline } from "../room/timeline";
 import { AnswerBar } from "./answer-bar";
 import { ending, KINDS } from "./looks";
 
@@ -201,5 +202,5 @@ function LatestEvents({ process }: { process: OrchestrationProcess | undefined }
   const state = useExternal(log, undefined);
   if (!state?.known && !state?.error) return <Loading label="Loading the room" rows={2} />;
   if (state.error) return <ProblemNote error={state.error} />;
-  return <Timeline events={state.events.filter((event) => TELLING.test(event.type)).slice(-LATEST)} context={state.events} {...(process ? { steps: process.steps } : {})} />;
+  return <Timeline events={state.events.filter((event) => TELLING.test(event.type)).slice(-LATEST)} names={namesIn(state.events, process?.steps)} />;
 }

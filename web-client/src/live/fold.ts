@@ -3,12 +3,12 @@ import type {
   Attempt,
   HumanIntervention,
   InterventionComment,
-  OrchestrationProcess,
-  ProcessStep,
   RoomEvent,
   Vote,
 } from "@baton/client";
+import type { Intervention, Process, Step } from "../model";
 import { RELOAD } from "./live-store";
+import { applyEvent } from "./replay";
 
 /** Interventions by id, the open ones and those that were decided while somebody was looking. */
 export type Interventions = Readonly<Record<string, HumanIntervention>>;
@@ -40,6 +40,7 @@ export function applyToInterventions(all: Interventions, event: RoomEvent): Inte
   const next = { ...known, ...change } as HumanIntervention;
   if (event.type === "intervention.released") next.claimedBy = null;
   if (event.type === "intervention.completed") next.completedAt = event.at;
+  if (event.type === "intervention.escalated") Object.assign(next, { claimedBy: null, priority: "urgent", votes: [] });
   const { vote, comment } = event.data as { vote?: Vote; comment?: InterventionComment };
   if (vote && !known.votes?.some((cast) => cast.by === vote.by && cast.round === vote.round)) {
     next.votes = [...(known.votes ?? []), vote];
@@ -51,12 +52,12 @@ export function applyToInterventions(all: Interventions, event: RoomEvent): Inte
 }
 
 /** Processes by id. */
-export type Processes = Readonly<Record<string, OrchestrationProcess>>;
+export type Processes = Readonly<Record<string, Process>>;
 
 export function applyToProcesses(all: Processes, event: RoomEvent): Processes | typeof RELOAD {
   if (event.type.startsWith("process.")) {
     if (event.type === "process.created") {
-      const process = event.data as unknown as OrchestrationProcess;
+      const process = event.data as unknown as Process;
       return { ...all, [process.id]: process };
     }
     const id = (event.data as unknown as Change).id;
@@ -73,93 +74,70 @@ export function applyToProcesses(all: Processes, event: RoomEvent): Processes | 
 
 /** All that the page of one process shows, apart from its room's log. */
 export interface ProcessView {
-  process: OrchestrationProcess;
-  interventions: Interventions;
+  process: Process;
+  interventions: Readonly<Record<string, Intervention>>;
   handoffs: Readonly<Record<string, AgentHandoff>>;
 }
 
+/**
+ * What cannot be told twice without counting twice, or resets what a snapshot has already: the page fetches anew. All are rare.
+ */
+const COUNTS = new Set(["process.retried", "assignment.expired"]);
+
+/** The server's rules (`replay.ts`) on a snapshot. The snapshot has no attempts, so figures that count them stay as they were. */
 export function applyToProcessView(view: ProcessView, event: RoomEvent): ProcessView | typeof RELOAD {
   const [subject] = event.type.split(".");
-  let process = withStepPatch(view.process, event);
-  if (subject === "process") {
-    // A retry puts several steps back at once; the event only names them.
-    if (event.type === "process.retried") return RELOAD;
-    if (event.type !== "process.created") process = changedProcess(process, event);
-  } else if (subject === "step") {
-    const change = fieldsOf(event.data, "agentId", "attemptId", "conditions", "skipReason", "failureHandled", "resultHash", "retryAt");
-    if (!process.steps.some((step) => step.id === change.id)) return RELOAD;
-    // A new attempt begins anew: what the last one said of its progress is over.
-    process = withStep(process, event.type === "step.started" ? { percent: null, note: null, ...change } : change);
-  } else if (subject === "handoff") {
-    const change = fieldsOf(event.data, "step", "attempt", "reason");
-    const known = view.handoffs[change.id];
-    if (event.type === "handoff.requested") {
-      const handoff = fieldsOf(event.data, "step") as unknown as AgentHandoff;
-      return { ...view, process, handoffs: { ...view.handoffs, [handoff.id]: handoff } };
-    }
-    if (!known) return RELOAD;
-    return { ...view, process, handoffs: { ...view.handoffs, [change.id]: { ...known, ...change } as AgentHandoff } };
-  } else if (subject === "intervention") {
+  const { id, status } = event.data as unknown as Change;
+  if (COUNTS.has(event.type) || (subject === "assignment" && status === "failed")) return RELOAD;
+  if (subject === "step" && !view.process.steps.some((step) => step.id === id)) return RELOAD;
+  if (subject === "handoff" && event.type !== "handoff.requested" && !view.handoffs[id]) return RELOAD;
+  if (event.type === "process.created" || subject === "message" || subject === "room" || subject === "communication") return view;
+  if (subject === "intervention") {
     const interventions = applyToInterventions(view.interventions, event);
     if (interventions === RELOAD) return RELOAD;
-    return { ...view, process: withWaiting(process, event), interventions };
+    return { ...view, process: withWaiting(withStepPatch(view.process, event), event), interventions: interventions as ProcessView["interventions"] };
   }
-  return process === view.process ? view : { ...view, process };
+  const after = applyEvent({ seq: event.seq - 1, attempts: {}, ...view }, event);
+  if (!after) return RELOAD;
+  let { process } = after;
+  // The snapshot does not say how an earlier attempt ended, so its end is only known by the attempt that holds the step.
+  const held = (event.data as { attemptId?: string }).attemptId;
+  if (subject === "assignment" && event.type !== "assignment.offered" && event.type !== "assignment.accepted") process = stillHeld(view.process, process, event);
+  if (held !== undefined && event.type === "step.started") process = withStep(process, { id, heldBy: (event.data as { agentId?: string }).agentId });
+  const { metrics } = view.process;
+  return { process: metrics ? { ...process, metrics } : process, handoffs: after.handoffs, interventions: after.interventions };
 }
 
-function changedProcess(process: OrchestrationProcess, event: RoomEvent): OrchestrationProcess {
-  const { status, name } = event.data as unknown as OrchestrationProcess;
-  const next: OrchestrationProcess = { ...process, status, name: name ?? process.name };
+/** The end of an attempt that no longer holds the step says nothing of the one that does. */
+function stillHeld(before: Process, after: Process, event: RoomEvent): Process {
+  const { id, stepId } = event.data as unknown as Attempt;
+  const step = before.steps.find((each) => each.id === stepId);
+  if (!step?.currentAttempt || step.currentAttempt === id) return after;
+  return withStep(after, { id: stepId, currentAttempt: step.currentAttempt, heldBy: step.heldBy });
+}
+
+function changedProcess(process: Process, event: RoomEvent): Process {
+  const { status, name } = event.data as unknown as Process;
+  const next: Process = { ...process, status, name: name ?? process.name };
   if (event.type === "process.started") next.startedAt = event.at;
   if (status === "completed" || status === "failed" || status === "cancelled") next.completedAt = event.at;
   else next.completedAt = null;
   return next;
 }
 
-function withWaiting(process: OrchestrationProcess, event: RoomEvent): OrchestrationProcess {
+function withWaiting<P extends Process>(process: P, event: RoomEvent): Process {
   const { id, status } = event.data as unknown as HumanIntervention;
   const others = process.waitingOn.filter((waiting) => waiting !== id);
   return { ...process, waitingOn: status === "pending" ? [...others, id] : others };
 }
 
 /** Whatever an event is about, `data.step` says where it left the step. */
-function withStepPatch(process: OrchestrationProcess, event: RoomEvent): OrchestrationProcess {
+function withStepPatch(process: Process, event: RoomEvent): Process {
   const patch = (event.data as { step?: Change } | null)?.step;
   return patch ? withStep(process, { ...patch, phase: patch.phase ?? null }) : process;
 }
 
-function withStep(process: OrchestrationProcess, change: Change): OrchestrationProcess {
-  const steps = process.steps.map((step) => (step.id === change.id ? ({ ...step, ...change } as ProcessStep) : step));
+function withStep(process: Process, change: Change): Process {
+  const steps = process.steps.map((step) => (step.id === change.id ? ({ ...step, ...change } as Step) : step));
   return { ...process, steps };
-}
-
-export interface Holder {
-  agentId: string;
-  attemptId: string;
-  status: "offered" | "leased" | "done";
-}
-
-/** Who holds each step, or has completed it, by step id, as the room's log tells. */
-export function holdersOf(events: readonly RoomEvent[]): ReadonlyMap<string, Holder> {
-  const holders = new Map<string, Holder>();
-  for (const event of events) {
-    const data = event.data as unknown as Attempt & { attempt?: Attempt };
-    if (event.type.startsWith("assignment.")) settleHolder(holders, data);
-    else if (event.type === "handoff.accepted" && data.attempt) settleHolder(holders, data.attempt);
-    else if (event.type === "step.completed") done(holders, data.id);
-    else if (/^step\.(failed|skipped|cancelled|retry_scheduled)$/.test(event.type)) holders.delete(data.id);
-  }
-  return holders;
-}
-
-function done(holders: Map<string, Holder>, stepId: string): void {
-  const holder = holders.get(stepId);
-  if (holder) holders.set(stepId, { ...holder, status: "done" });
-}
-
-function settleHolder(holders: Map<string, Holder>, attempt: Attempt): void {
-  const { id, stepId, agentId, status } = attempt;
-  if (status === "offered" || status === "leased") holders.set(stepId, { agentId, attemptId: id, status });
-  // The end of an earlier attempt says nothing of the one that holds the step now.
-  else if (holders.get(stepId)?.attemptId === id) holders.delete(stepId);
 }

@@ -1,37 +1,56 @@
 import type { BatonError, Connection, RoomEvent, RoomStatus, RoomSubscription } from "@baton/client";
+import { toBatonError } from "@baton/client";
+import { RoomSignals } from "./room-signals";
 
 export interface RoomLogState {
+  /** A run of the log without a gap. */
   events: readonly RoomEvent[];
   status: RoomStatus;
   /** Whether something was delivered or found empty: before it, an empty list means nothing. */
   known: boolean;
+  /** Whether the log has events before the run. */
+  earlier: boolean;
+  loadingEarlier: boolean;
+  /** False once the reader has gone so far back that the newest events were let go. */
+  atHead: boolean;
   error?: BatonError;
 }
 
-/** The events of one room for showing them: a growing list, started over when the log is. */
+/** So many events are kept in memory; beyond it those furthest from the reader are let go, and fetched again when wanted. */
+const MOST = 12_000;
+const PAGE = 500;
+/** A flood is one rendering per so many milliseconds, not one per event. */
+const TELL_MS = 40;
+
+/** A run of one room's log for showing it: from some event up to the newest, growing at both ends. */
 export class RoomLog {
+  readonly signals: RoomSignals;
   readonly #subscription: RoomSubscription;
   readonly #listeners = new Set<() => void>();
-  #state: RoomLogState = { events: [], status: "offline", known: false };
+  #state: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
   #arrived: RoomEvent[] = [];
-  #told = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Grows with every reset: an older page of another log is ignored. */
+  #turn = 0;
 
-  /** `since`: 0 for the whole log; without it the last fifty events and what follows. */
-  constructor(connection: Connection, roomId: string, since?: number) {
-    this.#subscription = connection.room(roomId, since === undefined ? {} : { since });
+  constructor(connection: Connection, roomId: string) {
+    this.signals = new RoomSignals(connection, roomId);
+    this.#subscription = connection.room(roomId);
     this.#subscription.subscribe({
       event: (event) => {
+        this.signals.event(event);
         this.#arrived.push(event);
         this.#tell();
       },
       reset: () => {
+        this.#turn++;
         this.#arrived = [];
-        this.#state = { ...this.#state, events: [], known: false };
-        this.#tell();
+        this.#set({ events: [], known: false, earlier: false, loadingEarlier: false, atHead: true });
       },
+      signal: (name, data) => this.signals.signal(name, data),
       status: (status, error) => {
-        this.#state = { ...this.#state, status, known: this.#state.known || status === "live", ...(error ? { error } : {}) };
-        this.#tell();
+        if (status === "live") this.signals.joined();
+        this.#set({ status, known: this.#state.known || status === "live", ...(error ? { error } : {}) });
       },
     });
   }
@@ -45,22 +64,69 @@ export class RoomLog {
     return () => void this.#listeners.delete(listener);
   };
 
+  /** Fetches the page before the oldest event shown, if there is one. */
+  readonly loadEarlier = async (): Promise<void> => {
+    const oldest = this.#state.events[0];
+    if (!oldest || oldest.seq <= 1 || this.#state.loadingEarlier || !this.#state.earlier) return;
+    const turn = this.#turn;
+    this.#set({ loadingEarlier: true });
+    try {
+      const page = await this.#subscription.history(oldest.seq, PAGE);
+      if (turn !== this.#turn) return;
+      const events = page.events.filter((event) => event.seq < oldest.seq);
+      const all = [...events, ...this.#state.events];
+      const kept = all.length > MOST ? all.slice(0, MOST) : all;
+      const atHead = this.#state.atHead && kept.length === all.length;
+      const first = kept[0]?.seq ?? 1;
+      this.#set({ events: kept, loadingEarlier: false, earlier: events.length > 0 && first > Math.max(1, page.first), atHead });
+    } catch {
+      // There is no connection: it can be asked for again when there is one.
+      if (turn === this.#turn) this.#set({ loadingEarlier: false });
+    }
+  };
+
+  /** Back to the newest events, after having gone so far that they were let go. */
+  readonly toHead = async (): Promise<void> => {
+    if (this.#state.atHead) return;
+    const turn = ++this.#turn;
+    const last = this.#subscription.lastSeq ?? 0;
+    try {
+      const page = await this.#subscription.history(last + 1, PAGE);
+      if (turn !== this.#turn) return;
+      // What came while the page was on its way has been let go too: take it from the subscription's own run.
+      const events = [...page.events, ...this.#arrived.filter((event) => event.seq > last)];
+      this.#arrived = [];
+      this.#set({ events, atHead: true, earlier: (events[0]?.seq ?? 1) > 1, loadingEarlier: false });
+    } catch (error) {
+      this.#set({ error: toBatonError(error) });
+    }
+  };
+
   close(): void {
+    clearTimeout(this.#timer);
     this.#subscription.close();
+    this.signals.close();
     this.#listeners.clear();
   }
 
-  /** Once for a page of events, so that a thousand of them are one rendering. */
+  #set(change: Partial<RoomLogState>): void {
+    this.#state = { ...this.#state, ...change };
+    this.#tell();
+  }
+
   #tell(): void {
-    if (this.#told) return;
-    this.#told = true;
-    queueMicrotask(() => {
-      this.#told = false;
-      if (this.#arrived.length > 0) {
-        this.#state = { ...this.#state, events: [...this.#state.events, ...this.#arrived] };
-        this.#arrived = [];
-      }
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#take();
       for (const listener of [...this.#listeners]) listener();
-    });
+    }, TELL_MS);
+  }
+
+  #take(): void {
+    if (this.#arrived.length === 0 || !this.#state.atHead) return;
+    const all = [...this.#state.events, ...this.#arrived];
+    this.#arrived = [];
+    const events = all.length > MOST ? all.slice(all.length - MOST) : all;
+    this.#state = { ...this.#state, events, earlier: (events[0]?.seq ?? 1) > 1 };
   }
 }

@@ -3,7 +3,7 @@ import { Ban, Pause, Play, RotateCw } from "lucide-react";
 import { AlertDialog } from "radix-ui";
 import { useState } from "react";
 import { useSession } from "../session/session";
-import { useIsLive } from "../shell";
+import { useIsLive } from "../live/use-connection";
 import { Button } from "../ui/button";
 import { ProblemNote } from "../ui/notes";
 
@@ -11,11 +11,11 @@ type Order = Extract<CommandName, `process:${string}`>;
 
 /** What can be done with a process in its present state. Nothing changes on the page until the server says that it has. */
 export function Controls({ process }: { process: OrchestrationProcess }) {
-  const { connection, mayAct } = useSession();
+  const { connection, may } = useSession();
   const live = useIsLive();
   const [sending, setSending] = useState(false);
   const [error, setError] = useState<BatonError>();
-  if (!mayAct) return null;
+  if (!may("processes:update")) return null;
   const order = async (name: Order) => {
     setSending(true);
     setError(undefined);

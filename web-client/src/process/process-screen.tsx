@@ -1,20 +1,32 @@
+import type { AgentHandoff, HumanIntervention, Participant } from "@baton/client";
+import { useQuery } from "@tanstack/react-query";
 import { Hand } from "lucide-react";
-import { useMemo, useState } from "react";
-import { Link, useParams } from "react-router";
-import { applyToProcessView, holdersOf, type ProcessView } from "../live/fold";
+import { lazy, Suspense, useMemo, useState } from "react";
+import { Link, useParams, useSearchParams } from "react-router";
+import { applyToProcessView, type ProcessView } from "../live/fold";
 import { LiveStore } from "../live/live-store";
+import { ReplayLog, type ReplayLogState } from "../live/replay-log";
 import { RoomLog } from "../live/room-log";
 import { useExternal, useOwned } from "../live/use-live";
+import type { Intervention, Process } from "../model";
+import { namesOf } from "../room/describe";
+import { RoomPanel } from "../room/room-panel";
 import { useSession } from "../session/session";
 import { Badge, lookOfProcess, PriorityTag } from "../ui/badge";
+import { BackLink } from "../ui/detail";
+import { Segments } from "../ui/field";
 import { Loading, ProblemNote } from "../ui/notes";
 import { Ago, duration, useNow } from "../ui/time";
+import { useMedia } from "../ui/use-media";
 import { Controls } from "./controls";
-import { RoomPanel } from "./room-panel";
+import { StepDetail } from "./step-detail";
 import { StepList } from "./step-list";
+import { TimeSlider } from "./time-slider";
 
-/** One process: its steps, and beside them (on a phone: behind a tab) its room. */
-export function ProcessScreen() {
+const ProcessGraph = lazy(() => import("../graph/process-graph"));
+
+/** One process: its graph, and beside it (on a phone: behind a tab) its room; now, or as it was. */
+export default function ProcessScreen() {
   const { connection, rest } = useSession();
   const { processId } = useParams();
   const store = useOwned(processId, (id) => {
@@ -22,15 +34,16 @@ export function ProcessScreen() {
       room: async () => (await rest.process(id)).roomId,
       load: async () => {
         const [process, interventions, handoffs] = await Promise.all([rest.process(id), rest.interventionsOf(id), rest.handoffsOf(id)]);
-        return { process, interventions: byId(interventions), handoffs: byId(handoffs) };
+        return { process: process as Process, interventions: byId(interventions as Intervention[]), handoffs: byId(handoffs) };
       },
       apply: applyToProcessView,
     });
   });
   const state = useExternal(store, undefined);
-  if (state?.data) return <Opened view={state.data} />;
+  if (state?.data) return <Opened key={state.data.process.id} view={state.data} />;
   return (
     <main className="p-4">
+      <h1 className="sr-only">Process</h1>
       {state?.error ? (
         <ProblemNote error={state.error} {...(store ? { onRetry: store.reload } : {})} />
       ) : (
@@ -44,80 +57,168 @@ function byId<T extends { id: string }>(items: T[]): Record<string, T> {
   return Object.fromEntries(items.map((item) => [item.id, item]));
 }
 
-const NO_EVENTS: never[] = [];
+type Side = "graph" | "steps" | "room";
+
+const NOT_YET: ReplayLogState = { events: [], ready: false };
+const NOBODY: Participant[] = [];
 
 function Opened({ view }: { view: ProcessView }) {
-  const { connection } = useSession();
-  const { process } = view;
-  // The whole log: who holds a step may have been said long ago.
-  const log = useOwned(process.roomId, (id) => new RoomLog(connection, id, 0));
-  const room = useExternal(log, undefined);
-  const events = room?.events ?? NO_EVENTS;
-  const holders = useMemo(() => holdersOf(events), [events]);
-  const [side, setSide] = useState<"steps" | "room">("steps");
-  const open = Object.values(view.interventions).filter((each) => each.status === "pending");
+  const { connection, rest } = useSession();
+  const { roomId } = view.process;
+  const log = useOwned(roomId, (id) => new RoomLog(connection, id));
+  const [at, setAt] = useMoment();
+  // The whole log is fetched only by who looks back.
+  const replay = useOwned(at === undefined ? undefined : roomId, (id) => new ReplayLog(connection, id));
+  const past = useExternal(replay, NOT_YET);
+  const then = at !== undefined && past.ready ? replay?.at(Math.min(at, past.events.length)) : undefined;
+  const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<{ participants?: Participant[] }>(`/collaboration/rooms/${roomId}`) });
+
+  const process = then?.process ?? view.process;
+  const interventions = Object.values(then?.interventions ?? view.interventions);
+  const handoffs = Object.values(then?.handoffs ?? view.handoffs);
+  const { steps } = view.process;
+  const names = useMemo(() => namesOf(steps, Object.values(view.interventions)), [steps, view.interventions]);
+  const upTo = useMemo(() => (at === undefined ? undefined : past.events.slice(0, at)), [past.events, at]);
+
+  const beside = useMedia("(min-width: 64rem)");
+  const [parameters] = useSearchParams();
+  const [side, setSide] = useState<Side>(parameters.get("side") === "room" ? "room" : beside ? "graph" : "steps");
+  const [chosen, setChosen] = useState<string>();
+  const shown = beside && side === "room" ? "graph" : side;
+  const panel = <RoomPanel log={log} roomId={roomId} participants={room.data?.participants ?? NOBODY} names={names} {...(upTo ? { past: upTo } : {})} />;
   return (
-    <main className="flex h-full flex-col lg:grid lg:grid-cols-[minmax(0,1fr)_minmax(24rem,30rem)]" data-process-status={process.status}>
-      {side === "room" && <h1 className="sr-only lg:hidden">{process.name}</h1>}
-      <div role="tablist" aria-label="Part of the process" className="flex shrink-0 border-b border-line bg-surface px-2 lg:hidden">
-        {(["steps", "room"] as const).map((each) => (
-          <button
-            key={each}
-            type="button"
-            role="tab"
-            aria-selected={side === each}
-            onClick={() => setSide(each)}
-            className={`h-10 border-b-2 px-3 text-sm font-medium capitalize ${side === each ? "border-accent text-accent-text" : "border-transparent text-ink-soft"}`}
-          >
-            {each}
-          </button>
-        ))}
-      </div>
-      <div className={`min-h-0 flex-1 overflow-y-auto ${side === "steps" ? "" : "hidden lg:block"}`}>
-        <header className="flex flex-wrap items-start justify-between gap-3 px-4 pt-5 pb-4 sm:px-6">
-          <div className="min-w-0">
-            <div className="flex flex-wrap items-center gap-2">
-              <Badge look={lookOfProcess(process.status)} />
-              {process.priority && <PriorityTag priority={process.priority} />}
+    <main className="flex h-full flex-col" data-process-status={process.status}>
+      <Head process={process} live={at === undefined}>
+        <Segments<Side> label="Part of the process" choices={beside ? WIDE_SIDES : SIDES} value={shown} onChange={setSide} />
+      </Head>
+      <div className="flex min-h-0 flex-1">
+        <div className="flex min-w-0 flex-1 flex-col">
+          {shown !== "room" && <Waiting interventions={interventions} />}
+          {past.error && at !== undefined && (
+            <div className="p-4">
+              <ProblemNote error={past.error} />
             </div>
-            <h1 className="mt-2 text-xl font-semibold tracking-tight break-words">{process.name}</h1>
-            <p className="mt-1 text-sm text-ink-soft">
-              {process.description && <span className="block">{process.description}</span>}
-              started by {process.initiatedBy ?? "somebody"} <Ago at={process.initiatedAt} />
-              {", "}
-              <Runtime from={process.startedAt ?? process.initiatedAt} to={process.completedAt} />
-            </p>
-          </div>
-          <Controls process={process} />
-        </header>
-        {open.length > 0 && (
-          <ul className="mb-4 flex flex-col gap-2 px-4 sm:px-6">
-            {open.map((each) => (
-              <li key={each.id} className="arriving">
-                <Link to={`/inbox/${each.id}`} className="flex items-start gap-2.5 rounded-xl bg-wait-soft p-3 text-sm text-wait hover:underline">
-                  <Hand className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
-                  <span className="min-w-0 break-words">
-                    <strong className="font-semibold">Waits for a person:</strong> {each.description}
-                  </span>
-                </Link>
-              </li>
-            ))}
-          </ul>
-        )}
-        <section aria-label="Steps" className="px-4 pb-8 sm:px-6">
-          <h2 className="mb-2 text-sm font-semibold text-ink-soft">
-            Steps{" "}
-            <span className="font-normal">
-              {process.steps.filter((step) => step.status === "completed").length} of {process.steps.length} completed
-            </span>
-          </h2>
-          <StepList process={process} holders={holders} />
-        </section>
-      </div>
-      <div className={`min-h-0 flex-1 border-line bg-canvas lg:flex lg:h-full lg:flex-col lg:border-l ${side === "room" ? "" : "hidden"}`}>
-        <RoomPanel process={process} log={room} />
+          )}
+          {shown === "room" ? (
+            <div className="min-h-0 flex-1">{panel}</div>
+          ) : (
+            <Work shown={shown} process={process} handoffs={handoffs} chosen={chosen} onChoose={setChosen} />
+          )}
+          <TimeSlider events={past.events} ready={past.ready} names={names} at={at} onChange={setAt} />
+        </div>
+        {beside && <div className="w-[26rem] shrink-0 border-l border-line xl:w-[30rem]">{panel}</div>}
       </div>
     </main>
+  );
+}
+
+const WIDE_SIDES: [Side, string][] = [
+  ["graph", "Graph"],
+  ["steps", "Steps"],
+];
+const SIDES: [Side, string][] = [["steps", "Steps"], ["graph", "Graph"], ["room", "Room"]];
+
+/** Which event the page shows up to is part of its address. */
+function useMoment(): [number | undefined, (at: number | undefined) => void] {
+  const [parameters, setParameters] = useSearchParams();
+  const text = parameters.get("at");
+  const at = text === null ? undefined : text === "head" ? Number.MAX_SAFE_INTEGER : Math.max(1, Number.parseInt(text, 10) || 1);
+  const set = (next: number | undefined) =>
+    setParameters(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (next === undefined) after.delete("at");
+        else after.set("at", next === Number.MAX_SAFE_INTEGER ? "head" : String(next));
+        return after;
+      },
+      { replace: true },
+    );
+  return [at, set];
+}
+
+function Head({ process, live, children }: { process: Process; live: boolean; children: React.ReactNode }) {
+  return (
+    <header className="shrink-0 border-b border-line bg-surface px-4 pt-3 pb-3 sm:px-6">
+      <BackLink to="/processes">Processes</BackLink>
+      <div className="mt-1.5 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
+        <div className="min-w-0">
+          <div className="flex flex-wrap items-center gap-x-2.5 gap-y-1">
+            <h1 className="text-xl font-semibold tracking-tight break-words">{process.name}</h1>
+            <Badge look={lookOfProcess(process.status)} />
+            {process.priority && <PriorityTag priority={process.priority} />}
+          </div>
+          <p className="mt-1 text-sm text-ink-soft">
+            started by {process.initiatedBy ?? "somebody"} <Ago at={process.initiatedAt} />
+            {live && (
+              <>
+                {", "}
+                <Runtime from={process.startedAt ?? process.initiatedAt} to={process.completedAt} />
+              </>
+            )}
+            {process.error && <span className="block text-bad">{process.error.message}</span>}
+          </p>
+        </div>
+        <div className="flex flex-wrap items-center gap-2">
+          {children}
+          {live && <Controls process={process} />}
+        </div>
+      </div>
+    </header>
+  );
+}
+
+function Waiting({ interventions }: { interventions: readonly HumanIntervention[] }) {
+  const open = interventions.filter((each) => each.status === "pending");
+  if (open.length === 0) return null;
+  return (
+    <ul className="shrink-0 border-b border-line">
+      {open.map((each) => (
+        <li key={each.id}>
+          <Link to={`/inbox/${each.id}`} className="flex items-start gap-2.5 bg-wait-soft px-4 py-2 text-sm text-wait -outline-offset-2 hover:underline sm:px-6">
+            <Hand className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
+            <span className="min-w-0 break-words">
+              <strong className="font-semibold">Waits for a person:</strong> {each.description}
+            </span>
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface WorkProps {
+  shown: "graph" | "steps";
+  process: Process;
+  handoffs: readonly AgentHandoff[];
+  chosen: string | undefined;
+  onChoose(stepId: string | undefined): void;
+}
+
+/** The steps, drawn or listed, and the one that somebody looks at. */
+function Work({ shown, process, handoffs, chosen, onChoose }: WorkProps) {
+  const step = process.steps.find((each) => each.id === chosen);
+  if (shown === "steps") {
+    return (
+      <section aria-label="Steps" className="min-h-0 flex-1 overflow-y-auto px-4 py-4 sm:px-6" tabIndex={-1}>
+        <h2 className="sr-only">Steps</h2>
+        <StepList process={process} handoffs={handoffs} chosen={chosen} onChoose={onChoose} />
+      </section>
+    );
+  }
+  return (
+    <>
+      <h2 className="sr-only">Steps</h2>
+      <section aria-label="Graph of the steps" className="min-h-48 flex-1">
+        <Suspense fallback={<Loading label="Loading the graph" rows={2} />}>
+          <ProcessGraph process={process} chosen={chosen} onChoose={onChoose} />
+        </Suspense>
+      </section>
+      {step && (
+        <div className="rising max-h-[45%] shrink-0 overflow-y-auto border-t border-line bg-surface px-4 py-4 sm:px-6">
+          <StepDetail step={step} process={process} handoffs={handoffs} onClose={() => onChoose(undefined)} />
+        </div>
+      )}
+    </>
   );
 }
 

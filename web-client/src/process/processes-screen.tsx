@@ -1,83 +1,147 @@
-import type { OrchestrationProcess } from "@baton/client";
-import { Hand, Workflow } from "lucide-react";
-import { useState } from "react";
+import type { RoomEvent } from "@baton/client";
+import { Hand, Plus, Workflow } from "lucide-react";
 import { Link } from "react-router";
-import { applyToProcesses, type Processes } from "../live/fold";
-import { LiveStore } from "../live/live-store";
-import { useExternal, useOwned } from "../live/use-live";
+import { applyToProcesses } from "../live/fold";
+import { RELOAD } from "../live/live-store";
+import { useList } from "../live/use-list";
+import type { Process } from "../model";
 import { useSession } from "../session/session";
+import { useTeams } from "../teams/use-teams";
 import { Badge, lookOfProcess, PriorityTag } from "../ui/badge";
-import { Empty, Loading, ProblemNote } from "../ui/notes";
-import { Ago } from "../ui/time";
+import { Button } from "../ui/button";
+import { SearchBox, Segments } from "../ui/field";
+import { ListBody } from "../ui/list-body";
+import { Empty } from "../ui/notes";
+import { Page } from "../ui/page";
+import { type Column, Table } from "../ui/table";
+import { Ago, duration, useNow } from "../ui/time";
+import { useFilters, useSettled } from "../ui/use-filters";
 
-export function ProcessesScreen() {
-  const { connection, rest, workspaceRoom } = useSession();
-  const store = useOwned("processes", () => {
-    return new LiveStore<Processes>(connection, {
-      room: workspaceRoom,
-      load: async () => Object.fromEntries((await rest.processes()).map((each) => [each.id, each])),
-      apply: applyToProcesses,
-    });
+const STATUSES = [
+  ["", "All"],
+  ["running", "Running"],
+  ["paused", "Paused"],
+  ["failed", "Failed"],
+  ["completed", "Completed"],
+  ["cancelled", "Cancelled"],
+] as const;
+
+export default function ProcessesScreen() {
+  const { may } = useSession();
+  const [filters, setFilter] = useFilters("search", "status", "team");
+  const search = useSettled(filters.search);
+  const teams = useTeams();
+  const status = filters.status || undefined;
+  const list = useList<Process>({
+    path: "/processes",
+    query: { search, status, teamId: filters.team || undefined },
+    pageSize: 25,
+    patch: (row, event) => {
+      const after = patched(row, event);
+      return status === undefined || after.status === status ? after : null;
+    },
+    brings: (event) => event.type === "process.created" || (status !== undefined && event.type.startsWith("process.")),
   });
-  const state = useExternal(store, undefined);
-  const [search, setSearch] = useState("");
-  const wanted = search.trim().toLowerCase();
-  const all = Object.values(state?.data ?? {}).sort((a, b) => Date.parse(b.initiatedAt) - Date.parse(a.initiatedAt));
-  const shown = all.filter((each) => each.name.toLowerCase().includes(wanted) || each.status === wanted);
+  const none = !search && !status && !filters.team;
   return (
-    <main className="mx-auto h-full w-full max-w-4xl overflow-y-auto px-4 py-5 sm:px-6">
-      <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
-        <h1 className="text-xl font-semibold tracking-tight">Processes</h1>
-        <input
-          type="search"
-          aria-label="Search by name or status"
-          placeholder="Search by name or status"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-          className="h-9 w-full rounded-lg border border-line-strong bg-surface px-3 text-sm placeholder:text-ink-faint sm:w-64"
+    <Page
+      title="Processes"
+      actions={
+        may("processes:create") && (
+          <Button tone="accent" asChild>
+            <Link to="/start">
+              <Plus className="size-4" aria-hidden="true" /> Start a process
+            </Link>
+          </Button>
+        )
+      }
+      filters={
+        <>
+          <SearchBox label="Search by name" value={filters.search} onChange={(value) => setFilter("search", value)} />
+          <Segments label="Status" choices={STATUSES} value={filters.status as ""} onChange={(value) => setFilter("status", value)} />
+          {teams.length > 1 && (
+            <select aria-label="Team" value={filters.team} onChange={(event) => setFilter("team", event.target.value)} className="field h-9 py-0">
+              <option value="">Every team</option>
+              {teams.map((team) => (
+                <option key={team.id} value={team.id}>
+                  {team.name}
+                </option>
+              ))}
+            </select>
+          )}
+        </>
+      }
+    >
+      <ListBody
+        list={list}
+        label="Loading the processes"
+        empty={
+          <Empty icon={<Workflow className="size-5" />} title={none ? "No process yet" : "None matches"}>
+            {none ? "Start one here or over the API, or run the demo: it appears by itself." : "Look for another word, or take a filter away."}
+          </Empty>
+        }
+      >
+        <Table
+          label="Processes"
+          columns={columns(new Map(teams.map((team) => [team.id, team.name])))}
+          rows={list.rows}
+          keyOf={(process) => process.id}
+          linkOf={(process) => `/processes/${process.id}`}
+          onMore={list.more}
+          loadingMore={list.loadingMore}
         />
-      </div>
-      {state?.error && <ProblemNote error={state.error} {...(store ? { onRetry: store.reload } : {})} />}
-      {(!state || state.status === "loading") && <Loading label="Loading the processes" />}
-      {state?.status === "ready" && shown.length === 0 && (
-        <Empty icon={<Workflow className="size-5" />} title={all.length === 0 ? "No process yet" : "None matches"}>
-          {all.length === 0 ? "Start one over the API, or run the demo: it appears here by itself." : "Look for another word."}
-        </Empty>
-      )}
-      <ul className="flex flex-col gap-2">
-        {shown.map((process) => (
-          <ProcessRow key={process.id} process={process} />
-        ))}
-      </ul>
-    </main>
+      </ListBody>
+    </Page>
   );
 }
 
-function ProcessRow({ process }: { process: OrchestrationProcess }) {
-  const waiting = process.waitingOn.length;
-  return (
-    <li className="arriving">
-      <Link
-        to={`/processes/${process.id}`}
-        className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 rounded-xl border border-line bg-surface px-4 py-3 transition-colors hover:border-line-strong"
-      >
-        <div className="min-w-0">
-          <p className="font-medium break-words">{process.name}</p>
-          <p className="text-sm text-ink-soft">
-            {process.totalSteps} {process.totalSteps === 1 ? "step" : "steps"}, started <Ago at={process.initiatedAt} />
-          </p>
-        </div>
-        <div className="flex items-center gap-2">
-          {waiting > 0 && (
-            <span className="inline-flex h-6 items-center gap-1.5 rounded-full bg-wait-soft px-2 text-xs font-medium text-wait">
+function patched(row: Process, event: RoomEvent): Process {
+  const id = event.type.startsWith("process.") ? (event.data as { id?: string }).id : event.processId;
+  if (id !== row.id || event.type === "process.created") return row;
+  const after = applyToProcesses({ [row.id]: row }, event);
+  return after === RELOAD ? row : (after[row.id] as Process);
+}
+
+function columns(teams: ReadonlyMap<string, string>): Column<Process>[] {
+  return [
+    {
+      header: "Name",
+      cell: (process) => (
+        <>
+          <span className="block break-words">{process.name}</span>
+          {process.waitingOn.length > 0 && (
+            <span className="mt-0.5 flex items-center gap-1 text-xs font-normal text-wait">
               <Hand className="size-3.5" aria-hidden="true" />
-              {waiting === 1 ? "waits for a person" : `${waiting} wait for a person`}
+              {process.waitingOn.length === 1 ? "waits for a person" : `${process.waitingOn.length} wait for a person`}
             </span>
           )}
-          {process.priority && <PriorityTag priority={process.priority} />}
-          <Badge look={lookOfProcess(process.status)} />
-        </div>
-      </Link>
-    </li>
+        </>
+      ),
+    },
+    { header: "Status", cell: (process) => <Badge look={lookOfProcess(process.status)} />, width: "9rem" },
+    { header: "Steps", from: "md", width: "9rem", cell: (process) => <StepsBar process={process} /> },
+    { header: "Team", from: "lg", cell: (process) => <span className="text-ink-soft">{teams.get(process.teamId) ?? ""}</span> },
+    { header: "Priority", from: "lg", width: "6rem", cell: (process) => (process.priority ? <PriorityTag priority={process.priority} /> : null) },
+    { header: "Started", from: "sm", width: "8rem", align: "right", cell: (process) => <span className="text-ink-soft"><Ago at={process.initiatedAt} /></span> },
+    { header: "Took", from: "md", width: "7rem", align: "right", cell: (process) => <Took process={process} /> },
+  ];
+}
+
+function StepsBar({ process }: { process: Process }) {
+  const ended = process.currentStep ?? process.steps.filter((step) => /completed|failed|skipped|cancelled/.test(step.status)).length;
+  return (
+    <span className="flex items-center gap-2 text-ink-soft">
+      <progress max={process.totalSteps} value={ended} aria-label={`${ended} of ${process.totalSteps} steps have ended`} className="progress h-1.5 w-14" />
+      <span className="text-xs tabular-nums">
+        {ended}/{process.totalSteps}
+      </span>
+    </span>
   );
+}
+
+function Took({ process }: { process: Process }) {
+  const now = useNow();
+  if (!process.startedAt) return null;
+  const until = process.completedAt ? Date.parse(process.completedAt) : now;
+  return <span className="text-ink-soft">{duration(until - Date.parse(process.startedAt))}</span>;
 }

@@ -1,79 +1,50 @@
-import type { OrchestrationProcess, ProcessStep } from "@baton/client";
-import { Bot } from "lucide-react";
-import type { Holder } from "../live/fold";
+import type { AgentHandoff } from "@baton/client";
+import type { Process, Step } from "../model";
 import { Badge, lookOfStep, TONE_CLASS } from "../ui/badge";
-import { JsonView } from "../ui/json-view";
+import { StepDetail } from "./step-detail";
 
-/** The steps in the order given, with where each stands and who holds it. */
-export function StepList({ process, holders }: { process: OrchestrationProcess; holders: ReadonlyMap<string, Holder> }) {
+interface StepListProps {
+  process: Process;
+  handoffs: readonly AgentHandoff[];
+  chosen: string | undefined;
+  onChoose(stepId: string | undefined): void;
+}
+
+/** The steps in the order given, the chosen one with all that is known of it. */
+export function StepList({ process, handoffs, chosen, onChoose }: StepListProps) {
   return (
     <ol className="flex flex-col gap-2">
       {process.steps.map((step) => (
-        <StepCard key={step.id} step={step} process={process} holder={holders.get(step.id)} />
+        <li key={step.id} data-step={step.key} data-status={step.status} className="card p-3">
+          <StepHead step={step} open={step.id === chosen} onToggle={() => onChoose(step.id === chosen ? undefined : step.id)} />
+          {step.id === chosen && (
+            <div className="mt-3 border-t border-line pt-3">
+              <StepDetail step={step} process={process} handoffs={handoffs} />
+            </div>
+          )}
+        </li>
       ))}
     </ol>
   );
 }
 
-function StepCard({ step, process, holder }: { step: ProcessStep; process: OrchestrationProcess; holder: Holder | undefined }) {
+function StepHead({ step, open, onToggle }: { step: Step; open: boolean; onToggle(): void }) {
   const look = lookOfStep(step);
   const Icon = look.icon;
-  const after = step.dependencies.map((key) => process.steps.find((each) => each.key === key)?.name ?? key);
-  const executing = step.status === "running" && typeof step.percent === "number";
-  const held = holder ?? liveAttempt(step);
+  const percent = step.status === "running" ? step.progress?.percent : undefined;
   return (
-    <li data-step={step.key} data-status={step.status} className="rounded-xl border border-line bg-surface p-3">
-      <div className="flex items-start gap-3">
-        <span className={`grid size-8 shrink-0 place-items-center rounded-full transition-colors ${TONE_CLASS[look.tone]}`}>
-          <Icon className="size-4.5" aria-hidden="true" />
+    <button type="button" aria-expanded={open} onClick={onToggle} className="flex w-full items-start gap-3 rounded-lg text-left">
+      <span className={`grid size-8 shrink-0 place-items-center rounded-full ${TONE_CLASS[look.tone]}`}>
+        <Icon className="size-4.5" aria-hidden="true" />
+      </span>
+      <span className="min-w-0 flex-1">
+        <span className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1">
+          <span className="font-semibold">{step.name}</span>
+          <Badge look={look} />
         </span>
-        <div className="min-w-0 flex-1">
-          <div className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1">
-            <h3 className="font-semibold">{step.name}</h3>
-            <Badge look={look} />
-          </div>
-          <p className="mt-0.5 flex flex-wrap gap-x-3 text-sm text-ink-soft">
-            {held ? (
-              <span className="inline-flex items-center gap-1">
-                <Bot className="size-3.5" aria-hidden="true" />
-                {HELD[held.status]} {held.agentId}
-              </span>
-            ) : (
-              <span>{forWhom(step)}</span>
-            )}
-            {after.length > 0 && <span>after {after.join(", ")}</span>}
-            {step.attempts > 1 && <span>{`attempt ${step.attempts} of ${step.maxAttempts}`}</span>}
-          </p>
-          {executing && (
-            <div className="mt-2" title={step.note ?? undefined}>
-              <progress max={100} value={step.percent ?? 0} aria-label={`Progress of ${step.name}`} className="progress block h-1.5 w-full" />
-              {step.note && <p className="mt-1 truncate text-xs text-ink-faint">{step.note}</p>}
-            </div>
-          )}
-          {step.error && <p className="mt-1 text-sm break-words text-bad">{step.error.message}</p>}
-          {step.outputs !== undefined && step.outputs !== null && (
-            <details className="mt-2 text-sm">
-              <summary className="cursor-pointer font-medium text-ink-soft">Outputs</summary>
-              <div className="mt-2 max-h-96 overflow-y-auto">
-                <JsonView value={step.outputs} />
-              </div>
-            </details>
-          )}
-        </div>
-      </div>
-    </li>
+        <span className="mt-0.5 block truncate text-sm text-ink-soft">{step.heldBy ? `held by ${step.heldBy}` : step.description}</span>
+        {percent !== undefined && <progress max={100} value={percent} aria-label={`Progress of ${step.name}`} className="progress mt-2 block h-1.5 w-full" />}
+      </span>
+    </button>
   );
-}
-
-const HELD: Record<Holder["status"], string> = { offered: "offered to", leased: "held by", done: "done by" };
-
-function liveAttempt({ attempt }: ProcessStep): Holder | undefined {
-  if (!attempt || (attempt.status !== "offered" && attempt.status !== "leased")) return undefined;
-  return { agentId: attempt.agentId, attemptId: attempt.id, status: attempt.status };
-}
-
-function forWhom(step: ProcessStep): string {
-  if (step.assignedAgentId) return `for ${step.assignedAgentId}`;
-  if (step.requiredCapabilities?.length) return `needs ${step.requiredCapabilities.join(", ")}`;
-  return step.role ? `for a ${step.role}` : "for any agent of the team";
 }

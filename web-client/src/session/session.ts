@@ -3,13 +3,37 @@ import { createContext, useContext } from "react";
 import { applyToInterventions, type Interventions } from "../live/fold";
 import { LiveStore } from "../live/live-store";
 
+/** What the server's policy table names, as far as the screens ask for it. */
+export type Operation =
+  | "agents:manage"
+  | "audit:read"
+  | "handoffs:update"
+  | "interventions:respond"
+  | "keys:manage"
+  | "processes:create"
+  | "processes:update"
+  | "rooms:create"
+  | "rooms:invite"
+  | "rooms:post"
+  | "teams:create"
+  | "teams:update"
+  | "webhooks:manage";
+
+/** Who may read may ask for this, but posting needs a role in the room that no reader has. */
+const NEVER_FOR_READERS: ReadonlySet<Operation> = new Set(["rooms:post"]);
+
+function mayOf(me: Me | null): (operation: Operation) => boolean {
+  const granted = new Set((me as { operations?: string[] } | null)?.operations ?? []);
+  return (operation) => granted.has(operation) && !(me?.permission === "read" && NEVER_FOR_READERS.has(operation));
+}
+
 /** What every screen works with, from sign-in to sign-out. */
 export interface Session {
   rest: Rest;
   connection: Connection;
   me: Me | null;
-  /** Whether to show what changes something. The server decides in any case. */
-  mayAct: boolean;
+  /** Whether to show what does this, as the server's own table of permissions says. The server decides in any case. */
+  may(operation: Operation): boolean;
   /** The room of the whole workspace. */
   workspaceRoom(): Promise<string>;
   inbox: LiveStore<Interventions>;
@@ -43,7 +67,7 @@ export function openSession(key: string, me: Me | null, signOut: (reason?: strin
     load: async () => Object.fromEntries((await rest.openInterventions()).map((each) => [each.id, each])),
     apply: applyToInterventions,
   });
-  return { rest, connection, me, mayAct: me?.permission !== "read", workspaceRoom, inbox, signOut };
+  return { rest, connection, me, may: mayOf(me), workspaceRoom, inbox, signOut };
 }
 
 export function closeSession(session: Session): void {

@@ -1,3 +1,4 @@
+import { Slot } from "radix-ui";
 import type { ButtonHTMLAttributes, ReactNode } from "react";
 
 type Tone = "accent" | "plain" | "danger" | "quiet";
@@ -11,19 +12,18 @@ const TONES: Record<Tone, string> = {
 
 export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   tone?: Tone;
+  /** Looks like a button, but is its only child: a link. */
+  asChild?: boolean;
   /** The key that does the same. */
   shortcut?: string;
   children: ReactNode;
 }
 
-export function Button({ tone = "plain", shortcut, children, className = "", type = "button", ...rest }: ButtonProps) {
+export function Button({ tone = "plain", shortcut, asChild = false, children, className = "", type = "button", ...rest }: ButtonProps) {
+  const look = `inline-flex h-9 shrink-0 items-center justify-center gap-2 rounded-lg border px-3 text-sm font-medium whitespace-nowrap transition-colors disabled:cursor-not-allowed disabled:opacity-50 ${TONES[tone]} ${className}`;
+  if (asChild) return <Slot.Root className={look}>{children}</Slot.Root>;
   return (
-    <button
-      type={type}
-      aria-keyshortcuts={shortcut}
-      className={`inline-flex h-9 items-center justify-center gap-2 rounded-lg border px-3 text-sm font-medium whitespace-nowrap transition-colors disabled:cursor-not-allowed disabled:opacity-50 ${TONES[tone]} ${className}`}
-      {...rest}
-    >
+    <button type={type} aria-keyshortcuts={shortcut} className={look} {...rest}>
       {children}
       {shortcut && <Key>{shortcut}</Key>}
     </button>

@@ -1,4 +1,4 @@
-import type { ProcessStep, RoomEvent } from "@baton/client";
+import type { HumanIntervention, ProcessStep, RoomEvent } from "@baton/client";
 import {
   Activity,
   Ban,
@@ -60,6 +60,14 @@ export function namesIn(events: readonly RoomEvent[], known: readonly ProcessSte
     }
   }
   return { steps, asked };
+}
+
+/** The names that a process's own page knows without its log. */
+export function namesOf(steps: readonly ProcessStep[], interventions: readonly HumanIntervention[]): Names {
+  return {
+    steps: new Map(steps.map((step) => [step.id, step.name])),
+    asked: new Map(interventions.map((each) => [each.id, each.description])),
+  };
 }
 
 export function describe(event: RoomEvent<Data>, names: Names): Line {

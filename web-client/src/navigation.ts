@@ -1,0 +1,31 @@
+import { Bot, ChartNoAxesCombined, Inbox, KeyRound, type LucideIcon, MessagesSquare, ScrollText, Users, Webhook, Workflow } from "lucide-react";
+import type { Operation } from "./session/session";
+
+export interface Destination {
+  to: string;
+  label: string;
+  icon: LucideIcon;
+  /** The key that follows `g`. */
+  key: string;
+  /** Shown only to who may do this. */
+  needs?: Operation;
+}
+
+/** What an operator goes to all day: at the foot of a phone. */
+export const MAIN: Destination[] = [
+  { to: "/inbox", label: "Inbox", icon: Inbox, key: "i" },
+  { to: "/overview", label: "Overview", icon: ChartNoAxesCombined, key: "o" },
+  { to: "/processes", label: "Processes", icon: Workflow, key: "p" },
+  { to: "/rooms", label: "Rooms", icon: MessagesSquare, key: "r" },
+];
+
+export const PEOPLE: Destination[] = [
+  { to: "/teams", label: "Teams", icon: Users, key: "t" },
+  { to: "/agents", label: "Agents", icon: Bot, key: "a" },
+];
+
+export const ADMIN: Destination[] = [
+  { to: "/keys", label: "Keys and members", icon: KeyRound, key: "k", needs: "keys:manage" },
+  { to: "/audit", label: "Audit", icon: ScrollText, key: "u", needs: "audit:read" },
+  { to: "/webhooks", label: "Webhooks", icon: Webhook, key: "w", needs: "webhooks:manage" },
+];

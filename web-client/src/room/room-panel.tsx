@@ -1,0 +1,246 @@
+import type { CollaborationRoom, Participant, RoomEvent } from "@baton/client";
+import { ArrowDown, ArrowLeft, MessagesSquare } from "lucide-react";
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { Virtualizer, type VirtualizerHandle } from "virtua";
+import type { RoomLog, RoomLogState } from "../live/room-log";
+import { useExternal } from "../live/use-live";
+import { useSession } from "../session/session";
+import { Button } from "../ui/button";
+import { Markdown } from "../ui/markdown";
+import { Empty, Loading, ProblemNote } from "../ui/notes";
+import { Composer } from "./composer";
+import type { Names } from "./describe";
+import { Entry, type Threads } from "./timeline";
+
+type Shown = "all" | "talk" | "handoffs" | "interventions" | "alerts" | "monitoring";
+
+const CHOICES: [Shown, string][] = [
+  ["all", "All"],
+  ["talk", "Messages"],
+  ["handoffs", "Handoffs"],
+  ["interventions", "Decisions"],
+  ["alerts", "Alerts"],
+  ["monitoring", "Progress"],
+];
+
+function belongs(shown: Shown, { type, channel }: RoomEvent): boolean {
+  if (shown === "all") return true;
+  if (shown === "talk") return type.startsWith("message.") || type.startsWith("communication.");
+  return channel === shown;
+}
+
+const EMPTY: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
+
+interface RoomPanelProps {
+  log: RoomLog | undefined;
+  roomId: string;
+  participants: readonly Participant[];
+  /** What the log's events only name by id. */
+  names: Names;
+  archived?: CollaborationRoom["archived"];
+  /** What had happened by a moment of the past; absent: what has happened, and what comes. */
+  past?: readonly RoomEvent[];
+}
+
+/** A room: everything that happened and was said, in one timeline, and a box to say something. */
+export function RoomPanel({ log, roomId, participants, names, archived = false, past }: RoomPanelProps) {
+  const state = useExternal(log, EMPTY);
+  const [shown, setShown] = useState<Shown>("all");
+  const [thread, setThread] = useState<string>();
+  const { may, me } = useSession();
+  const live = past === undefined;
+  const events = past ?? state.events;
+  const visible = useMemo(() => {
+    if (thread !== undefined) return events.filter(({ type, data }) => type === "message.posted" && (data.id === thread || data.replyTo === thread));
+    return shown === "all" ? events : events.filter((event) => belongs(shown, event));
+  }, [events, shown, thread]);
+  const mayPost = may("rooms:post") && !archived && live;
+  const threads = useThreads(events, setThread, mayPost);
+  const known = state.known || state.error !== undefined;
+  return (
+    <section aria-label="Room" className="flex h-full min-h-0 flex-col">
+      {thread === undefined ? (
+        <div role="group" aria-label="Channel" className="flex shrink-0 gap-1 overflow-x-auto border-b border-line bg-surface px-3 py-2">
+          {CHOICES.map(([choice, label]) => (
+            <button
+              key={choice}
+              type="button"
+              aria-pressed={shown === choice}
+              onClick={() => setShown(choice)}
+              className={`h-7 shrink-0 rounded-full px-2.5 text-xs font-medium ${shown === choice ? "bg-accent-soft text-accent-text" : "text-ink-soft hover:bg-sunken"}`}
+            >
+              {label}
+            </button>
+          ))}
+        </div>
+      ) : (
+        <div className="flex shrink-0 items-center gap-2 border-b border-line bg-surface px-3 py-1.5">
+          <Button tone="quiet" onClick={() => setThread(undefined)}>
+            <ArrowLeft className="size-4" aria-hidden="true" /> Whole room
+          </Button>
+          <span className="text-sm font-medium">Thread</span>
+        </div>
+      )}
+      {state.error && (
+        <div className="p-3">
+          <ProblemNote error={state.error} />
+        </div>
+      )}
+      {!known && events.length === 0 && <Loading label="Loading the room" />}
+      {known && visible.length === 0 && (
+        <Empty icon={<MessagesSquare className="size-5" />} title="Nothing here yet">
+          What agents and people do and say appears here as it happens.
+        </Empty>
+      )}
+      <Log key={`${thread ?? ""} ${shown} ${live}`} rows={visible} state={live ? state : EMPTY} log={log} names={names} threads={threads} me={me?.principal.id} follow={live}>
+        {live && thread === undefined && (shown === "all" || shown === "talk") && <Streams log={log} />}
+      </Log>
+      <Typing log={log} />
+      {mayPost && <Composer roomId={roomId} participants={participants} replyTo={thread} />}
+      {archived && <p className="shrink-0 border-t border-line px-4 py-3 text-sm text-ink-soft">This room is archived: it can be read, and takes no new messages.</p>}
+    </section>
+  );
+}
+
+function useThreads(events: readonly RoomEvent[], open: (id: string) => void, mayReply: boolean): Threads {
+  return useMemo(() => {
+    const replies = new Map<string, number>();
+    const messages = new Map<string, RoomEvent>();
+    for (const event of events) {
+      if (event.type !== "message.posted") continue;
+      messages.set(String(event.data.id), event);
+      const to = event.data.replyTo;
+      if (typeof to === "string") replies.set(to, (replies.get(to) ?? 0) + 1);
+    }
+    const said = (id: string) => {
+      const event = messages.get(id);
+      return event && { who: event.actor.name || event.actor.id, text: String(event.data.body).slice(0, 140) };
+    };
+    return { replies, said, open, mayReply };
+  }, [events, open, mayReply]);
+}
+
+/** Fetch the page before when the reader is nearer to its beginning than this. */
+const NEAR_PX = 1_500;
+const AT_END_PX = 48;
+
+interface LogProps {
+  rows: readonly RoomEvent[];
+  state: RoomLogState;
+  log: RoomLog | undefined;
+  names: Names;
+  threads: Threads;
+  me: string | undefined;
+  /** Whether to keep to the end as events come. */
+  follow: boolean;
+  children: ReactNode;
+}
+
+/** The rows in view and a few around them. It keeps to the end while the reader is there, and stays put when not. */
+function Log({ rows, state, log, names, threads, me, follow, children }: LogProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const list = useRef<VirtualizerHandle>(null);
+  const [atEnd, setAtEnd] = useState(true);
+  const first = rows[0]?.seq;
+  const before = useRef(first);
+  // Rows that come in front must not move what is being read.
+  const shift = first !== undefined && before.current !== undefined && first < before.current;
+  useLayoutEffect(() => {
+    before.current = first;
+  });
+  const end = rows.at(-1)?.seq;
+  const toEnd = useCallback(() => {
+    const element = box.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  }, []);
+  useLayoutEffect(() => {
+    if (atEnd) toEnd();
+  }, [end, first, atEnd, toEnd]);
+  useEffect(() => {
+    // Rows are measured after they are drawn, which moves the end.
+    const content = box.current?.firstElementChild;
+    if (!content || !atEnd) return;
+    const watch = new ResizeObserver(toEnd);
+    watch.observe(content);
+    return () => watch.disconnect();
+  }, [atEnd, toEnd]);
+  const scrolled = () => {
+    const element = box.current;
+    if (!element) return;
+    setAtEnd(element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX);
+    if (element.scrollTop < NEAR_PX && state.earlier) void log?.loadEarlier();
+  };
+  useEffect(() => {
+    // Too few rows to scroll, perhaps because a channel has few: look further back.
+    const element = box.current;
+    if (element && element.scrollHeight <= element.clientHeight + NEAR_PX && state.earlier && !state.loadingEarlier && state.status === "live") void log?.loadEarlier();
+  }, [rows, state, log]);
+  return (
+    <div className="relative min-h-0 flex-1">
+      {state.loadingEarlier && <p className="absolute top-2 left-1/2 z-1 -translate-x-1/2 rounded-full bg-raised px-3 py-1 text-xs text-ink-soft shadow-md">Loading earlier events</p>}
+      <div
+        ref={box}
+        tabIndex={0}
+        role="log"
+        aria-label="Timeline"
+        data-first={first}
+        data-last={end}
+        data-count={rows.length}
+        onScroll={scrolled}
+        className="h-full overflow-y-auto overscroll-contain px-4 py-2 -outline-offset-2 [overflow-anchor:none]"
+      >
+        <div>
+          <Virtualizer ref={list} data={rows} as="ol" item="li" scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
+            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} me={me} />}
+          </Virtualizer>
+          {children}
+        </div>
+      </div>
+      {(!atEnd || !state.atHead) && follow && (
+        <Button
+          className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-md"
+          onClick={() => {
+            void log?.toHead();
+            setAtEnd(true);
+            toEnd();
+          }}
+        >
+          <ArrowDown className="size-4" aria-hidden="true" /> Latest
+        </Button>
+      )}
+    </div>
+  );
+}
+
+const QUIET = { typing: [], streams: [], present: undefined };
+
+/** Text that agents are writing at this moment. */
+function Streams({ log }: { log: RoomLog | undefined }) {
+  const { streams } = useExternal(log?.signals, QUIET);
+  return streams.map(({ streamId, who, text }) => (
+    <div key={streamId} data-stream={streamId} className="flex gap-2.5 py-1.5 text-sm">
+      <span className="mt-0.5 grid size-6 shrink-0 place-items-center rounded-full bg-busy-soft text-busy">
+        <MessagesSquare className="size-3.5" aria-hidden="true" />
+      </span>
+      <div className="min-w-0 flex-1">
+        <p className="text-ink-soft">
+          <strong className="font-semibold text-ink">{who} </strong>is writing
+        </p>
+        <div className="mt-1 rounded-lg rounded-tl-sm border border-dashed border-line-strong bg-surface px-3 py-2">
+          <Markdown text={text} />
+        </div>
+      </div>
+    </div>
+  ));
+}
+
+function Typing({ log }: { log: RoomLog | undefined }) {
+  const { typing } = useExternal(log?.signals, QUIET);
+  if (typing.length === 0) return null;
+  const who = typing.length > 3 ? `${typing.length} people` : typing.join(", ");
+  return (
+    <p role="status" className="shrink-0 px-4 py-1 text-xs text-ink-faint">
+      {who} {typing.length === 1 ? "is" : "are"} typing<span className="breathing">…</span>
+    </p>
+  );
+}

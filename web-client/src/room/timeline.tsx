@@ -1,0 +1,99 @@
+import type { RoomEvent } from "@baton/client";
+import { CornerUpLeft, MessagesSquare } from "lucide-react";
+import { memo } from "react";
+import { Link } from "react-router";
+import { TONE_CLASS } from "../ui/badge";
+import { Markdown } from "../ui/markdown";
+import { clock } from "../ui/time";
+import { describe, type Line, type Names } from "./describe";
+
+/** What can be done with a message of the timeline; nothing where nobody may post. */
+export interface Threads {
+  /** How many replies each message has, by its id. */
+  replies: ReadonlyMap<string, number>;
+  /** What a reply answers, by the id of the message. */
+  said(id: string): { who: string; text: string } | undefined;
+  open(id: string): void;
+  mayReply: boolean;
+}
+
+/** A few events in the order of the log, all of them drawn. */
+export function Timeline({ events, names }: { events: readonly RoomEvent[]; names: Names }) {
+  return (
+    <ol className="flex flex-col">
+      {events.map((event) => (
+        <li key={event.seq}>
+          <Entry event={event} names={names} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+/** One event: an icon for what happened, who did it, and what was said. */
+export const Entry = memo(function Entry({ event, names, threads, me }: { event: RoomEvent; names: Names; threads?: Threads; me?: string | undefined }) {
+  const line = describe(event, names);
+  const { id, replyTo, mentions } = event.data as { id?: string; replyTo?: string; mentions?: string[] };
+  const isMessage = event.type === "message.posted" && id !== undefined;
+  const forMe = me !== undefined && isMessage && mentions?.includes(me);
+  const answered = isMessage && replyTo !== undefined ? threads?.said(replyTo) : undefined;
+  const replies = isMessage ? (threads?.replies.get(id) ?? 0) : 0;
+  return (
+    <div className={`group flex gap-2.5 py-1.5 text-sm ${forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq}>
+      <Dot line={line} />
+      <div className="min-w-0 flex-1">
+        <p className="flex gap-2">
+          <span className="min-w-0 flex-1 break-words text-ink-soft">
+            {line.who && <strong className="font-semibold text-ink">{line.who} </strong>}
+            <Said line={line} />
+            {forMe && <span className="text-accent-text"> mentions you</span>}
+          </span>
+          <time dateTime={event.at} title={`${new Date(event.at).toLocaleString()}, event ${event.seq}`} className="shrink-0 text-xs leading-5 text-ink-faint tabular-nums">
+            {clock(event.at)}
+          </time>
+        </p>
+        {answered && (
+          <p className="mt-0.5 flex min-w-0 items-center gap-1 text-xs text-ink-faint">
+            <CornerUpLeft className="size-3 shrink-0" aria-hidden="true" />
+            <span className="truncate">
+              {answered.who}: {answered.text}
+            </span>
+          </p>
+        )}
+        {line.body && (
+          <div className={line.spoken ? "mt-1 rounded-lg rounded-tl-sm border border-line bg-surface px-3 py-2" : "mt-0.5 text-ink-soft"}>
+            <Markdown text={line.body} />
+          </div>
+        )}
+        {isMessage && threads && (threads.mayReply || replies > 0 || replyTo) && (
+          <button
+            type="button"
+            onClick={() => threads.open(replyTo ?? id)}
+            className={`mt-0.5 inline-flex min-h-6 items-center gap-1 rounded text-xs hover:underline ${replies > 0 ? "text-accent-text" : "text-ink-faint"}`}
+          >
+            <MessagesSquare className="size-3" aria-hidden="true" />
+            {replies > 0 ? `${replies} ${replies === 1 ? "reply" : "replies"}` : replyTo ? "Thread" : "Reply"}
+          </button>
+        )}
+      </div>
+    </div>
+  );
+});
+
+function Dot({ line }: { line: Line }) {
+  const Icon = line.icon;
+  return (
+    <span className={`mt-0.5 grid size-6 shrink-0 place-items-center rounded-full ${TONE_CLASS[line.tone]}`}>
+      <Icon className="size-3.5" aria-hidden="true" />
+    </span>
+  );
+}
+
+function Said({ line }: { line: Line }) {
+  if (!line.to) return <>{line.text}</>;
+  return (
+    <Link to={line.to} className="underline decoration-line-strong underline-offset-2 hover:decoration-current">
+      {line.text}
+    </Link>
+  );
+}

@@ -1,0 +1,41 @@
+import { DropdownMenu } from "radix-ui";
+import type { ReactNode } from "react";
+
+/** What else can be done, behind one button. */
+export function Menu({ trigger, children }: { trigger: ReactNode; children: ReactNode }) {
+  return (
+    <DropdownMenu.Root>
+      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content sideOffset={6} align="end" collisionPadding={8} className="z-20 min-w-48 rounded-xl border border-line bg-raised p-1 shadow-xl">
+          {children}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
+export function MenuItem({ icon, danger = false, disabled = false, onSelect, children }: { icon?: ReactNode; danger?: boolean; disabled?: boolean; onSelect(): void; children: ReactNode }) {
+  return (
+    <DropdownMenu.Item
+      disabled={disabled}
+      onSelect={onSelect}
+      className={`flex cursor-pointer items-center gap-2.5 rounded-lg px-2.5 py-2 text-sm outline-none data-disabled:cursor-not-allowed data-disabled:opacity-50 data-highlighted:bg-sunken ${danger ? "text-bad" : ""}`}
+    >
+      {icon && (
+        <span className="shrink-0 [&>svg]:size-4" aria-hidden="true">
+          {icon}
+        </span>
+      )}
+      {children}
+    </DropdownMenu.Item>
+  );
+}
+
+export function MenuLabel({ children }: { children: ReactNode }) {
+  return <DropdownMenu.Label className="px-2.5 py-1.5 text-xs text-ink-faint">{children}</DropdownMenu.Label>;
+}
+
+export function MenuLine() {
+  return <DropdownMenu.Separator className="my-1 h-px bg-line" />;
+}
