@@ -62,7 +62,7 @@ export default function AgentsScreen() {
       filters={
         <>
           <SearchBox label="Search by name, id or capability" value={filters.search} onChange={(value) => setFilter("search", value)} />
-          <Segments label="Status" choices={STATUSES} value={filters.status as ""} onChange={(value) => setFilter("status", value)} />
+          <Segments label="Status" choices={STATUSES} value={filters.status} onChange={(value) => setFilter("status", value)} />
         </>
       }
     >

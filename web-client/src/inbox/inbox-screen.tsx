@@ -1,16 +1,32 @@
 import type { HumanIntervention } from "@baton/client";
 import { Coffee, MousePointerClick } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { useExternal } from "../live/use-live";
 import { useSession } from "../session/session";
 import { PriorityTag } from "../ui/badge";
+import { Segments } from "../ui/field";
 import { Empty, Loading, ProblemNote } from "../ui/notes";
 import { Ago, Deadline } from "../ui/time";
 import { useKeys } from "../ui/use-keys";
-import { InterventionScreen } from "./intervention-screen";
 import { KINDS } from "./looks";
 import { belongsTo, openOnes, type Whose } from "./order";
+
+const WHOSE = [
+  ["all", "All"],
+  ["mine", "Mine"],
+  ["unassigned", "Unassigned"],
+] as const;
+
+const HINTS = [
+  ["j k", "move"],
+  ["Enter", "open"],
+  ["a", "approve"],
+  ["?", "all keys"],
+] as const;
+
+const opening = () => import("./intervention-screen");
+const InterventionScreen = lazy(opening);
 
 /** The list, and beside it (on a phone: instead of it) the one that is open. */
 export function InboxScreen() {
@@ -23,6 +39,9 @@ export function InboxScreen() {
 
   const open = state.data ? openOnes(state.data).filter((each) => belongsTo(whose, each, me?.principal.id)) : [];
   const current = interventionId ?? selected;
+
+  // Whoever sees the list will open one: have the screen ready.
+  useEffect(() => void opening(), []);
 
   const move = (by: number) => {
     const at = open.findIndex((each) => each.id === current);
@@ -45,11 +64,11 @@ export function InboxScreen() {
   });
 
   return (
-    <main className="grid h-full md:grid-cols-[22rem_minmax(0,1fr)]">
+    <main className="grid h-full md:grid-cols-[20rem_minmax(0,1fr)] xl:grid-cols-[23rem_minmax(0,1fr)]">
       <section aria-label="Inbox" className={`min-h-0 flex-col border-r border-line bg-surface ${interventionId ? "hidden md:flex" : "flex"}`}>
         <div className="flex items-center justify-between gap-2 border-b border-line px-4 py-3">
           <h1 className="text-lg font-semibold">Inbox</h1>
-          <Filter value={whose} onChange={setWhose} />
+          <Segments<Whose> label="Whose" choices={WHOSE} value={whose} onChange={setWhose} />
         </div>
         <div className="min-h-0 flex-1 overflow-y-auto">
           {state.error && (
@@ -78,13 +97,19 @@ export function InboxScreen() {
             ))}
           </ul>
         </div>
-        <p className="hidden border-t border-line px-4 py-2 text-xs text-ink-faint pointer-fine:block">
-          j k to move, Enter to open; a approve, r reject, e edit, c claim
+        <p className="hidden flex-wrap gap-x-3 gap-y-1 border-t border-line px-4 py-2 text-xs text-ink-faint pointer-fine:flex">
+          {HINTS.map(([key, does]) => (
+            <span key={key} className="whitespace-nowrap">
+              <kbd className="font-mono">{key}</kbd> {does}
+            </span>
+          ))}
         </p>
       </section>
       <section aria-label="What is asked" className={`min-h-0 ${interventionId ? "" : "hidden md:block"}`}>
         {current !== undefined ? (
-          <InterventionScreen key={current} id={current} />
+          <Suspense fallback={<Loading label="Loading what is asked" rows={2} />}>
+            <InterventionScreen key={current} id={current} />
+          </Suspense>
         ) : (
           <Empty icon={<MousePointerClick className="size-5" />} title="Open one to decide">
             You see what is asked, why, and what led to it.
@@ -92,29 +117,6 @@ export function InboxScreen() {
         )}
       </section>
     </main>
-  );
-}
-
-function Filter({ value, onChange }: { value: Whose; onChange(whose: Whose): void }) {
-  const choices: [Whose, string][] = [
-    ["all", "All"],
-    ["mine", "Mine"],
-    ["unassigned", "Unassigned"],
-  ];
-  return (
-    <div role="group" aria-label="Whose" className="flex rounded-lg bg-sunken p-0.5">
-      {choices.map(([whose, label]) => (
-        <button
-          key={whose}
-          type="button"
-          aria-pressed={value === whose}
-          onClick={() => onChange(whose)}
-          className={`h-7 rounded-md px-2 text-xs font-medium ${value === whose ? "bg-surface text-ink shadow-sm" : "text-ink-soft hover:text-ink"}`}
-        >
-          {label}
-        </button>
-      ))}
-    </div>
   );
 }
 
@@ -139,6 +141,7 @@ function Row({ intervention, selected }: { intervention: HumanIntervention; sele
             <PriorityTag priority={intervention.priority} />
             {intervention.dueAt ? <Deadline at={intervention.dueAt} /> : <Ago at={intervention.requestedAt} />}
             {intervention.claimedBy && <span>claimed by {intervention.claimedBy}</span>}
+            {!intervention.claimedBy && intervention.assignees && intervention.assignees.length > 0 && <span>for {intervention.assignees.join(", ")}</span>}
           </p>
         </div>
       </Link>

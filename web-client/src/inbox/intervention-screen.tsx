@@ -1,7 +1,7 @@
 import { type HumanIntervention, type Json, type OrchestrationProcess, toBatonError } from "@baton/client";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { ArrowLeft, CircleCheck } from "lucide-react";
-import type { ReactNode } from "react";
+import { ArrowLeft, CircleCheck, CircleX } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { Link } from "react-router";
 import { RoomLog } from "../live/room-log";
 import { useExternal, useOwned } from "../live/use-live";
@@ -13,11 +13,16 @@ import { Loading, ProblemNote } from "../ui/notes";
 import { Ago, clock, Deadline } from "../ui/time";
 import { namesIn } from "../room/describe";
 import { Timeline } from "../room/timeline";
+import { Segments } from "../ui/field";
 import { AnswerBar } from "./answer-bar";
+import { Comments } from "./comments";
 import { ending, KINDS } from "./looks";
+import { textOf } from "./subject-text";
+
+const DiffView = lazy(() => import("../ui/diff-view"));
 
 /** Everything that a decision needs, on one screen. */
-export function InterventionScreen({ id }: { id: string }) {
+export default function InterventionScreen({ id }: { id: string }) {
   const { inbox, rest } = useSession();
   const { data, status } = useExternal(inbox, inbox.state);
   const live = data?.[id];
@@ -73,7 +78,10 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
               </>
             )}
             {intervention.claimedBy && `, claimed by ${intervention.claimedBy}`}
+            {open && intervention.assignees && intervention.assignees.length > 0 && `, for ${intervention.assignees.join(", ")}`}
+            {(intervention.level ?? 0) > 0 && `, escalated ${intervention.level === 1 ? "once" : `${intervention.level} times`}`}
           </p>
+          {open && <Consequence intervention={intervention} />}
         </header>
         {!open && <Decided intervention={intervention} />}
         <div className="grid gap-x-8 gap-y-6 px-4 py-5 sm:px-6 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
@@ -90,6 +98,9 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
           <div className="flex min-w-0 flex-col gap-6">
             <StepPart process={process.data} stepId={stepId ?? undefined} />
             <VotesPart intervention={intervention} />
+            <Part title="Comments">
+              <Comments intervention={intervention} />
+            </Part>
             <Part title="Latest in the room">
               <LatestEvents process={process.data} />
             </Part>
@@ -101,10 +112,13 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
   );
 }
 
-function Part({ title, children }: { title: string; children: ReactNode }) {
+function Part({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
   return (
     <section className="min-w-0">
-      <h2 className="mb-2 text-sm font-semibold text-ink-soft">{title}</h2>
+      <div className="mb-2 flex items-center justify-between gap-2">
+        <h2 className="text-sm font-semibold text-ink-soft">{title}</h2>
+        {aside}
+      </div>
       {children}
     </section>
   );
@@ -118,25 +132,72 @@ function Sheet({ value }: { value: Json }) {
   );
 }
 
-/** What the decision itself brought: the version that counts now, or the answer. */
-function GivenPart({ intervention: { response } }: { intervention: HumanIntervention }) {
-  const given = response?.modifications ?? response?.value;
-  if (given === undefined || given === null) return null;
+/** What the decision itself brought: the version that counts now, with what differs from what was asked; or the answer. */
+function GivenPart({ intervention: { response, subject = null } }: { intervention: HumanIntervention }) {
+  const [as, setAs] = useState<"changes" | "whole">("changes");
+  const changed = response?.modifications;
+  if (changed !== undefined && changed !== null) {
+    return (
+      <Part title="Approved version" aside={<Segments<"changes" | "whole"> label="Show" choices={GIVEN} value={as} onChange={setAs} />}>
+        {as === "whole" ? (
+          <Sheet value={changed} />
+        ) : (
+          <div className="card p-4">
+            <Suspense fallback={<Loading label="Comparing" rows={1} />}>
+              <DiffView before={textOf(subject)} after={textOf(changed)} prose={typeof changed === "string"} />
+            </Suspense>
+          </div>
+        )}
+      </Part>
+    );
+  }
+  if (response?.value === undefined || response.value === null) return null;
   return (
-    <Part title={response?.modifications ? "Approved version" : "Answer"}>
-      <Sheet value={given} />
+    <Part title="Answer">
+      <Sheet value={response.value} />
     </Part>
   );
 }
 
+const GIVEN = [
+  ["changes", "Changes"],
+  ["whole", "Whole"],
+] as const;
+
+/** What a no does, and what happens when nobody answers: worth knowing before deciding. */
+function Consequence({ intervention: { type, onReject, expiresAt, pausesProcess, ...rest } }: { intervention: HumanIntervention }) {
+  const onExpire = (rest as { onExpire?: string }).onExpire;
+  const parts = [
+    (type === "approval" || type === "review") && onReject === "fail" && "Rejecting it fails the step.",
+    (type === "approval" || type === "review") && onReject === "skip" && "Rejecting it skips the step.",
+    pausesProcess && "The whole process stands still until it is answered.",
+    expiresAt && onExpire && `Unanswered at ${clock(expiresAt)} it ${EXPIRES[onExpire] ?? "expires"}.`,
+  ].filter((part) => typeof part === "string");
+  if (parts.length === 0) return null;
+  return <p className="mt-1 text-xs text-ink-faint">{parts.join(" ")}</p>;
+}
+
+const EXPIRES: Record<string, string> = {
+  escalate: "is escalated",
+  reject: "counts as rejected",
+  cancel: "is dropped, and the step goes on without an answer",
+  fail: "fails the step",
+  default: "takes the answer that the agent named as the default",
+};
+
 function Decided({ intervention }: { intervention: HumanIntervention }) {
   const { response, completedAt } = intervention;
   const at = response?.providedAt ?? completedAt;
+  const bad = intervention.outcome === "rejected" || intervention.outcome === "aborted";
   const choice = intervention.options?.find((option) => option.id === response?.choice)?.label || response?.choice;
   const said = [choice, response?.comments].filter(Boolean).join(": ");
   return (
-    <div role="status" data-outcome={intervention.outcome ?? intervention.status} className="arriving flex gap-2.5 border-b border-line bg-good-soft px-4 py-3 text-sm text-good sm:px-6">
-      <CircleCheck className="mt-0.5 size-4 shrink-0" aria-hidden="true" />
+    <div
+      role="status"
+      data-outcome={intervention.outcome ?? intervention.status}
+      className={`arriving flex gap-2.5 border-b border-line px-4 py-3 text-sm sm:px-6 ${bad ? "bg-bad-soft text-bad" : intervention.status === "completed" ? "bg-good-soft text-good" : "bg-sunken text-ink-soft"}`}
+    >
+      {bad ? <CircleX className="mt-0.5 size-4 shrink-0" aria-hidden="true" /> : <CircleCheck className="mt-0.5 size-4 shrink-0" aria-hidden="true" />}
       <div>
         <p className="font-medium">
           {ending(intervention)}
@@ -183,13 +244,16 @@ function VotesPart({ intervention }: { intervention: HumanIntervention }) {
       <ul className="text-sm">
         {votes.map((vote) => (
           <li key={vote.by}>
-            {vote.by}: {vote.action} at {clock(vote.at)}
+            <strong className="font-semibold">{vote.by}</strong> {VOTED[vote.action] ?? vote.action} at {clock(vote.at)}
+            {vote.comments && <span className="block text-ink-soft">{vote.comments}</span>}
           </li>
         ))}
       </ul>
     </Part>
   );
 }
+
+const VOTED: Record<string, string> = { approve: "approved", reject: "rejected", modify: "approved with changes", answer: "answered", choose: "chose" };
 
 const LATEST = 8;
 

@@ -58,7 +58,7 @@ export default function ProcessesScreen() {
       filters={
         <>
           <SearchBox label="Search by name" value={filters.search} onChange={(value) => setFilter("search", value)} />
-          <Segments label="Status" choices={STATUSES} value={filters.status as ""} onChange={(value) => setFilter("status", value)} />
+          <Segments label="Status" choices={STATUSES} value={filters.status} onChange={(value) => setFilter("status", value)} />
           {teams.length > 1 && (
             <select aria-label="Team" value={filters.team} onChange={(event) => setFilter("team", event.target.value)} className="field h-9 py-0">
               <option value="">Every team</option>

@@ -48,7 +48,7 @@ export default function RoomsScreen() {
       filters={
         <>
           <SearchBox label="Search by name" value={filters.search} onChange={(value) => setFilter("search", value)} />
-          <Segments label="Type" choices={TYPES} value={filters.type as ""} onChange={(value) => setFilter("type", value)} />
+          <Segments label="Type" choices={TYPES} value={filters.type} onChange={(value) => setFilter("type", value)} />
         </>
       }
     >

@@ -43,7 +43,7 @@ export default function TeamsScreen() {
       filters={
         <>
           <SearchBox label="Search by name" value={filters.search} onChange={(value) => setFilter("search", value)} />
-          <Segments label="Status" choices={STATUSES} value={filters.status as ""} onChange={(value) => setFilter("status", value)} />
+          <Segments label="Status" choices={STATUSES} value={filters.status} onChange={(value) => setFilter("status", value)} />
         </>
       }
     >

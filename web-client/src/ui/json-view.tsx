@@ -52,13 +52,13 @@ function Fields({ fields }: { fields: { [key: string]: Json } }) {
   const entries = Object.entries(fields);
   if (entries.length === 0) return <span className="text-ink-faint">empty</span>;
   return (
-    <dl className="flex flex-col gap-1.5">
+    <dl className="grid grid-cols-[minmax(4rem,max-content)_minmax(0,1fr)] gap-x-4 gap-y-1.5">
       {entries.map(([key, value]) => {
-        const wide = isObject(value) || Array.isArray(value) || (typeof value === "string" && (value.includes("\n") || value.length > 60));
+        const wide = isObject(value) || Array.isArray(value) || (typeof value === "string" && (value.includes("\n") || value.length > 120));
         return (
-          <div key={key} className={wide ? "" : "flex flex-wrap items-baseline gap-x-2"}>
-            <dt className="text-sm font-medium text-ink-faint">{title(key)}</dt>
-            <dd className={`min-w-0 ${wide ? "mt-0.5" : ""} ${isObject(value) ? "border-l-2 border-line pl-3" : ""}`}>
+          <div key={key} className="contents">
+            <dt className={`text-sm leading-6 font-medium text-ink-faint ${wide ? "col-span-2" : ""}`}>{title(key)}</dt>
+            <dd className={`min-w-0 leading-6 ${wide ? "col-span-2 -mt-1" : ""} ${isObject(value) ? "border-l-2 border-line pl-3" : ""}`}>
               <JsonView value={value} />
             </dd>
           </div>
