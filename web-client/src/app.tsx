@@ -5,6 +5,7 @@ import { SessionGate } from "./session/session-gate";
 import { NotFound, Shell } from "./shell";
 
 // The inbox is what opens first; every other screen is fetched when somebody goes there.
+const Overview = lazy(() => import("./overview/overview-screen"));
 const Processes = lazy(() => import("./process/processes-screen"));
 const Process = lazy(() => import("./process/process-screen"));
 const Rooms = lazy(() => import("./rooms/rooms-screen"));
@@ -22,6 +23,7 @@ export function App() {
           <Route element={<Shell />}>
             <Route index element={<Navigate to="/inbox" replace />} />
             <Route path="inbox/:interventionId?" element={<InboxScreen />} />
+            <Route path="overview" element={<Overview />} />
             <Route path="processes" element={<Processes />} />
             <Route path="processes/:processId" element={<Process />} />
             <Route path="rooms" element={<Rooms />} />

@@ -4,6 +4,7 @@ import { Background, Controls, type Edge, Handle, type Node, type NodeProps, Pos
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Process, Step } from "../model";
 import { lookOfStep, TONE_CLASS } from "../ui/badge";
+import { took } from "../ui/time";
 import { bestLayout, type Direction } from "./layout";
 
 interface StepData extends Record<string, unknown> {
@@ -173,11 +174,18 @@ function StepNode({ data: { step, chosen, direction } }: NodeProps<Node<StepData
           </p>
         </div>
       </div>
-      <p className="truncate text-xs text-ink-faint">{step.heldBy ? `held by ${step.heldBy}` : (step.progress?.note ?? forWhom(step))}</p>
+      <p className="truncate text-xs text-ink-faint">{under(step)}</p>
       {percent !== undefined && <span className="absolute bottom-0 left-0 h-1 bg-busy transition-[width]" style={{ width: `${percent}%` }} />}
       <Handle type="source" position={out} isConnectable={false} />
     </div>
   );
+}
+
+/** Who has it, or how long it took, or who it waits for. */
+function under(step: Step): string {
+  if (step.heldBy) return step.phase === "offered" ? `offered to ${step.heldBy}` : `held by ${step.heldBy}`;
+  if (step.completedAt && step.startedAt) return `took ${took(Date.parse(step.completedAt) - Date.parse(step.startedAt))}`;
+  return step.error && step.status === "failed" ? step.error.message : forWhom(step);
 }
 
 function forWhom(step: Step): string {

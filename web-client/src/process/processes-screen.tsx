@@ -1,8 +1,5 @@
-import type { RoomEvent } from "@baton/client";
 import { Hand, Plus, Workflow } from "lucide-react";
 import { Link } from "react-router";
-import { applyToProcesses } from "../live/fold";
-import { RELOAD } from "../live/live-store";
 import { useList } from "../live/use-list";
 import type { Process } from "../model";
 import { useSession } from "../session/session";
@@ -16,6 +13,7 @@ import { Page } from "../ui/page";
 import { type Column, Table } from "../ui/table";
 import { Ago, duration, useNow } from "../ui/time";
 import { useFilters, useSettled } from "../ui/use-filters";
+import { patchProcess } from "./patch";
 
 const STATUSES = [
   ["", "All"],
@@ -37,7 +35,7 @@ export default function ProcessesScreen() {
     query: { search, status, teamId: filters.team || undefined },
     pageSize: 25,
     patch: (row, event) => {
-      const after = patched(row, event);
+      const after = patchProcess(row, event);
       return status === undefined || after.status === status ? after : null;
     },
     brings: (event) => event.type === "process.created" || (status !== undefined && event.type.startsWith("process.")),
@@ -93,13 +91,6 @@ export default function ProcessesScreen() {
       </ListBody>
     </Page>
   );
-}
-
-function patched(row: Process, event: RoomEvent): Process {
-  const id = event.type.startsWith("process.") ? (event.data as { id?: string }).id : event.processId;
-  if (id !== row.id || event.type === "process.created") return row;
-  const after = applyToProcesses({ [row.id]: row }, event);
-  return after === RELOAD ? row : (after[row.id] as Process);
 }
 
 function columns(teams: ReadonlyMap<string, string>): Column<Process>[] {

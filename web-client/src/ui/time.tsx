@@ -36,6 +36,11 @@ export function duration(ms: number): string {
   return `${seconds} s`;
 }
 
+/** A length of time, short ones to a tenth: `0.4 s`, `12 s`, `4 min 09 s`. */
+export function took(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
+}
+
 export function clock(at: number | string): string {
   return new Date(at).toLocaleTimeString("en-GB");
 }
