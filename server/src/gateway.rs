@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use rooms::id::{InstanceId, RoomId, is_valid_name};
 use rooms::model::access::Principal;
-use rooms::model::room::{ParticipantType, RoomRole};
+use rooms::model::agent::Agent;
+use rooms::model::handoff::AgentHandoff;
+use rooms::model::room::{CollaborationRoom, Participant, ParticipantType, RoomRole};
 use rooms::policy::{self, Operation};
 use rooms::{Code, Refusal, State, request as r};
 use serde_json::{Value, json};
@@ -20,7 +22,10 @@ use storage::read::Thing;
 use tokio::sync::{mpsc, watch};
 
 use crate::agents::{self, AgentSocket};
+use crate::commands::table::Kind::{Any, Flag, Many, One, Text, Whole};
+use crate::commands::table::{CommandRow, Does, direct};
 use crate::commands::{self, Payload};
+use crate::contract::{shape, shapes};
 use crate::delivery::send;
 use crate::hub::Hub;
 use crate::problem::{problem, storage_refusal};
@@ -36,7 +41,8 @@ struct Ask {
     ack: AckSender,
 }
 
-struct Session {
+/// A connection, as its commands see it.
+pub struct Session {
     hub: Arc<Hub>,
     socket: SocketRef,
     principal: Principal,
@@ -155,33 +161,126 @@ async fn work(
     metrics::gauge!("baton_connections").decrement(1.0);
 }
 
-/// Removes an id from a payload.
+/// The commands of a connection itself; every other one is carried out by [`commands::run`].
+pub fn rows() -> Vec<CommandRow> {
+    let of = |name, summary, operation, fields, handler| {
+        direct(name, summary, operation, fields, Does::Socket(handler))
+    };
+    vec![
+        of(
+            "room:join",
+            "Subscribe to a room: what was missed, then what comes. Without since: the last 50",
+            Operation::RoomsRead,
+            &[("roomId", Text), ("since?", Whole), ("logId?", Text)],
+            |session, data, ack| Box::pin(session.join(data, ack)),
+        )
+        .has(&[
+            ("room", One(shape::<CollaborationRoom>)),
+            ("participants", Many(shape::<Participant>)),
+            ("events", Many(shape::<rooms::Event>)),
+            ("first", Whole),
+            ("head", Whole),
+            ("logId", Text),
+            ("more", Flag),
+            ("reset", Flag),
+        ]),
+        of(
+            "room:history",
+            "Read a room's log, without a subscription",
+            Operation::RoomsRead,
+            &[
+                ("roomId", Text),
+                ("since?", Whole),
+                ("before?", Whole),
+                ("limit?", Whole),
+            ],
+            |session, data, _| Box::pin(session.history(data)),
+        )
+        .has(&[
+            ("events", Many(shape::<rooms::Event>)),
+            ("first", Whole),
+            ("head", Whole),
+            ("logId", Text),
+            ("more", Flag),
+        ]),
+        of(
+            "room:leave",
+            "End the subscription to a room",
+            Operation::RoomsRead,
+            &[("roomId", Text)],
+            |session, data, _| Box::pin(session.leave(data)),
+        ),
+        of(
+            "presence:list",
+            "Who is in a room at present",
+            Operation::RoomsRead,
+            &[("roomId", Text)],
+            |session, data, _| Box::pin(session.presence(data)),
+        )
+        .has(&[("participants", Any)]),
+        of(
+            "typing:set",
+            "Say that the caller types, or no longer does; not kept",
+            Operation::RoomsPost,
+            &[("roomId", Text), ("typing", Flag)],
+            |session, data, _| Box::pin(async move { session.ephemeral("typing.changed", data) }),
+        ),
+        of(
+            "message:delta",
+            "Stream a piece of a message that is being written; not kept",
+            Operation::RoomsPost,
+            &[
+                ("roomId", Text),
+                ("streamId", Text),
+                ("index", Whole),
+                ("text", Text),
+            ],
+            |session, data, _| Box::pin(async move { session.ephemeral("message.delta", data) }),
+        ),
+        CommandRow {
+            request: Some(shape::<r::AgentReady>()),
+            ..of(
+                "agent:ready",
+                "An agent is there and takes work: what it holds still, what was answered, what it is asked",
+                Operation::AgentsReady,
+                &[],
+                |session, data, _| Box::pin(session.ready(data)),
+            )
+        }
+        .has(&[
+            ("agent", One(shape::<Agent>)),
+            ("attempts", Many(shape::<shapes::Work>)),
+            ("answers", Any),
+            ("handoffs", Many(shape::<AgentHandoff>)),
+        ]),
+    ]
+}
+
+/// Takes the room's id out of a payload.
 fn room_id(payload: &mut Payload) -> Result<RoomId, Refusal> {
     payload.id("roomId", "room")
 }
 
 impl Session {
     async fn answer(&mut self, ask: Ask) {
-        let data = match ask.data {
-            Ok(data) => data,
-            Err(e) => {
-                return refuse(
-                    ask.ack,
-                    &Refusal::field("", format!("the payload cannot be read: {e}")),
-                );
-            }
+        let mut ack = Some(ask.ack);
+        let result = match ask.data {
+            Ok(data) => self.run(&ask.name, data, &mut ack).await,
+            Err(e) => Err(Refusal::field(
+                "",
+                format!("the payload cannot be read: {e}"),
+            )),
         };
-        if ask.name == "room:join" {
-            return self.join(data, ask.ack).await;
-        }
-        match self.run(&ask.name, data).await {
-            Ok((data, None)) => accept(&self.socket, ask.ack, json!({"ok": true, "data": data})),
-            Ok((data, Some(seq))) => accept(
-                &self.socket,
-                ask.ack,
-                json!({"ok": true, "data": data, "seq": seq}),
-            ),
-            Err(refusal) => refuse(ask.ack, &refusal),
+        if let Some(ack) = ack {
+            match result {
+                Ok((data, None)) => accept(&self.socket, ack, json!({"ok": true, "data": data})),
+                Ok((data, Some(seq))) => accept(
+                    &self.socket,
+                    ack,
+                    json!({"ok": true, "data": data, "seq": seq}),
+                ),
+                Err(refusal) => refuse(ack, &refusal),
+            }
         }
         if ask.name == "agent:ready"
             && let Some(agent) = self.principal.agent_id()
@@ -191,40 +290,37 @@ impl Session {
         }
     }
 
-    async fn run(&mut self, name: &str, mut data: Value) -> Result<(Value, Option<u64>), Refusal> {
+    async fn run(
+        &mut self,
+        name: &str,
+        mut data: Value,
+        ack: &mut Option<AckSender>,
+    ) -> Result<(Value, Option<u64>), Refusal> {
+        let row = commands::find(name)?;
         let key = take_command_id(&mut data)?;
-        let done = |data| Ok((data, None));
-        match name {
-            "room:leave" => {
-                let room = room_id(&mut Payload::new(data)?)?;
-                self.hub.delivery.leave(room, self.socket.id);
-                self.joined.retain(|r| *r != room);
-                done(json!({}))
-            }
-            "room:history" => done(self.history(data).await?),
-            "typing:set" | "message:delta" => {
-                self.ephemeral(name, data)?;
-                done(json!({}))
-            }
-            "presence:list" => {
-                let room = room_id(&mut Payload::new(data)?)?;
-                self.readable(room).await?;
-                done(json!({"participants": []}))
-            }
-            "agent:ready" => done(self.ready(data).await?),
-            "handoff:accept" | "work:claim" => {
-                let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
-                Ok((outcome.data, outcome.seq))
-            }
-            "handoff:reject" | "handoff:cancel" | "handoff:complete" => {
-                let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
-                Ok((outcome.data, outcome.seq))
-            }
-            _ => {
-                let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
-                Ok((outcome.data, outcome.seq))
-            }
+        if let Does::Socket(handler) = &row.does {
+            policy::allows(&self.principal, row.operation)?;
+            return Ok((handler(self, data, ack).await?, None));
         }
+        let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
+        Ok((outcome.data, outcome.seq))
+    }
+
+    async fn leave(&mut self, data: Value) -> Result<Value, Refusal> {
+        let mut payload = Payload::new(data)?;
+        let room = room_id(&mut payload)?;
+        payload.nothing_more()?;
+        self.hub.delivery.leave(room, self.socket.id);
+        self.joined.retain(|r| *r != room);
+        Ok(json!({}))
+    }
+
+    async fn presence(&mut self, data: Value) -> Result<Value, Refusal> {
+        let mut payload = Payload::new(data)?;
+        let room = room_id(&mut payload)?;
+        payload.nothing_more()?;
+        self.readable(room).await?;
+        Ok(json!({"participants": []}))
     }
 
     /// The room's state, when the caller may read it.
@@ -232,48 +328,30 @@ impl Session {
         readable(&self.hub, &self.principal, room).await
     }
 
-    async fn join(&mut self, mut data: Value, ack: AckSender) {
-        let result = async {
-            take_command_id(&mut data)?;
-            let since = seq_of(&mut data, "since")?;
-            let log = data.as_object_mut().and_then(|o| o.remove("logId"));
-            let mut payload = Payload::new(data)?;
-            let room = room_id(&mut payload)?;
-            payload.parse::<Nothing>()?;
-            self.readable(room).await?;
-            Ok((room, since, log))
-        }
-        .await;
-        let (room, since, log) = match result {
-            Ok(found) => found,
-            Err(refusal) => return refuse(ack, &refusal),
-        };
-        let mut ack = Some(ack);
+    /// Answers by itself: the ack goes out in the turn in which the subscription begins.
+    async fn join(&mut self, data: Value, ack: &mut Option<AckSender>) -> Result<Value, Refusal> {
+        let mut payload = Payload::new(data)?;
+        let room = room_id(&mut payload)?;
+        let since = payload.whole("since")?;
+        let log = payload.text("logId")?;
+        payload.nothing_more()?;
+        self.readable(room).await?;
         for _ in 0..100 {
-            let page = match self
+            let page = self
                 .hub
                 .store()
                 .log(room, since, None, if since.is_some() { PAGE } else { 50 })
                 .await
-            {
-                Ok(Some(page)) => page,
-                Ok(None) => return refuse_some(&mut ack, &Refusal::not_found("room", room)),
-                Err(e) => return refuse_some(&mut ack, &storage_refusal(&e)),
-            };
-            let mut resource = match self
+                .map_err(|e| storage_refusal(&e))?
+                .ok_or_else(|| Refusal::not_found("room", room))?;
+            let mut resource = self
                 .hub
                 .store()
                 .get(Thing::Room, &self.principal.workspace_id, room.0)
                 .await
-            {
-                Ok(Some(resource)) => resource,
-                Ok(None) => return refuse_some(&mut ack, &Refusal::not_found("room", room)),
-                Err(e) => return refuse_some(&mut ack, &storage_refusal(&e)),
-            };
-            let other_log = log
-                .as_ref()
-                .and_then(Value::as_str)
-                .is_some_and(|l| l != page.log_id.to_string());
+                .map_err(|e| storage_refusal(&e))?
+                .ok_or_else(|| Refusal::not_found("room", room))?;
+            let other_log = log.as_ref().is_some_and(|l| *l != page.log_id.to_string());
             let reset = other_log || since.is_some_and(|s| s + 1 < page.first || s > page.head);
             let last = page.events.last().map(|e| e.0);
             let more = !reset && since.is_some_and(|s| last.unwrap_or(s) < page.head);
@@ -294,31 +372,28 @@ impl Session {
                 if !self.joined.contains(&room) {
                     self.joined.push(room);
                 }
-                return;
+                return Ok(Value::Null);
             }
         }
-        refuse_some(
-            &mut ack,
-            &Refusal::new(
-                Code::Unavailable,
-                "the room moves too fast to join; try again",
-            ),
-        );
+        Err(Refusal::new(
+            Code::Unavailable,
+            "the room moves too fast to join; try again",
+        ))
     }
 
-    async fn history(&self, mut data: Value) -> Result<Value, Refusal> {
-        let since = seq_of(&mut data, "since")?;
-        let before = seq_of(&mut data, "before")?;
-        let limit = seq_of(&mut data, "limit")?.unwrap_or(PAGE);
+    async fn history(&self, data: Value) -> Result<Value, Refusal> {
+        let mut payload = Payload::new(data)?;
+        let room = room_id(&mut payload)?;
+        let since = payload.whole("since")?;
+        let before = payload.whole("before")?;
+        let limit = payload.whole("limit")?.unwrap_or(PAGE);
+        payload.nothing_more()?;
         if !(1..=PAGE).contains(&limit) {
             return Err(Refusal::field("limit", format!("must be from 1 to {PAGE}")));
         }
         if since.is_some() && before.is_some() {
             return Err(Refusal::field("before", "give either since or before"));
         }
-        let mut payload = Payload::new(data)?;
-        let room = room_id(&mut payload)?;
-        payload.parse::<Nothing>()?;
         self.readable(room).await?;
         let page = self
             .hub
@@ -338,10 +413,10 @@ impl Session {
     }
 
     /// What is not kept: it needs the join, and a role that may post.
-    fn ephemeral(&self, name: &str, data: Value) -> Result<(), Refusal> {
+    fn ephemeral(&self, event: &str, data: Value) -> Result<Value, Refusal> {
         let mut payload = Payload::new(data.clone())?;
         let room = room_id(&mut payload)?;
-        if name == "typing:set" {
+        if event == "typing.changed" {
             payload.parse::<Typing>()?;
         } else {
             payload.parse::<Delta>()?;
@@ -352,11 +427,6 @@ impl Session {
         if let Some(state) = self.hub.cached(room) {
             require(&self.principal, &state, RoomRole::Participant)?;
         }
-        let event = if name == "typing:set" {
-            "typing.changed"
-        } else {
-            "message.delta"
-        };
         let mut out = data;
         out["actor"] = json!(self.principal.actor());
         let event_data =
@@ -364,12 +434,11 @@ impl Session {
         self.hub
             .delivery
             .ephemeral(room, event, &event_data, Some(self.socket.id));
-        Ok(())
+        Ok(json!({}))
     }
 
     async fn ready(&mut self, data: Value) -> Result<Value, Refusal> {
-        policy::allows(&self.principal, Operation::AgentsReady)?;
-        let ask: r::AgentReady = commands::ready(data)?;
+        let ask: r::AgentReady = Payload::new(data)?.parse()?;
         let agent = self
             .principal
             .agent_id()
@@ -468,11 +537,6 @@ fn require(principal: &Principal, state: &State, least: RoomRole) -> Result<(), 
     }
 }
 
-/// No fields beside the ids.
-#[derive(serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 /// Somebody types.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -499,17 +563,6 @@ fn take_command_id(data: &mut Value) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn seq_of(data: &mut Value, name: &str) -> Result<Option<u64>, Refusal> {
-    match data.as_object_mut().and_then(|o| o.remove(name)) {
-        None | Some(Value::Null) => Ok(None),
-        Some(v) => v
-            .as_u64()
-            .filter(|n| *n <= i64::MAX as u64)
-            .map(Some)
-            .ok_or_else(|| Refusal::field(name, "must be a whole number, 0 or more")),
-    }
-}
-
 /// Events as they were written.
 pub fn parsed(events: &[(u64, String)]) -> Vec<Value> {
     events
@@ -527,10 +580,4 @@ fn accept(socket: &SocketRef, ack: AckSender, reply: Value) {
 
 fn refuse(ack: AckSender, refusal: &Refusal) {
     let _ = ack.send(&json!({"ok": false, "error": problem(refusal)}));
-}
-
-fn refuse_some(ack: &mut Option<AckSender>, refusal: &Refusal) {
-    if let Some(ack) = ack.take() {
-        refuse(ack, refusal);
-    }
 }

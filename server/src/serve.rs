@@ -1,7 +1,7 @@
 //! Wiring: a node from its configuration, and its graceful stop.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -158,10 +158,11 @@ async fn bootstrap(hub: &Hub) -> anyhow::Result<Option<String>> {
     Ok(Some(token))
 }
 
-fn recorder() -> anyhow::Result<PrometheusHandle> {
-    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+fn recorder() -> anyhow::Result<()> {
+    if METRICS.get().is_some() {
+        return Ok(());
     }
     let handle = PrometheusBuilder::new()
         .set_buckets(&[
@@ -177,7 +178,8 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
         "baton_commit_seconds",
         "From taking a batch to its commit and announcement"
     );
-    Ok(HANDLE.get_or_init(|| handle).clone())
+    let _ = METRICS.set(handle);
+    Ok(())
 }
 
 fn cors(config: &Config) -> CorsLayer {
@@ -210,7 +212,7 @@ fn cors(config: &Config) -> CorsLayer {
 
 /// Starts a node.
 pub async fn start(config: Config) -> anyhow::Result<Node> {
-    let metrics = recorder()?;
+    recorder()?;
     let store = Store::connect(&config.database_url)
         .await
         .context("cannot open the database")?;
@@ -248,12 +250,10 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
 
     let app = Router::new()
         .nest(
-            "/api/orchestration",
-            rest::routes().layer(axum::middleware::from_fn(whole_body)),
+            rest::BASE,
+            rest::router().layer(axum::middleware::from_fn(whole_body)),
         )
-        .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(move || async move { metrics.render() }))
+        .merge(rest::open_router())
         .route(
             "/api/openapi.json",
             get(|| async { Json(contract::openapi::document()) }),
@@ -330,7 +330,21 @@ async fn forget(hub: Arc<Hub>) {
     }
 }
 
-async fn readyz(State(hub): State<Arc<Hub>>) -> Response {
+/// `/healthz`: alive.
+pub async fn healthz() -> Json<serde_json::Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// `/metrics`: counters for Prometheus.
+pub async fn metrics() -> String {
+    METRICS
+        .get()
+        .map(PrometheusHandle::render)
+        .unwrap_or_default()
+}
+
+/// `/readyz`: whether it takes requests, per part.
+pub async fn readyz(State(hub): State<Arc<Hub>>) -> Response {
     let database = hub.store().heads(&[]).await.is_ok() && hub.store().workspaces().await.is_ok();
     let draining = hub.is_draining();
     let ready = database && !draining;

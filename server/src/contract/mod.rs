@@ -37,11 +37,11 @@ pub fn shape<T: ToSchema>() -> Shape {
 
 /// What stands under `components.schemas`.
 #[derive(Default)]
-struct Schemas(BTreeMap<String, Value>);
+pub struct Schemas(BTreeMap<String, Value>);
 
 impl Schemas {
     /// Adds a type with all that it refers to; the reference to it.
-    fn add(&mut self, shape: Shape) -> Value {
+    pub fn add(&mut self, shape: Shape) -> Value {
         let mut found = Vec::new();
         (shape.collect)(&mut found);
         for (name, schema) in found {
@@ -50,8 +50,13 @@ impl Schemas {
         reference(&(shape.name)())
     }
 
+    /// The schema of a type by its name, where it was added.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// The schema of a type itself.
-    fn inline(&mut self, shape: Shape) -> Value {
+    pub fn inline(&mut self, shape: Shape) -> Value {
         self.add(shape);
         self.0.get(&*(shape.name)()).cloned().unwrap_or_default()
     }

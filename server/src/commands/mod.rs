@@ -1,0 +1,170 @@
+//! Every command, from its name and payload to the room that decides it. Sockets and REST come through [`run`] alike: REST puts the
+//! ids of its path into the payload.
+//!
+//! One file per resource has its rows ([`table`] says how a row is written); [`all`] is the whole table. The rows of a connection's
+//! own commands (joining, typing, readiness) stand beside their handlers in [`crate::gateway`]; [`signals`] has what the server tells
+//! beside a room's log. To add a command: add the variant to `rooms::Command`, and one row here.
+
+mod agent;
+mod attempt;
+mod communication;
+mod handoff;
+mod intervention;
+pub mod payload;
+mod process;
+mod room;
+pub mod signals;
+pub mod table;
+mod team;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use rooms::id::{AttemptId, ProcessId, RoomId, StepId};
+use rooms::model::access::Principal;
+use rooms::{Command, Refusal, policy};
+use serde_json::{Value, json};
+use storage::Idempotency;
+use storage::read::Thing;
+use uuid::Uuid;
+
+pub use self::agent::give_up;
+use self::payload::truncated;
+pub use self::payload::{Nothing, Payload};
+use self::table::{CommandRow, Does};
+use crate::hub::{Hub, Outcome};
+use crate::problem::storage_refusal;
+
+static TABLE: LazyLock<Vec<CommandRow>> = LazyLock::new(|| {
+    [
+        team::rows(),
+        process::rows(),
+        agent::rows(),
+        attempt::rows(),
+        handoff::rows(),
+        intervention::rows(),
+        communication::rows(),
+        room::rows(),
+        crate::gateway::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+});
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static CommandRow>> =
+    LazyLock::new(|| TABLE.iter().map(|row| (row.name, row)).collect());
+
+/// Every command that a client may send.
+pub fn all() -> &'static [CommandRow] {
+    &TABLE
+}
+
+/// The row of a name.
+pub fn find(name: &str) -> Result<&'static CommandRow, Refusal> {
+    BY_NAME.get(name).copied().ok_or_else(|| {
+        let detail = format!("there is no command {:?}; see /docs", truncated(name));
+        Refusal::field("", detail)
+    })
+}
+
+/// Makes a caller's key effective once per principal, for exactly this request.
+pub fn idempotency(principal: &Principal, key: &str, name: &str, payload: &Value) -> Idempotency {
+    Idempotency {
+        workspace: principal.workspace_id.clone(),
+        principal: format!("{}:{}", principal.kind.as_str(), principal.id),
+        key: key.to_owned(),
+        hash: storage::keys::hash(&format!("{name}\n{payload}")),
+    }
+}
+
+/// Runs a command that is no connection's own. `key` makes it take effect once.
+pub async fn run(
+    hub: &Hub,
+    principal: &Principal,
+    name: &str,
+    payload: Value,
+    key: Option<String>,
+) -> Result<Outcome, Refusal> {
+    let row = find(name)?;
+    policy::allows(principal, row.operation)?;
+    let idempotency = key
+        .as_ref()
+        .map(|k| idempotency(principal, k, name, &payload));
+    let payload = Payload::new(payload)?;
+    let route = match &row.does {
+        Does::Room(route) => route,
+        Does::Hub(handler) => return handler(hub, principal, payload).await,
+        Does::Socket(_) => {
+            return Err(Refusal::field("", format!("{name} needs a connection")));
+        }
+    };
+    let (room, command) = route(hub, principal, payload).await?;
+    let ephemeral = match &command {
+        Command::Broadcast(b) if b.ephemeral => {
+            Some((format!("custom.{}", b.name), b.data.clone()))
+        }
+        _ => None,
+    };
+    let outcome = hub
+        .execute(principal, room, command, idempotency, key)
+        .await?;
+    if let Some((name, data)) = ephemeral {
+        let event = json!({"roomId": room, "type": name, "actor": principal.actor(), "data": data, "workspaceId": principal.workspace_id});
+        hub.delivery.ephemeral(room, &name, &event, None);
+    }
+    Ok(outcome)
+}
+
+async fn room_of(
+    hub: &Hub,
+    principal: &Principal,
+    thing: Thing,
+    id: Uuid,
+) -> Result<RoomId, Refusal> {
+    let found = hub
+        .store()
+        .room_of(thing, &principal.workspace_id, id)
+        .await
+        .map_err(|e| storage_refusal(&e))?;
+    found.ok_or_else(|| Refusal::not_found(thing.name(), id))
+}
+
+/// The room of the attempt, or of the process named.
+async fn process_room(
+    hub: &Hub,
+    principal: &Principal,
+    p: &mut Payload,
+    attempt: Option<AttemptId>,
+) -> Result<RoomId, Refusal> {
+    let named: Option<ProcessId> = p.optional_id("processId", "process")?;
+    if let Some(attempt) = attempt {
+        return room_of(hub, principal, Thing::Attempt, attempt.0).await;
+    }
+    if let Some(process) = named {
+        return room_of(hub, principal, Thing::Process, process.0).await;
+    }
+    let step = p.peek("stepId").or_else(|| p.peek("fromStepId"));
+    let step = step.and_then(|s| Uuid::parse_str(s).ok()).map(StepId);
+    let found = match step {
+        Some(step) => hub
+            .store()
+            .process_of_step(&principal.workspace_id, step)
+            .await
+            .map_err(|e| storage_refusal(&e))?,
+        None => None,
+    };
+    found
+        .map(|p| RoomId(p.0))
+        .ok_or_else(|| Refusal::field("attemptId", "name the attempt, or the process and the step"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_stands_twice() {
+        assert_eq!(BY_NAME.len(), all().len());
+    }
+}

@@ -1,0 +1,84 @@
+//! The caller, and workspaces.
+
+use rooms::model::access::Workspace;
+use rooms::policy::{self, Operation};
+use rooms::request::CreateWorkspace;
+use rooms::{Code, Refusal};
+use serde_json::json;
+
+use super::call::Call;
+use super::route::{Answer, Route, created, ok, route};
+use crate::contract::shapes as s;
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        route(
+            "get",
+            "/me",
+            "getMe",
+            "The caller, and what it may do",
+            None,
+            me,
+        )
+        .gives::<s::Me>(),
+        route(
+            "get",
+            "/workspaces",
+            "listWorkspaces",
+            "List workspaces",
+            Operation::WorkspacesRead,
+            list,
+        )
+        .gives::<s::Workspaces>(),
+        route(
+            "post",
+            "/workspaces",
+            "createWorkspace",
+            "Make a workspace, with the bootstrap key",
+            Operation::WorkspacesCreate,
+            create,
+        )
+        .gives::<Workspace>()
+        .body::<CreateWorkspace>()
+        .located()
+        .unkeyed(),
+    ]
+}
+
+async fn me(call: Call) -> Answer {
+    let p = &call.principal;
+    let operations: Vec<_> = Operation::ALL
+        .iter()
+        .filter(|o| policy::allows(p, **o).is_ok())
+        .map(|o| o.as_str())
+        .collect();
+    ok(json!({
+        "principal": {"kind": p.kind, "id": p.id, "name": p.id}, "workspaceId": p.workspace_id, "permission": p.permission,
+        "operations": operations,
+    }))
+}
+
+async fn list(call: Call) -> Answer {
+    let p = &call.principal;
+    let all = call.hub.store().workspaces().await?;
+    let items: Vec<_> = all
+        .into_iter()
+        .filter(|w| p.bootstrap || w.id == p.workspace_id)
+        .collect();
+    ok(json!({"items": items}))
+}
+
+async fn create(call: Call) -> Answer {
+    let ask: CreateWorkspace = call.parse()?;
+    if !rooms::id::is_valid_name(&ask.id) {
+        return Err(Refusal::field("id", rooms::id::NAME_RULE).into());
+    }
+    let name = ask.name.unwrap_or_else(|| ask.id.clone());
+    if !crate::serve::make_workspace(&call.hub, &ask.id.as_str().into(), &name).await? {
+        let detail = format!("there is a workspace {}", ask.id);
+        return Err(Refusal::new(Code::Conflict, detail).into());
+    }
+    let all = call.hub.store().workspaces().await?;
+    let made = all.into_iter().find(|w| w.id.as_str() == ask.id);
+    Ok(created("workspaces", json!(made)))
+}

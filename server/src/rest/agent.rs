@@ -1,0 +1,183 @@
+//! The registry of agents, and their keys.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use rooms::id::AgentId;
+use rooms::model::access::{Permission, Principal, PrincipalKind};
+use rooms::policy::Operation as O;
+use rooms::{Refusal, Timestamp};
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::route::{Answer, Route, Run, done, ok, route, runs};
+use crate::auth;
+use crate::contract::shapes as s;
+use crate::problem::Refused;
+
+pub fn routes() -> Vec<Route> {
+    let made = Run {
+        at: Some("agents"),
+        ..Run::default()
+    };
+    let named = Run {
+        id: Some("agentId"),
+        ..Run::default()
+    };
+    vec![
+        runs("post", "/agents", "registerAgent", "agent:register", made),
+        route(
+            "get",
+            "/agents",
+            "listAgents",
+            "List agents, by id",
+            O::AgentsRead,
+            list,
+        )
+        .lists::<s::AgentInUse>(),
+        route(
+            "get",
+            "/agents/{id}",
+            "getAgent",
+            "Get an agent",
+            O::AgentsRead,
+            get,
+        )
+        .gives::<s::AgentInUse>(),
+        runs("put", "/agents/{id}", "updateAgent", "agent:update", named),
+        route(
+            "delete",
+            "/agents/{id}",
+            "removeAgent",
+            "Remove an agent, with its keys",
+            O::AgentsManage,
+            remove,
+        )
+        .status(204),
+        route(
+            "post",
+            "/agents/{id}/keys",
+            "createAgentKey",
+            "Make a key for an agent",
+            O::KeysManage,
+            create_key,
+        )
+        .gives::<s::NewKey>()
+        .status(201)
+        .unkeyed(),
+        route(
+            "delete",
+            "/agents/{id}/keys",
+            "revokeAgentKeys",
+            "Revoke an agent's keys",
+            O::KeysManage,
+            revoke_keys,
+        )
+        .status(204)
+        .query("keyId", "Only this one", &[])
+        .query("id", "The same", &[])
+        .unkeyed(),
+    ]
+}
+
+fn now() -> Timestamp {
+    Timestamp(chrono::Utc::now().timestamp_micros())
+}
+
+/// What is derived of an agent: whether it is there, and free.
+async fn with_status(call: &Call, mut agent: Value) -> Result<Value, Refused> {
+    let (hub, space) = (&call.hub, &call.principal.workspace_id);
+    let id = AgentId(agent["id"].as_str().unwrap_or_default().to_owned());
+    let live = hub.store().live_attempts(space, &id).await?.len() as u64;
+    let connected = hub.agents.of(space, &id).iter().any(|s| s.ready);
+    let status = match (connected, live >= agent["slots"].as_u64().unwrap_or(1)) {
+        (false, _) => "offline",
+        (true, true) => "busy",
+        (true, false) => "online",
+    };
+    agent["status"] = status.into();
+    agent["slotsInUse"] = live.into();
+    Ok(agent)
+}
+
+async fn list(call: Call) -> Answer {
+    let limit = call.limit(200, 50)?;
+    let after = call.param("cursor").unwrap_or_default();
+    let found = call
+        .hub
+        .store()
+        .agents(&call.principal.workspace_id, after, limit + 1)
+        .await?;
+    let more = found.len() as u64 > limit;
+    let mut items = Vec::new();
+    for agent in found.into_iter().take(usize::try_from(limit).unwrap_or(50)) {
+        items.push(with_status(&call, agent).await?);
+    }
+    let mut out = json!({"items": items});
+    if more && let Some(last) = out["items"].as_array().and_then(|a| a.last()) {
+        out["nextCursor"] = last["id"].clone();
+    }
+    ok(out)
+}
+
+/// The agent that the path names.
+async fn known(call: &Call) -> Result<Value, Refused> {
+    let id = AgentId(call.id().to_owned());
+    let found = call.hub.store().agent(&call.principal.workspace_id, &id);
+    Ok(found
+        .await?
+        .ok_or_else(|| Refusal::not_found("agent", id))?)
+}
+
+async fn get(call: Call) -> Answer {
+    let agent = known(&call).await?;
+    ok(with_status(&call, agent).await?)
+}
+
+async fn remove(call: Call) -> Answer {
+    let mut payload = call.body()?;
+    payload["agentId"] = call.id().into();
+    call.run("agent:remove", payload).await?;
+    let of = Some(("agent", call.id()));
+    call.hub
+        .store()
+        .revoke_keys(&call.principal.workspace_id, None, of, now())
+        .await?;
+    done()
+}
+
+async fn create_key(call: Call) -> Answer {
+    known(&call).await?;
+    let (id, token) = auth::new_key();
+    let principal = Principal {
+        kind: PrincipalKind::Agent,
+        id: call.id().to_owned(),
+        workspace_id: call.principal.workspace_id.clone(),
+        permission: Permission::Write,
+        instance_id: None,
+        bootstrap: false,
+    };
+    let key = storage::keys::NewKey {
+        id: id.clone(),
+        token: token.clone(),
+        principal,
+        name: String::new(),
+    };
+    call.hub.store().keep_key(&key, now()).await?;
+    let made = json!({"id": id, "key": token});
+    Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+async fn revoke_keys(call: Call) -> Answer {
+    let key = call.param("keyId").or_else(|| call.param("id"));
+    let of = Some(("agent", call.id()));
+    let revoked = call
+        .hub
+        .store()
+        .revoke_keys(&call.principal.workspace_id, key, of, now())
+        .await?;
+    match key {
+        Some(key) if revoked == 0 => Err(Refusal::not_found("key", key).into()),
+        _ => done(),
+    }
+}

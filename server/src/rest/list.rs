@@ -1,0 +1,83 @@
+//! Pages of lists and of logs.
+
+use rooms::Refusal;
+use rooms::id::RoomId;
+use serde_json::json;
+use storage::db::Value as Sql;
+use storage::read::{Filter, Thing};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::route::{Answer, ok};
+use crate::gateway;
+
+/// A page of things, newest first. What the query filters by is taken from it: `status`, `type`, `teamId`, `processId`, `search`.
+pub async fn page(call: &Call, thing: Thing, mut filter: Filter) -> Answer {
+    let limit = call.limit(200, 50)?;
+    if let Some(cursor) = call.param("cursor") {
+        filter.after = Some(
+            Uuid::parse_str(cursor)
+                .map_err(|_| Refusal::field("cursor", "use the nextCursor of the page before"))?,
+        );
+    }
+    for name in ["status", "type"] {
+        if let Some(value) = call.param(name) {
+            filter.equals.push((name, value.into()));
+        }
+    }
+    for (name, column) in [("teamId", "team_id"), ("processId", "process_id")] {
+        if let Some(value) = call.param(name) {
+            let id = Uuid::parse_str(value).map_err(|_| Refusal::field(name, "must be a UUID"))?;
+            filter.equals.push((column, Sql::Uuid(id)));
+        }
+    }
+    filter.search = call.param("search").map(str::to_owned);
+    filter.limit = limit + 1;
+    let mut items = call
+        .hub
+        .store()
+        .list(thing, &call.principal.workspace_id, &filter)
+        .await?;
+    let more = items.len() as u64 > limit;
+    items.truncate(usize::try_from(limit).unwrap_or(50));
+    let mut out = json!({"items": items});
+    if more && let Some(last) = out["items"].as_array().and_then(|a| a.last()) {
+        out["nextCursor"] = last["id"].clone();
+    }
+    ok(out)
+}
+
+/// A page of things of the process that the path names.
+pub async fn page_of_process(call: &Call, thing: Thing) -> Answer {
+    let id = call.uuid("process")?;
+    process_room(call, id).await?;
+    let filter = Filter {
+        equals: vec![("process_id", id.into())],
+        ..Filter::default()
+    };
+    page(call, thing, filter).await
+}
+
+/// The room of a process.
+pub async fn process_room(call: &Call, id: Uuid) -> Result<RoomId, crate::problem::Refused> {
+    let space = &call.principal.workspace_id;
+    let room = call.hub.store().room_of(Thing::Process, space, id).await?;
+    Ok(room.ok_or_else(|| Refusal::not_found("process", id))?)
+}
+
+/// A part of a room's log: `since` and `limit`.
+pub async fn log(call: &Call, room: RoomId) -> Answer {
+    gateway::readable(&call.hub, &call.principal, room).await?;
+    let since = call.number("since")?.unwrap_or(0);
+    let limit = call.limit(500, 100)?;
+    let found = call
+        .hub
+        .store()
+        .log(room, Some(since), None, limit)
+        .await?
+        .ok_or_else(|| Refusal::not_found("room", room))?;
+    let more = found.events.last().is_some_and(|e| e.0 < found.head);
+    ok(json!({
+        "items": gateway::parsed(&found.events), "first": found.first, "head": found.head, "logId": found.log_id, "more": more,
+    }))
+}

@@ -1,0 +1,117 @@
+//! Rooms.
+
+use rooms::id::RoomId;
+use rooms::model::room::CollaborationRoom;
+use rooms::policy::Operation as O;
+use rooms::request::RemoveParticipant;
+use storage::read::{Filter, Thing};
+
+use super::call::Call;
+use super::list::{log, page};
+use super::route::{Answer, Route, Run, done, ok, route, runs};
+use crate::contract::shapes as s;
+use crate::gateway;
+
+pub fn routes() -> Vec<Route> {
+    let made = Run {
+        at: Some("collaboration/rooms"),
+        ..Run::default()
+    };
+    let posted = Run {
+        id: Some("roomId"),
+        posted: true,
+        ..Run::default()
+    };
+    vec![
+        runs(
+            "post",
+            "/collaboration/rooms",
+            "createRoom",
+            "room:create",
+            made,
+        ),
+        route(
+            "get",
+            "/collaboration/rooms",
+            "listRooms",
+            "List rooms",
+            O::RoomsRead,
+            list,
+        )
+        .lists::<CollaborationRoom>()
+        .query("type", "Only these", &["process", "team", "workspace"])
+        .query("processId", "Of this process", &[])
+        .query("teamId", "Of this team", &[])
+        .query("search", "A part of the name", &[]),
+        route(
+            "get",
+            "/collaboration/rooms/{id}",
+            "getRoom",
+            "Get a room",
+            O::RoomsRead,
+            get,
+        )
+        .gives::<CollaborationRoom>(),
+        route(
+            "get",
+            "/collaboration/rooms/{id}/events",
+            "listRoomEvents",
+            "The log of a room",
+            O::RoomsRead,
+            events,
+        )
+        .gives::<s::Log>()
+        .query("since", "The events after this seq; default 0", &[])
+        .query("limit", "1 to 500; default 100", &[]),
+        runs(
+            "post",
+            "/collaboration/rooms/{id}/messages",
+            "postMessage",
+            "message:send",
+            posted,
+        ),
+        runs(
+            "post",
+            "/collaboration/rooms/{id}/participants",
+            "inviteParticipant",
+            "room:invite",
+            posted,
+        ),
+        route(
+            "delete",
+            "/collaboration/rooms/{id}/participants",
+            "removeParticipant",
+            "Remove a participant: named in the query, or in the body",
+            O::RoomsInvite,
+            remove,
+        )
+        .status(204)
+        .body::<RemoveParticipant>()
+        .query("type", "Agent or human", &["agent", "human"])
+        .query("id", "Whom", &[]),
+    ]
+}
+
+async fn list(call: Call) -> Answer {
+    page(&call, Thing::Room, Filter::default()).await
+}
+
+async fn get(call: Call) -> Answer {
+    let room = call.one(Thing::Room).await?;
+    gateway::readable(&call.hub, &call.principal, RoomId(call.uuid("room")?)).await?;
+    ok(room)
+}
+
+async fn events(call: Call) -> Answer {
+    log(&call, RoomId(call.uuid("room")?)).await
+}
+
+async fn remove(call: Call) -> Answer {
+    let mut payload = call.body()?;
+    for (name, value) in &call.query {
+        payload[name] = value.as_str().into();
+    }
+    payload["roomId"] = call.id().into();
+    call.run("room:remove", payload).await?;
+    done()
+}
