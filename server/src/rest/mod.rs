@@ -85,7 +85,7 @@ pub fn router() -> Router<Arc<Hub>> {
 pub fn open_router() -> Router<Arc<Hub>> {
     all().iter().fold(Router::new(), |router, row| {
         if let Serve::Open(handler) = &row.serve {
-            router.route(row.path, handler.clone())
+            router.route(row.path, (**handler).clone())
         } else {
             router
         }

@@ -50,7 +50,7 @@ pub enum Serve {
     /// With a credential, under [`BASE`].
     Call(Arc<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>),
     /// Without one, anywhere.
-    Open(MethodRouter<Arc<Hub>>),
+    Open(Box<MethodRouter<Arc<Hub>>>),
 }
 
 /// A route.
@@ -258,7 +258,7 @@ pub fn open(
         reply,
         query: Vec::new(),
         keyed: false,
-        serve: Serve::Open(handler),
+        serve: Serve::Open(Box::new(handler)),
     }
 }
 

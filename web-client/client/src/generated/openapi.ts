@@ -18,6 +18,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List workspaces */
+        get: operations["listWorkspaces"];
+        put?: never;
+        /** Make a workspace, with the bootstrap key */
+        post: operations["createWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/teams": {
         parameters: {
             query?: never;
@@ -85,7 +103,7 @@ export interface paths {
         /** Pause, resume, cancel or retry a process */
         put: operations["changeProcess"];
         post?: never;
-        /** Cancel a process */
+        /** Stop a process for good */
         delete: operations["cancelProcess"];
         options?: never;
         head?: never;
@@ -136,7 +154,7 @@ export interface paths {
         /** List a process's handoffs */
         get: operations["listHandoffs"];
         put?: never;
-        /** Ask for a handoff */
+        /** Ask another agent to take a step over */
         post: operations["requestHandoff"];
         delete?: never;
         options?: never;
@@ -241,7 +259,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Say that the caller no longer is */
+        /** Say that the caller no longer is at it */
         post: operations["releaseIntervention"];
         delete?: never;
         options?: never;
@@ -455,24 +473,6 @@ export interface paths {
         post: operations["createAgentKey"];
         /** Revoke an agent's keys */
         delete: operations["revokeAgentKeys"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/orchestration/workspaces": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List workspaces */
-        get: operations["listWorkspaces"];
-        put?: never;
-        /** Make a workspace, with the bootstrap key */
-        post: operations["createWorkspace"];
-        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1986,6 +1986,13 @@ export interface components {
                 [key: string]: components["schemas"]["AgentUtilization"];
             };
         };
+        /** @description Why something is done to a process. */
+        ProcessReason: {
+            /** @description How a pause treats work under way. */
+            mode?: components["schemas"]["PauseMode"];
+            /** @description For the people who see it. */
+            reason?: string | null;
+        };
         /** @description A process as an offer names it. */
         ProcessRef: {
             /** @description Its id. */
@@ -2673,6 +2680,73 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    listWorkspaces: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List workspaces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspaces"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    createWorkspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateWorkspace"];
+            };
+        };
+        responses: {
+            /** @description Make a workspace, with the bootstrap key */
+            201: {
+                headers: {
+                    /** @description Its path */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     listTeams: {
         parameters: {
             query?: {
@@ -3033,9 +3107,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProcessReason"];
+            };
+        };
         responses: {
-            /** @description Cancel a process */
+            /** @description Stop a process for good */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3128,7 +3206,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only these */
-                status?: string;
+                status?: "pending" | "accepted" | "rejected" | "expired" | "cancelled" | "completed" | "failed";
                 /** @description 1 to 200; default 50 */
                 limit?: number;
                 /** @description The nextCursor of the page before */
@@ -3187,7 +3265,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Ask for a handoff */
+            /** @description Ask another agent to take a step over */
             201: {
                 headers: {
                     /** @description Its path */
@@ -3540,7 +3618,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Say that the caller no longer is */
+            /** @description Say that the caller no longer is at it */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4264,6 +4342,8 @@ export interface operations {
             query?: {
                 /** @description Only this one */
                 keyId?: string;
+                /** @description The same */
+                id?: string;
             };
             header?: {
                 /** @description Which workspace, for a user of several */
@@ -4282,73 +4362,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            400: components["responses"]["Problem"];
-            401: components["responses"]["Problem"];
-            403: components["responses"]["Problem"];
-            404: components["responses"]["Problem"];
-            409: components["responses"]["Problem"];
-            413: components["responses"]["Problem"];
-            429: components["responses"]["Problem"];
-            500: components["responses"]["Problem"];
-            503: components["responses"]["Problem"];
-        };
-    };
-    listWorkspaces: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Which workspace, for a user of several */
-                "x-workspace-id"?: components["parameters"]["Workspace"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description List workspaces */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Workspaces"];
-                };
-            };
-            400: components["responses"]["Problem"];
-            401: components["responses"]["Problem"];
-            403: components["responses"]["Problem"];
-            429: components["responses"]["Problem"];
-            500: components["responses"]["Problem"];
-            503: components["responses"]["Problem"];
-        };
-    };
-    createWorkspace: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Which workspace, for a user of several */
-                "x-workspace-id"?: components["parameters"]["Workspace"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateWorkspace"];
-            };
-        };
-        responses: {
-            /** @description Make a workspace, with the bootstrap key */
-            201: {
-                headers: {
-                    /** @description Its path */
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Workspace"];
-                };
             };
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
