@@ -177,6 +177,13 @@ pub enum Timer {
         /// After so many failures.
         attempts: u32,
     },
+    /// A step took too long.
+    StepTimeout {
+        /// Which.
+        step: StepId,
+    },
+    /// The process took too long.
+    ProcessTimeout,
     /// An agent that refused may be asked again.
     Reoffer {
         /// Which step.
@@ -212,6 +219,8 @@ impl Timer {
             Self::Offer { attempt } => format!("offer:{attempt}"),
             Self::Lease { attempt } => format!("lease:{attempt}"),
             Self::Backoff { step, .. } => format!("backoff:{step}"),
+            Self::StepTimeout { step } => format!("timeout:{step}"),
+            Self::ProcessTimeout => "timeout".to_owned(),
             Self::Reoffer { step } => format!("reoffer:{step}"),
             Self::Handoff { handoff } => format!("handoff:{handoff}"),
             Self::Intervention { intervention, .. } => format!("expire:{intervention}"),

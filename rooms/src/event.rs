@@ -151,6 +151,12 @@ changes! {
         /// Its failure was dealt with by a condition.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         failure_handled: bool,
+        /// The step that a condition chose to go on with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_step_id: Option<String>,
+        /// The process that does the step's work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child_process_id: Option<ProcessId>,
         /// What its conditions gave.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conditions: Vec<ConditionResult>,
@@ -187,6 +193,12 @@ changes! {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// The step is offered to this agent again only where nobody else takes it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        avoid: bool,
+        /// Who should have the step instead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prefer: Option<AgentId>,
         /// Why it failed, where it did and no retry follows by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
@@ -297,6 +309,38 @@ changes! {
         /// No longer takes part.
         archived: bool,
     }
+    /// A rule fired.
+    RuleFired {
+        /// Which, as the team's configuration names it.
+        rule_id: String,
+        /// Which kind of rule.
+        kind: RuleKind,
+        /// Its condition, as it was written.
+        condition: String,
+        /// The step that it is about; none when it is about the process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step_id: Option<StepId>,
+        /// The type of the event that it was asked about.
+        event: String,
+        /// The values of what the condition names.
+        #[schema(value_type = Object)]
+        seen: Object,
+        /// What it asks for.
+        action: String,
+        /// `done`, or why nothing was done.
+        outcome: String,
+        /// It is silent until its condition has been false again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        latched: bool,
+    }
+    /// A rule's condition no longer holds.
+    RuleChange {
+        /// Which.
+        rule_id: String,
+        /// The step that it is about; none when it is about the process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step_id: Option<StepId>,
+    }
     /// An application's own event.
     Custom {
         /// `custom.<name>`.
@@ -305,6 +349,16 @@ changes! {
         /// Any JSON.
         data: Value,
     }
+}
+
+/// The two kinds of rules of a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleKind {
+    /// When this, then that.
+    Escalation,
+    /// When agents should work together.
+    Collaboration,
 }
 
 macro_rules! event_bodies {
@@ -429,6 +483,10 @@ event_bodies! {
     InterventionCancelled(InterventionChange) = "intervention.cancelled" in Interventions,
     /// A reply came after the decision; it changed nothing.
     InterventionLateReply(InterventionChange) = "intervention.late_reply" in Interventions,
+    /// A rule of the team fired.
+    RuleFired(RuleFired) = "rule.fired" in Alerts,
+    /// Its condition no longer holds; it may fire again.
+    RuleCleared(RuleChange) = "rule.cleared" in Monitoring,
     /// Somebody said something.
     MessagePosted(Message) = "message.posted" in General,
     /// An agent was told something.

@@ -48,6 +48,8 @@ uuid_ids! {
     CommunicationId,
     /// A team.
     TeamId,
+    /// A template of processes.
+    TemplateId,
     /// An event of a log.
     EventId,
     /// One life of a log: another one after a restore.

@@ -2,22 +2,27 @@
 //!
 //! Parts are shared (`Arc`), so that a copy is cheap, and what changed between two states is what no longer is the same part.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::event::{Event, EventBody, InterventionChange, StepChange};
 use crate::id::{AgentId, AttemptId, CommunicationId, HandoffId, InterventionId, StepId};
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::communication::AgentCommunication;
 use crate::model::handoff::{AgentHandoff, HandoffStatus};
 use crate::model::intervention::{HumanIntervention, InterventionStatus};
-use crate::model::process::{OrchestrationProcess, ProcessContext, ProcessStatus};
+use crate::model::process::{Failure, OrchestrationProcess, ProcessContext, ProcessStatus};
 use crate::model::room::{CollaborationRoom, ParticipantType};
 use crate::model::step::{ProcessStep, StepPatch, StepPhase, StepProgress, StepStatus};
 use crate::model::team::{AgentTeam, TeamStatus};
+use crate::{Timestamp, limits};
+
+mod graph;
+
+pub use graph::Graph;
+use graph::GraphCell;
 
 /// What a room's log adds up to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,31 +47,149 @@ pub struct ProcessState {
     /// What it carries.
     pub context: Arc<ProcessContext>,
     /// In the order given.
-    pub steps: Vec<Arc<ProcessStep>>,
+    pub steps: Vector<Arc<ProcessStep>>,
     /// Every attempt.
-    pub attempts: BTreeMap<AttemptId, Arc<Attempt>>,
+    pub attempts: OrdMap<AttemptId, Arc<Attempt>>,
     /// Every handoff.
-    pub handoffs: BTreeMap<HandoffId, Arc<AgentHandoff>>,
+    pub handoffs: OrdMap<HandoffId, Arc<AgentHandoff>>,
     /// Every intervention.
-    pub interventions: BTreeMap<InterventionId, Arc<HumanIntervention>>,
+    pub interventions: OrdMap<InterventionId, Arc<HumanIntervention>>,
     /// Communications whose response is awaited.
-    pub open_communications: BTreeMap<CommunicationId, Arc<AgentCommunication>>,
+    pub open_communications: OrdMap<CommunicationId, Arc<AgentCommunication>>,
     /// Who held a step, since its last progress: for the refusal of circles.
-    pub chain: BTreeMap<StepId, Vec<AgentId>>,
+    pub chain: OrdMap<StepId, Vec<AgentId>>,
+    /// How many steps are at what.
+    pub tally: Tally,
+    /// What its rules have done.
+    pub rules: RuleMemory,
+    /// Who waits for whom; follows from the steps.
+    #[serde(skip)]
+    graph: GraphCell,
+}
+
+/// What the rules of a process have done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleMemory {
+    holding: OrdSet<String>,
+    fired: OrdMap<String, u32>,
+}
+
+impl RuleMemory {
+    fn name(rule: &str, step: Option<StepId>) -> String {
+        step.map_or_else(|| rule.to_owned(), |step| format!("{rule}@{step}"))
+    }
+
+    /// Whether the condition has held since the rule fired for this step, or for the process.
+    pub fn holds(&self, rule: &str, step: Option<StepId>) -> bool {
+        self.holding.contains(&Self::name(rule, step))
+    }
+
+    /// How often the rule has fired.
+    pub fn count(&self, rule: &str) -> u32 {
+        self.fired.get(rule).copied().unwrap_or(0)
+    }
+}
+
+/// How many steps are at what: kept with every change of a step, so that nobody has to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Have ended.
+    pub ended: u64,
+    /// Are held by an agent, or run as a process of their own.
+    pub at_work: u64,
+    /// Wait for an agent or for their next attempt.
+    pub waiting: u64,
+    /// About how many bytes sharedData has: what was given and all that was put there since.
+    pub shared_bytes: u64,
+}
+
+impl Tally {
+    fn slot(&mut self, step: &ProcessStep) -> Option<&mut u64> {
+        match (step.status, step.phase) {
+            (status, _) if status.is_terminal() => Some(&mut self.ended),
+            (StepStatus::Running, Some(StepPhase::Executing | StepPhase::HandingOff)) => {
+                Some(&mut self.at_work)
+            }
+            (_, Some(StepPhase::Ready | StepPhase::Backoff | StepPhase::Offered)) => {
+                Some(&mut self.waiting)
+            }
+            _ => None,
+        }
+    }
+
+    fn leave(&mut self, step: &ProcessStep) {
+        if let Some(n) = self.slot(step) {
+            *n = n.saturating_sub(1);
+        }
+    }
+
+    fn enter(&mut self, step: &ProcessStep) {
+        if let Some(n) = self.slot(step) {
+            *n += 1;
+        }
+    }
 }
 
 impl ProcessState {
+    /// A process as it was made.
+    pub fn new(created: &OrchestrationProcess) -> Self {
+        let mut process = created.clone();
+        let steps: Vector<_> = std::mem::take(&mut process.steps).into_iter().collect();
+        let context = std::mem::take(&mut process.context);
+        let mut tally = Tally::default();
+        steps.iter().for_each(|s| tally.enter(s));
+        let given = limits::object_size(&context.shared_data, limits::SHARED_DATA);
+        tally.shared_bytes = given as u64;
+        Self {
+            process: Arc::new(process),
+            context,
+            steps,
+            attempts: OrdMap::new(),
+            handoffs: OrdMap::new(),
+            interventions: OrdMap::new(),
+            open_communications: OrdMap::new(),
+            chain: OrdMap::new(),
+            tally,
+            rules: RuleMemory::default(),
+            graph: GraphCell::default(),
+        }
+    }
+
+    /// Who waits for whom.
+    pub fn graph(&self) -> &Graph {
+        self.graph.of(&self.steps)
+    }
+
     /// A step by its id.
     pub fn step(&self, id: StepId) -> Option<&Arc<ProcessStep>> {
-        self.steps.iter().find(|s| s.id == id)
+        self.graph().at(id).and_then(|n| self.steps.get(n))
     }
 
     /// A step by its id or key.
     pub fn step_named(&self, name: &str) -> Option<&Arc<ProcessStep>> {
-        self.steps
-            .iter()
-            .find(|s| s.key == name)
-            .or_else(|| name.parse().ok().and_then(|id| self.step(id)))
+        match self.graph().named(name) {
+            Some(n) => self.steps.get(n),
+            None => name.parse().ok().and_then(|id| self.step(id)),
+        }
+    }
+
+    /// Steps by their places.
+    pub fn steps_at<'a>(
+        &'a self,
+        places: &'a [usize],
+    ) -> impl Iterator<Item = &'a Arc<ProcessStep>> {
+        places.iter().filter_map(|n| self.steps.get(*n))
+    }
+
+    /// A step more, after the others.
+    pub fn add_step(&mut self, step: ProcessStep) {
+        self.tally.enter(&step);
+        self.steps.push_back(Arc::new(step));
+        self.graph = GraphCell::default();
+        let total = self.steps.len() as u64;
+        self.process_mut().total_steps = total;
     }
 
     /// The live attempt of a step.
@@ -105,7 +228,7 @@ impl ProcessState {
     /// The process as the wire shows it: with its steps, its context and the questions that it waits for.
     pub fn resource(&self) -> OrchestrationProcess {
         let mut process = (*self.process).clone();
-        process.steps.clone_from(&self.steps);
+        process.steps = self.steps.iter().cloned().collect();
         process.context = Arc::clone(&self.context);
         process.waiting_on = self
             .interventions
@@ -116,11 +239,42 @@ impl ProcessState {
         process
     }
 
-    fn step_mut(&mut self, id: StepId) -> Option<&mut ProcessStep> {
-        self.steps
-            .iter_mut()
-            .find(|s| s.id == id)
-            .map(Arc::make_mut)
+    /// Changes a step. Its clock, and the counts of all steps, follow from what it is at afterwards.
+    fn change(&mut self, id: StepId, at: Timestamp, change: impl FnOnce(&mut ProcessStep)) {
+        let Some(slot) = self.graph().at(id).and_then(|n| self.steps.get_mut(n)) else {
+            return;
+        };
+        let step = Arc::make_mut(slot);
+        self.tally.leave(step);
+        change(step);
+        match (step.running_since, step.is_at_work()) {
+            (Some(since), false) => {
+                step.elapsed_ms += at.ms_since(since);
+                step.running_since = None;
+            }
+            (None, true) => step.running_since = Some(at),
+            _ => {}
+        }
+        self.tally.enter(step);
+    }
+
+    /// Starts and stops the clock of the whole: it stands still while nothing but humans is waited for. In a paused process only work that
+    /// is under way is waited for besides.
+    fn tick(&mut self, at: Timestamp) {
+        let runs = match self.process.status {
+            ProcessStatus::Running => self.tally.at_work + self.tally.waiting > 0,
+            ProcessStatus::Paused => self.tally.at_work > 0,
+            _ => false,
+        };
+        match (self.process.running_since, runs) {
+            (Some(since), false) => {
+                let p = self.process_mut();
+                p.elapsed_ms += at.ms_since(since);
+                p.running_since = None;
+            }
+            (None, true) => self.process_mut().running_since = Some(at),
+            _ => {}
+        }
     }
 
     fn process_mut(&mut self) -> &mut OrchestrationProcess {
@@ -170,23 +324,13 @@ impl State {
                 }
             }
             EventBody::ProcessCreated(created) => {
-                let mut process = created.clone();
-                let steps = std::mem::take(&mut process.steps);
-                let context = std::mem::take(&mut process.context);
-                self.process = Some(Arc::new(ProcessState {
-                    process: Arc::new(process),
-                    context,
-                    steps,
-                    attempts: BTreeMap::new(),
-                    handoffs: BTreeMap::new(),
-                    interventions: BTreeMap::new(),
-                    open_communications: BTreeMap::new(),
-                    chain: BTreeMap::new(),
-                }));
+                self.process = Some(Arc::new(ProcessState::new(created)));
             }
             _ => {
                 if let Some(process) = &mut self.process {
-                    Arc::make_mut(process).apply(body, at);
+                    let process = Arc::make_mut(process);
+                    process.apply(body, at);
+                    process.tick(at);
                 }
             }
         }
@@ -226,28 +370,18 @@ impl ProcessState {
             }
             E::ProcessRetried(c) => {
                 for id in &c.reset {
-                    if let Some(step) = self.step_mut(*id) {
-                        step.status = StepStatus::Pending;
-                        step.phase = Some(StepPhase::Blocked);
-                        step.run += 1;
-                        step.attempts = 0;
-                        step.lost_leases = 0;
-                        step.error = None;
-                        step.outputs = None;
-                        step.completed_at = None;
-                        step.started_at = None;
-                        step.skip_reason = None;
-                        step.failure_handled = false;
-                        step.progress = None;
-                    }
+                    self.change(*id, at, ProcessStep::reset);
                 }
+                let ended = self.tally.ended;
                 let p = self.process_mut();
                 p.status = c.status;
+                p.reason.clone_from(&c.reason);
                 p.error = None;
                 p.completed_at = None;
                 p.metrics.end_time = None;
                 p.metrics.duration = None;
-                self.count_ended();
+                p.elapsed_ms = 0;
+                p.current_step = ended;
             }
             E::ProcessCompleted(c) | E::ProcessFailed(c) | E::ProcessCancelled(c) => {
                 let p = self.process_mut();
@@ -258,18 +392,21 @@ impl ProcessState {
                 p.metrics.end_time = Some(at);
                 p.metrics.duration = Some(at.ms_since(p.metrics.start_time));
             }
-            E::StepReady(c) => self.change_step(c, |step| {
+            E::StepReady(c) => self.change_step(c, at, |step| {
                 step.ready_at = Some(at);
                 step.retry_at = None;
-                if let Some(inputs) = &c.inputs {
-                    step.inputs.clone_from(inputs);
+                step.take_inputs(c.inputs.as_ref());
+            }),
+            E::StepStarted(c) => self.change_step(c, at, |step| {
+                step.started_at.get_or_insert(at);
+                step.retry_at = None;
+                step.take_inputs(c.inputs.as_ref());
+                if c.child_process_id.is_some() {
+                    step.child_process_id = c.child_process_id;
                 }
             }),
-            E::StepStarted(c) => self.change_step(c, |step| {
-                step.started_at.get_or_insert(at);
-            }),
             E::StepProgress(c) => {
-                self.change_step(c, |step| {
+                self.change_step(c, at, |step| {
                     step.progress = Some(StepProgress {
                         percent: c.percent,
                         note: c.note.clone(),
@@ -280,12 +417,14 @@ impl ProcessState {
                 self.use_answers(c.id);
             }
             E::StepRetryScheduled(c) => {
-                self.change_step(c, |step| {
+                self.change_step(c, at, |step| {
                     step.error.clone_from(&c.error);
                     step.attempts = c.attempts.unwrap_or(step.attempts);
                     step.retry_at = c.retry_at;
                     step.current_attempt = None;
                     step.held_by = None;
+                    step.child_process_id = None;
+                    step.stop_clock();
                 });
                 self.end_attempt(
                     c.attempt_id,
@@ -316,6 +455,14 @@ impl ProcessState {
                     at,
                 );
                 self.use_answers(c.id);
+                // An attempt that failed, a lost lease and a timeout were counted when they happened.
+                let counted = c.attempt_id.is_some()
+                    || c.error
+                        .as_ref()
+                        .is_some_and(|e| e.code == "lease_lost" || e.code == Failure::TIMEOUT);
+                if !counted {
+                    self.process_mut().metrics.error_count += 1;
+                }
             }
             E::StepSkipped(c) | E::StepCancelled(c) => {
                 self.end_step(c, at);
@@ -327,7 +474,7 @@ impl ProcessState {
                 );
             }
             E::AssignmentOffered(offer) => {
-                self.take(&offer.attempt, &offer.step);
+                self.take(&offer.attempt, &offer.step, at);
             }
             E::AssignmentAccepted(c) => {
                 if let Some(attempt) = self.attempts.get_mut(&c.id) {
@@ -339,7 +486,7 @@ impl ProcessState {
                         attempt.instance_id.clone_from(&c.instance_id);
                     }
                 }
-                self.patch(&c.step);
+                self.patch(&c.step, at);
                 let name = c.agent_id.0.clone();
                 self.process_mut()
                     .metrics
@@ -358,20 +505,33 @@ impl ProcessState {
                     .get(&c.id)
                     .is_some_and(|a| a.status == AttemptStatus::Leased);
                 self.end_attempt(Some(c.id), c.status, None, at);
-                self.patch(&c.step);
+                self.patch(&c.step, at);
                 let lost = matches!(body, E::AssignmentExpired(_)) && was_leased;
-                if let Some(step) = self.step_mut(c.step_id) {
+                let suspended = matches!(body, E::AssignmentSuspended(_));
+                self.change(c.step_id, at, |step| {
                     step.epoch = c.epoch;
                     step.current_attempt = None;
                     step.held_by = None;
-                    step.preferred_agent_id =
-                        matches!(body, E::AssignmentSuspended(_)).then(|| c.agent_id.clone());
+                    step.preferred_agent_id = suspended.then(|| c.agent_id.clone());
+                    if c.avoid {
+                        step.avoid_agent_id = Some(c.agent_id.clone());
+                    }
+                    if let Some(other) = &c.prefer {
+                        step.preferred_agent_id = Some(other.clone());
+                        if step.assigned_agent_id.is_some() {
+                            step.assigned_agent_id = Some(other.clone());
+                        }
+                    }
                     if c.status == AttemptStatus::Failed {
                         step.attempts += 1;
                         step.error.clone_from(&c.error);
                     }
                     step.lost_leases += u32::from(lost);
-                }
+                    // Whoever takes it next begins anew, but for a suspension, which comes back to its work.
+                    if step.status == StepStatus::Pending && !suspended {
+                        step.stop_clock();
+                    }
+                });
                 if lost {
                     self.process_mut().metrics.error_count += 1;
                 }
@@ -379,7 +539,7 @@ impl ProcessState {
             E::HandoffRequested(request) => {
                 self.handoffs
                     .insert(request.handoff.id, Arc::new(request.handoff.clone()));
-                self.patch(&request.step);
+                self.patch(&request.step, at);
                 self.process_mut().metrics.handoff_count += 1;
             }
             E::HandoffAccepted(c)
@@ -407,9 +567,9 @@ impl ProcessState {
                     self.chain.entry(c.from_step_id).or_default().push(from);
                 }
                 if let Some(step) = &c.step {
-                    self.patch(step);
+                    self.patch(step, at);
                     if let Some(attempt) = &c.attempt {
-                        self.take(attempt, step);
+                        self.take(attempt, step, at);
                         let name = attempt.agent_id.0.clone();
                         self.process_mut()
                             .metrics
@@ -423,7 +583,7 @@ impl ProcessState {
             E::InterventionRequested(asked) => {
                 let mut intervention = asked.clone();
                 if let Some(step) = intervention.step.take() {
-                    self.patch(&step);
+                    self.patch(&step, at);
                 }
                 self.interventions
                     .insert(intervention.id, Arc::new(intervention));
@@ -439,6 +599,17 @@ impl ProcessState {
             | E::InterventionCompleted(c)
             | E::InterventionExpired(c)
             | E::InterventionCancelled(c) => self.change_intervention(body, c, at),
+            E::RuleFired(fired) => {
+                *self.rules.fired.entry(fired.rule_id.clone()).or_default() += 1;
+                if fired.latched {
+                    let name = RuleMemory::name(&fired.rule_id, fired.step_id);
+                    self.rules.holding.insert(name);
+                }
+            }
+            E::RuleCleared(c) => {
+                let name = RuleMemory::name(&c.rule_id, c.step_id);
+                self.rules.holding.remove(&name);
+            }
             E::CommunicationSent(sent) if sent.kind.awaits_response() => {
                 self.open_communications
                     .insert(sent.id, Arc::new(sent.clone()));
@@ -450,37 +621,45 @@ impl ProcessState {
         }
     }
 
-    fn patch(&mut self, patch: &StepPatch) {
-        if let Some(step) = self.step_mut(patch.id) {
+    fn patch(&mut self, patch: &StepPatch, at: Timestamp) {
+        self.change(patch.id, at, |step| {
             step.status = patch.status;
             step.phase = patch.phase;
-        }
+        });
     }
 
-    fn take(&mut self, attempt: &Attempt, patch: &StepPatch) {
+    fn take(&mut self, attempt: &Attempt, patch: &StepPatch, at: Timestamp) {
         self.attempts.insert(attempt.id, Arc::new(attempt.clone()));
-        self.patch(patch);
-        if let Some(step) = self.step_mut(attempt.step_id) {
+        self.change(attempt.step_id, at, |step| {
+            step.status = patch.status;
+            step.phase = patch.phase;
             step.epoch = attempt.epoch;
             step.current_attempt = Some(attempt.id);
             step.held_by = Some(attempt.agent_id.clone());
-        }
+        });
     }
 
-    fn change_step(&mut self, change: &StepChange, more: impl FnOnce(&mut ProcessStep)) {
-        if let Some(step) = self.step_mut(change.id) {
+    fn change_step(
+        &mut self,
+        change: &StepChange,
+        at: Timestamp,
+        more: impl FnOnce(&mut ProcessStep),
+    ) {
+        self.change(change.id, at, |step| {
             step.status = change.status;
             step.phase = change.phase;
             more(step);
-        }
+        });
     }
 
     fn end_step(&mut self, change: &StepChange, at: Timestamp) {
-        self.change_step(change, |step| {
+        self.change_step(change, at, |step| {
             step.outputs.clone_from(&change.outputs);
-            if change.error.is_some() {
+            // What an earlier attempt failed with is history once the step has ended well.
+            if change.error.is_some() || change.status == StepStatus::Completed {
                 step.error.clone_from(&change.error);
             }
+            step.next_step_id.clone_from(&change.next_step_id);
             step.attempts = change.attempts.unwrap_or(step.attempts);
             step.completed_at = Some(at);
             step.skip_reason = change.skip_reason;
@@ -489,7 +668,8 @@ impl ProcessState {
             step.held_by = None;
             step.retry_at = None;
         });
-        self.count_ended();
+        let ended = self.tally.ended;
+        self.process_mut().current_step = ended;
         if change.status == StepStatus::Completed {
             let took = self
                 .step(change.id)
@@ -508,11 +688,6 @@ impl ProcessState {
                     .success_count += 1;
             }
         }
-    }
-
-    fn count_ended(&mut self) {
-        let ended = self.steps.iter().filter(|s| s.status.is_terminal()).count() as u64;
-        self.process_mut().current_step = ended;
     }
 
     fn end_attempt(
@@ -534,10 +709,10 @@ impl ProcessState {
             .accepted_at
             .map_or(0, |accepted| at.ms_since(accepted));
         let step = attempt.step_id;
-        if let Some(step) = self.step_mut(step) {
+        self.change(step, at, |step| {
             step.current_attempt = None;
             step.held_by = None;
-        }
+        });
         let metrics = &mut self.process_mut().metrics;
         let use_of = metrics.agent_utilization.entry(agent).or_default();
         use_of.busy_ms += busy;
@@ -552,6 +727,9 @@ impl ProcessState {
             return;
         };
         let outputs = step.outputs.clone().unwrap_or_default();
+        let copies = 1 + u64::from(step.merge_outputs);
+        let size = limits::size_of(&outputs, limits::SHARED_DATA) as u64;
+        self.tally.shared_bytes = self.tally.shared_bytes.saturating_add(size * copies);
         let shared = &mut Arc::make_mut(&mut self.context).shared_data;
         if step.merge_outputs
             && let Some(object) = outputs.as_object()
@@ -569,11 +747,16 @@ impl ProcessState {
     }
 
     fn use_answers(&mut self, step: StepId) {
-        for intervention in self.interventions.values_mut() {
-            if intervention.step_id == Some(step)
-                && !intervention.used
-                && intervention.status != InterventionStatus::Pending
-            {
+        let unused: Vec<InterventionId> = self
+            .interventions
+            .values()
+            .filter(|i| {
+                i.step_id == Some(step) && !i.used && i.status != InterventionStatus::Pending
+            })
+            .map(|i| i.id)
+            .collect();
+        for id in unused {
+            if let Some(intervention) = self.interventions.get_mut(&id) {
                 Arc::make_mut(intervention).used = true;
             }
         }
@@ -581,7 +764,7 @@ impl ProcessState {
 
     fn change_intervention(&mut self, body: &EventBody, c: &InterventionChange, at: Timestamp) {
         if let Some(step) = &c.step {
-            self.patch(step);
+            self.patch(step, at);
         }
         let Some(intervention) = self.interventions.get_mut(&c.id) else {
             return;

@@ -16,10 +16,8 @@ use crate::model::step::{Holder, ProcessStep, StepPhase, StepStatus};
 use crate::model::team::{AgentTeam, AgentTeamMember};
 use crate::request as r;
 use crate::state::ProcessState;
-use crate::{Code, Refusal, view};
+use crate::{Code, Refusal, limits, view};
 
-/// The longest wait before another attempt.
-const MAX_BACKOFF_MS: u64 = 300_000;
 /// An agent that refused an offer of a step, or let it lapse, is asked again after this, doubled with each time.
 const REOFFER_MS: u64 = 2_000;
 
@@ -313,11 +311,44 @@ impl Decider<'_> {
             return Ok(reply(&step, "completed"));
         }
         let (attempt, step) = self.leased(&process, id, result.epoch)?;
-        self.finish(&process, &step, &attempt, &result.outputs, digest);
+        self.require_room_for(&process, &step, &result.outputs)?;
+        self.finish(&process, &step, Some(&attempt), &result.outputs, digest);
         Ok(reply(&step, "completed"))
     }
 
+    /// What the step gives must fit, by itself and beside what is there.
+    pub(super) fn require_room_for(
+        &self,
+        process: &ProcessState,
+        step: &ProcessStep,
+        outputs: &Value,
+    ) -> Result<(), Refusal> {
+        limits::check("outputs", outputs, limits::OUTPUTS)?;
+        let copies = 1 + u64::from(step.merge_outputs);
+        let more = limits::size_of(outputs, limits::OUTPUTS) as u64 * copies;
+        if process.tally.shared_bytes + more > limits::SHARED_DATA as u64 {
+            return Err(Refusal::new(
+                Code::PayloadTooLarge,
+                format!(
+                    "with these outputs sharedData would have more than {} bytes; keep large results elsewhere and give their address",
+                    limits::SHARED_DATA
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     pub(super) fn fail(&mut self, id: AttemptId, failure: &r::Fail) -> Ruled {
+        super::check_text("error.message", &failure.error.message)?;
+        if failure.error.code.is_empty() || failure.error.code.len() > limits::NAME {
+            return Err(Refusal::field(
+                "error.code",
+                format!("must have 1 to {} characters", limits::NAME),
+            ));
+        }
+        if let Some(details) = &failure.error.details {
+            limits::check("error.details", details, limits::METADATA)?;
+        }
         let process = self.process()?;
         let digest = hash(&super::json(&failure.error));
         if let Some(step) = self.repeated(&process, id, failure.epoch, &digest) {
@@ -345,52 +376,6 @@ impl Decider<'_> {
         } else {
             None
         }
-    }
-
-    /// An attempt failed: another follows after a backoff, or the step ends and its conditions decide.
-    fn attempt_failed(
-        &mut self,
-        step: &ProcessStep,
-        attempt: &Attempt,
-        error: Failure,
-        digest: String,
-    ) {
-        let attempts = step.attempts + 1;
-        if error.retryable && attempts < step.max_attempts {
-            self.close_step(step.id);
-            self.retry_later(step, Some((attempt, digest)), error, attempts);
-        } else {
-            self.end_badly(step, Some((attempt, digest)), error, attempts);
-        }
-    }
-
-    pub(super) fn retry_later(
-        &mut self,
-        step: &ProcessStep,
-        attempt: Option<(&Attempt, String)>,
-        error: Failure,
-        attempts: u32,
-    ) {
-        let base = step
-            .backoff_ms
-            .saturating_mul(1 << attempts.saturating_sub(1).min(20))
-            .min(MAX_BACKOFF_MS);
-        // Up to a fifth more, so that steps that failed together do not come back together.
-        let jitter = if base == 0 {
-            0
-        } else {
-            self.ctx.random() % (base / 5 + 1)
-        };
-        let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Backoff));
-        change.error = Some(error);
-        change.attempts = Some(attempts);
-        change.retry_at = Some(self.now().plus_ms(base + jitter));
-        if let Some((attempt, digest)) = attempt {
-            change.attempt_id = Some(attempt.id);
-            change.agent_id = Some(attempt.agent_id.clone());
-            change.result_hash = Some(digest);
-        }
-        self.emit(EventBody::StepRetryScheduled(change));
     }
 
     pub(super) fn release(&mut self, id: AttemptId, lease: &r::LeaseReason) -> Ruled {

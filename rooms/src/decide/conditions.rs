@@ -1,9 +1,11 @@
-//! The end of a step: its conditions are evaluated once, in order; the first that matches decides.
+//! The end of a step: its conditions are evaluated once, in order; the first that matches decides. Here a success; failures are in
+//! [`super::ending`].
 
 use serde_json::Value;
 
-use super::Decider;
-use super::flow::{names_of, step_change};
+use super::flow::step_change;
+use super::inputs::names_of;
+use super::{Decider, json};
 use crate::event::EventBody;
 use crate::expression;
 use crate::model::attempt::Attempt;
@@ -16,175 +18,89 @@ use crate::model::step::{
 use crate::state::ProcessState;
 
 /// What the conditions of a step gave.
-struct Verdict {
-    results: Vec<ConditionResult>,
+pub(super) struct Verdict {
+    pub(super) results: Vec<ConditionResult>,
     /// The condition that decides.
-    matched: Option<StepCondition>,
+    pub(super) matched: Option<StepCondition>,
     /// An expression that could not be evaluated.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
 }
 
 impl Decider<'_> {
-    /// An attempt's result is in.
+    /// A result is in: of an attempt, or of the process that does the step's work.
     pub(super) fn finish(
         &mut self,
         process: &ProcessState,
         step: &ProcessStep,
-        attempt: &Attempt,
+        attempt: Option<&Attempt>,
         outputs: &Value,
         digest: String,
     ) {
         let mut ended = step.clone();
         ended.outputs = Some(outputs.clone());
         let verdict = judge(process, &ended, None);
+        let attempted = attempt.map(|a| (a, digest.clone()));
         if let Some(why) = verdict.broken {
             let error = Failure::permanent("invalid_condition", why);
-            return self.end_failed(step, Some((attempt, digest)), error, None);
+            let outputs = Some(outputs.clone());
+            return self.fail_step(step, attempted, error, None, verdict.results, outputs);
         }
         let action = verdict.matched.as_ref().map(|c| c.action);
-        if action == Some(ConditionAction::Retry) && step.attempts + 1 < step.max_attempts {
+        if action == Some(ConditionAction::Retry) {
+            let attempts = step.attempts + 1;
             let error = Failure {
                 code: "condition".to_owned(),
                 message: "a condition asks for another attempt".to_owned(),
                 retryable: true,
                 details: None,
             };
-            self.close_step(step.id);
-            return self.retry_later(step, Some((attempt, digest)), error, step.attempts + 1);
+            if attempts < step.max_attempts {
+                return self.retry_later(step, attempted, error, attempts, verdict.results);
+            }
+            // No attempt is left, and what came is not what was wanted.
+            let outputs = Some(outputs.clone());
+            return self.fail_step(
+                step,
+                attempted,
+                error,
+                Some(attempts),
+                verdict.results,
+                outputs,
+            );
         }
-        let mut change = step_change(step, StepStatus::Completed, None);
-        change.attempt_id = Some(attempt.id);
-        change.agent_id = Some(attempt.agent_id.clone());
+        let next = verdict.matched.and_then(|c| c.next_step_id);
+        let skips_itself = action == Some(ConditionAction::Skip) && next.is_none();
+        let status = if skips_itself {
+            StepStatus::Skipped
+        } else {
+            StepStatus::Completed
+        };
+        let mut change = step_change(step, status, None);
+        change.attempt_id = attempt.map(|a| a.id);
+        change.agent_id = attempt.map(|a| a.agent_id.clone());
         change.outputs = Some(outputs.clone());
         change.result_hash = Some(digest);
         change.conditions = verdict.results;
-        self.emit(EventBody::StepCompleted(change));
+        change.skip_reason = skips_itself.then_some(SkipReason::Decided);
+        if action != Some(ConditionAction::Skip) {
+            change.next_step_id.clone_from(&next);
+        }
+        self.emit(if skips_itself {
+            EventBody::StepSkipped(change)
+        } else {
+            EventBody::StepCompleted(change)
+        });
         self.close_step(step.id);
         self.end_handoffs(step.id, HandoffStatus::Completed);
         match action {
             Some(ConditionAction::Abort) => {
                 return self.abort_process(Some(format!("a condition of {:?}", step.key)));
             }
-            Some(ConditionAction::Skip) => {
-                let next = verdict
-                    .matched
-                    .as_ref()
-                    .and_then(|c| c.next_step_id.clone());
-                self.skip_named(next.as_deref(), SkipReason::Decided);
-            }
+            Some(ConditionAction::Skip) => self.skip_named(next.as_deref(), SkipReason::Decided),
             Some(ConditionAction::Escalate) => self.escalate_process(step),
             _ => {}
         }
-        self.take_branch(step, verdict.matched.as_ref());
         self.advance();
-    }
-
-    /// A step has failed for good, unless a condition says otherwise.
-    pub(super) fn end_badly(
-        &mut self,
-        step: &ProcessStep,
-        attempt: Option<(&Attempt, String)>,
-        error: Failure,
-        attempts: u32,
-    ) {
-        let Some(process) = self.state.process.clone() else {
-            return;
-        };
-        let mut ended = step.clone();
-        ended.attempts = attempts;
-        let verdict = judge(&process, &ended, Some(&error));
-        let Some(matched) = verdict.matched else {
-            return self.end_failed(step, attempt, error, Some(attempts));
-        };
-        match matched.action {
-            ConditionAction::Retry if attempts < step.max_attempts => {
-                self.close_step(step.id);
-                self.retry_later(step, attempt, error, attempts);
-            }
-            ConditionAction::Retry => self.end_failed(step, attempt, error, Some(attempts)),
-            ConditionAction::Escalate => self.escalate_step(step, attempt, &error, attempts),
-            ConditionAction::Abort => {
-                self.end_with(
-                    step,
-                    StepStatus::Failed,
-                    attempt,
-                    error,
-                    attempts,
-                    verdict.results,
-                );
-                self.abort_process(Some(format!("a condition of {:?}", step.key)));
-            }
-            ConditionAction::Skip => {
-                self.end_with(
-                    step,
-                    StepStatus::Skipped,
-                    attempt,
-                    error,
-                    attempts,
-                    verdict.results,
-                );
-                self.take_branch(step, Some(&matched));
-                self.advance();
-            }
-            ConditionAction::Continue => {
-                self.end_with(
-                    step,
-                    StepStatus::Failed,
-                    attempt,
-                    error,
-                    attempts,
-                    verdict.results,
-                );
-                self.take_branch(step, Some(&matched));
-                self.advance();
-            }
-        }
-    }
-
-    fn end_with(
-        &mut self,
-        step: &ProcessStep,
-        status: StepStatus,
-        attempt: Option<(&Attempt, String)>,
-        error: Failure,
-        attempts: u32,
-        conditions: Vec<ConditionResult>,
-    ) {
-        if attempt.is_none() {
-            self.take_away(step, StepPhase::Blocked, "the step has ended");
-        }
-        let mut change = step_change(step, status, None);
-        change.error = Some(error);
-        change.attempts = Some(attempts);
-        change.conditions = conditions;
-        if let Some((attempt, digest)) = attempt {
-            change.attempt_id = Some(attempt.id);
-            change.agent_id = Some(attempt.agent_id.clone());
-            change.result_hash = Some(digest);
-        }
-        if status == StepStatus::Skipped {
-            change.skip_reason = Some(SkipReason::Decided);
-            self.emit(EventBody::StepSkipped(change));
-        } else {
-            change.failure_handled = true;
-            self.emit(EventBody::StepFailed(change));
-        }
-        self.close_step(step.id);
-        self.end_handoffs(step.id, HandoffStatus::Failed);
-    }
-
-    /// The steps that the other conditions would have gone on with are passed over.
-    fn take_branch(&mut self, step: &ProcessStep, taken: Option<&StepCondition>) {
-        let next = taken.and_then(|c| c.next_step_id.clone());
-        for other in step
-            .conditions
-            .iter()
-            .filter_map(|c| c.next_step_id.as_deref())
-        {
-            if Some(other) != next.as_deref() {
-                self.skip_named(Some(other), SkipReason::Branch);
-            }
-        }
     }
 
     fn skip_named(&mut self, name: Option<&str>, why: SkipReason) {
@@ -200,7 +116,12 @@ impl Decider<'_> {
     }
 }
 
-fn judge(process: &ProcessState, step: &ProcessStep, error: Option<&Failure>) -> Verdict {
+/// Evaluates the conditions that look at this end of a step, up to the first that matches or cannot be evaluated.
+pub(super) fn judge(
+    process: &ProcessState,
+    step: &ProcessStep,
+    error: Option<&Failure>,
+) -> Verdict {
     let mut verdict = Verdict {
         results: Vec::new(),
         matched: None,
@@ -208,10 +129,11 @@ fn judge(process: &ProcessState, step: &ProcessStep, error: Option<&Failure>) ->
     };
     let end = match error {
         None => ConditionType::Success,
-        Some(e) if e.code == "timeout" => ConditionType::Timeout,
+        Some(e) if e.code == Failure::TIMEOUT => ConditionType::Timeout,
         Some(_) => ConditionType::Failure,
     };
-    let names = names_of(process, step, error);
+    let error = error.map_or(Value::Null, json);
+    let names = names_of(process, step, &error);
     for (index, condition) in step.conditions.iter().enumerate() {
         let looks = condition.kind == end
             || condition.kind == ConditionType::Custom
@@ -219,23 +141,24 @@ fn judge(process: &ProcessState, step: &ProcessStep, error: Option<&Failure>) ->
         if !looks {
             continue;
         }
-        let matched = match expression::holds(&condition.condition, &names) {
-            Ok(matched) => matched,
-            Err(why) => {
-                verdict.broken = Some(format!("condition {index} of step {:?}: {why}", step.key));
-                return verdict;
-            }
-        };
+        let given = expression::holds(&condition.condition, &names);
+        let matched = given == Ok(true);
         verdict.results.push(ConditionResult {
             index,
             condition: condition.condition.clone(),
             matched,
+            seen: expression::seen(&condition.condition, &names),
+            error: given.as_ref().err().cloned(),
             action: matched.then_some(condition.action),
         });
-        if matched {
+        if let Err(why) = given {
+            verdict.broken = Some(format!("condition {index} of step {:?}: {why}", step.key));
+        } else if matched {
             verdict.matched = Some(condition.clone());
-            break;
+        } else {
+            continue;
         }
+        break;
     }
     verdict
 }

@@ -4,31 +4,52 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Decider, json, patch};
-use crate::event::{
-    AttemptChange, EventBody, HandoffChange, InterventionChange, ProcessChange, StepChange,
-};
-use crate::expression;
+use super::gate::{Gate, gate, is_foreseen, is_handled};
+use super::inputs::{names_of, resolve};
+use super::{Decider, patch};
+use crate::event::{AttemptChange, EventBody, InterventionChange, ProcessChange, StepChange};
 use crate::id::{AttemptId, StepId};
+use crate::limits;
 use crate::model::Object;
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::handoff::HandoffStatus;
 use crate::model::intervention::InterventionStatus;
 use crate::model::process::{Failure, ProcessStatus};
-use crate::model::step::{ProcessStep, SkipReason, StepPhase, StepStatus, TriggerRule};
+use crate::model::step::{ProcessStep, SkipReason, StepPhase, StepStatus};
 use crate::state::ProcessState;
 
-/// What the dependencies of a step come to.
-enum Gate {
-    Wait,
-    Open,
-    Never,
-}
-
 impl Decider<'_> {
+    /// Notes which steps an event may let begin.
+    pub(super) fn look_after(&mut self, body: &EventBody, touched: Option<StepId>) {
+        use EventBody as E;
+        let Some(process) = &self.state.process else {
+            return;
+        };
+        if matches!(
+            body,
+            E::ProcessStarted(_) | E::ProcessResumed(_) | E::ProcessRetried(_)
+        ) {
+            // From the last to the first, as they are taken from the end.
+            self.look.extend(process.steps.iter().rev().map(|s| s.id));
+        } else if let Some(id) = touched
+            && let Some(step) = process.step(id)
+        {
+            if step.status.is_terminal() {
+                let graph = process.graph();
+                if let Some(n) = graph.at(id) {
+                    let next = process.steps_at(graph.after(n)).rev_ids();
+                    let chosen = process.steps_at(graph.chosen(n)).rev_ids();
+                    self.look.extend(next.into_iter().chain(chosen));
+                }
+            } else if step.phase == Some(StepPhase::Blocked) {
+                self.look.push(id);
+            }
+        }
+    }
+
     /// Lets every step that can, go on, until nothing more follows; then ends the process if all of it has ended.
     pub(super) fn advance(&mut self) {
-        loop {
+        while let Some(id) = self.look.pop() {
             let Some(process) = self.state.process.clone() else {
                 return;
             };
@@ -36,46 +57,46 @@ impl Decider<'_> {
                 process.process.status,
                 ProcessStatus::Running | ProcessStatus::Paused
             ) {
+                self.look.clear();
                 return;
             }
-            let mut moved = false;
-            for step in &process.steps {
-                if step.status != StepStatus::Pending || step.phase != Some(StepPhase::Blocked) {
-                    continue;
-                }
-                match gate(&process, step) {
-                    Gate::Wait => {}
-                    Gate::Open => moved |= self.open(step.id),
-                    Gate::Never => {
-                        self.skip(step, SkipReason::Dependencies);
-                        moved = true;
-                    }
-                }
+            let Some(n) = process.graph().at(id) else {
+                continue;
+            };
+            let Some(step) = process.steps.get(n) else {
+                continue;
+            };
+            if step.status != StepStatus::Pending || step.phase != Some(StepPhase::Blocked) {
+                continue;
             }
-            if !moved {
-                break;
+            match gate(&process, n) {
+                Gate::Wait => {}
+                Gate::Open => self.open(step),
+                Gate::Never => self.skip(step, SkipReason::Dependencies),
+                Gate::NotChosen => self.skip(step, SkipReason::Branch),
             }
         }
         self.roll_up();
     }
 
-    /// The dependencies let the step begin: it becomes ready, unless a human is asked first. Whether anything changed.
-    fn open(&mut self, id: StepId) -> bool {
+    /// The dependencies let the step begin: it becomes ready, unless a human is asked first.
+    fn open(&mut self, step: &ProcessStep) {
         let Some(process) = self.state.process.clone() else {
-            return false;
+            return;
         };
-        let Some(step) = process.step(id) else {
-            return false;
-        };
-        if process.open_interventions(id).next().is_some() {
-            return false;
+        if process.open_interventions(step.id).next().is_some() {
+            return;
         }
         if step.requires_approval && !self.is_approved(&process, step) {
-            self.ask_to_begin(step);
-            return true;
+            // The human sees what the step would be given.
+            let mut shown = step.clone();
+            match inputs_of(&process, step) {
+                Ok(inputs) => shown.inputs = inputs.unwrap_or(shown.inputs),
+                Err(error) => return self.end_failed(step, None, error, None),
+            }
+            return self.ask_to_begin(&shown);
         }
-        self.make_ready(id);
-        true
+        self.make_ready(step.id);
     }
 
     /// Makes a step ready, with its inputs evaluated; one whose inputs cannot be evaluated fails.
@@ -84,20 +105,12 @@ impl Decider<'_> {
             return;
         };
         let Some(step) = process.step(id) else { return };
+        let inputs = match inputs_of(&process, step) {
+            Ok(inputs) => inputs,
+            Err(error) => return self.end_failed(step, None, error, None),
+        };
         let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Ready));
-        let names = names_of(&process, step, None);
-        let mut inputs = Value::Object(step.inputs.clone());
-        match resolve(&mut inputs, &names) {
-            Ok(false) => {}
-            Ok(true) => change.inputs = inputs.as_object().cloned(),
-            Err(why) => {
-                let error = Failure::permanent(
-                    "invalid_inputs",
-                    format!("the inputs cannot be evaluated: {why}"),
-                );
-                return self.end_failed(step, None, error, None);
-            }
-        }
+        change.inputs = inputs;
         self.emit(EventBody::StepReady(change));
     }
 
@@ -112,8 +125,7 @@ impl Decider<'_> {
         let Some(process) = self.state.process.clone() else {
             return;
         };
-        if process.process.status.is_terminal()
-            || !process.steps.iter().all(|s| s.status.is_terminal())
+        if process.process.status.is_terminal() || process.tally.ended < process.steps.len() as u64
         {
             return;
         }
@@ -124,7 +136,7 @@ impl Decider<'_> {
         match failed {
             Some(step) => self.fail_process(step_failure(step)),
             None => {
-                self.close_open(&process);
+                self.close_open();
                 let change = self.process_change(ProcessStatus::Completed);
                 self.emit(EventBody::ProcessCompleted(change));
             }
@@ -139,7 +151,8 @@ impl Decider<'_> {
         let Some(step) = process.step(id) else { return };
         if step.status == StepStatus::Failed
             && process.process.fail_fast
-            && !is_handled(&process, step)
+            && !step.is_satisfied()
+            && !is_foreseen(&process, step)
         {
             self.fail_process(step_failure(step));
         } else {
@@ -179,7 +192,7 @@ impl Decider<'_> {
         let Some(process) = self.state.process.clone() else {
             return;
         };
-        self.close_open(&process);
+        self.close_open();
         for step in process.steps.iter().filter(|s| !s.status.is_terminal()) {
             self.take_away(step, StepPhase::Blocked, "the process has ended");
             self.emit(EventBody::StepCancelled(step_change(
@@ -190,151 +203,61 @@ impl Decider<'_> {
         }
     }
 
-    /// Closes interventions and handoffs, of one ended step or of the whole process.
-    fn close_open(&mut self, process: &ProcessState) {
-        for step in &process.steps {
-            self.close_step(step.id);
-        }
-        let of_process: Vec<_> = process
-            .interventions
-            .values()
-            .filter(|i| i.step_id.is_none() && i.status == InterventionStatus::Pending)
-            .cloned()
-            .collect();
-        for open in of_process {
-            self.drop_intervention(&open, "the process has ended");
-        }
-    }
-
-    /// Closes what hangs on a step that has ended or changes hands.
-    pub(super) fn close_step(&mut self, id: StepId) {
+    /// Closes every open question and handoff.
+    fn close_open(&mut self) {
         let Some(process) = self.state.process.clone() else {
             return;
         };
-        for open in process.open_interventions(id) {
-            self.drop_intervention(open, "the step has ended");
+        for open in process.interventions.values() {
+            if open.status == InterventionStatus::Pending {
+                self.drop_intervention(open, "the process has ended");
+            }
         }
-        if let Some(handoff) = process.pending_handoff(id) {
-            self.end_handoff(
-                handoff.id,
-                HandoffStatus::Cancelled,
-                Some("the step has ended".to_owned()),
-                None,
-            );
+        for handoff in process.handoffs.values() {
+            if handoff.status == HandoffStatus::Pending {
+                let why = Some("the process has ended".to_owned());
+                self.end_handoff(handoff.id, HandoffStatus::Cancelled, why, None);
+            }
         }
-    }
-
-    fn drop_intervention(
-        &mut self,
-        open: &crate::model::intervention::HumanIntervention,
-        why: &str,
-    ) {
-        let mut change = intervention_change(open, InterventionStatus::Cancelled);
-        change.reason = Some(why.to_owned());
-        self.emit(EventBody::InterventionCancelled(change));
-    }
-
-    /// Accepted handoffs of a step end with it.
-    pub(super) fn end_handoffs(&mut self, step: StepId, status: HandoffStatus) {
-        let Some(process) = self.state.process.clone() else {
-            return;
-        };
-        let accepted: Vec<_> = process
-            .handoffs
-            .values()
-            .filter(|h| h.from_step_id == step && h.status == HandoffStatus::Accepted)
-            .map(|h| h.id)
-            .collect();
-        for id in accepted {
-            self.end_handoff(id, status, None, None);
-        }
-    }
-
-    pub(super) fn end_handoff(
-        &mut self,
-        id: crate::id::HandoffId,
-        status: HandoffStatus,
-        reason: Option<String>,
-        step: Option<crate::model::step::StepPatch>,
-    ) {
-        let Some(handoff) = self
-            .state
-            .process
-            .as_ref()
-            .and_then(|p| p.handoffs.get(&id))
-            .cloned()
-        else {
-            return;
-        };
-        let change = HandoffChange {
-            id,
-            from_step_id: handoff.from_step_id,
-            status,
-            to_agent_id: None,
-            attempt: None,
-            reason,
-            step,
-        };
-        self.emit(match status {
-            HandoffStatus::Rejected => EventBody::HandoffRejected(change),
-            HandoffStatus::Expired => EventBody::HandoffExpired(change),
-            HandoffStatus::Completed => EventBody::HandoffCompleted(change),
-            HandoffStatus::Failed => EventBody::HandoffFailed(change),
-            _ => EventBody::HandoffCancelled(change),
-        });
-    }
-
-    /// Takes the step away from whoever has it or was asked.
-    pub(super) fn take_away(&mut self, step: &ProcessStep, phase: StepPhase, why: &str) {
-        let Some(process) = self.state.process.clone() else {
-            return;
-        };
-        if let Some(attempt) = process.live_attempt(step) {
-            let mut change = attempt_change(
-                attempt,
-                step,
-                AttemptStatus::Cancelled,
-                StepStatus::Pending,
-                phase,
-            );
-            change.reason = Some(why.to_owned());
-            self.emit(EventBody::AssignmentCancelled(change));
-        }
-    }
-
-    /// Ends a step as failed, without asking its conditions.
-    pub(super) fn end_failed(
-        &mut self,
-        step: &ProcessStep,
-        attempt: Option<(&Attempt, String)>,
-        error: Failure,
-        attempts: Option<u32>,
-    ) {
-        if attempt.is_none() {
-            self.take_away(step, StepPhase::Blocked, "the step has failed");
-        }
-        let mut change = step_change(step, StepStatus::Failed, None);
-        change.error = Some(error);
-        change.attempts = attempts;
-        if let Some((attempt, hash)) = attempt {
-            change.attempt_id = Some(attempt.id);
-            change.agent_id = Some(attempt.agent_id.clone());
-            change.result_hash = Some(hash);
-        }
-        self.emit(EventBody::StepFailed(change));
-        self.close_step(step.id);
-        self.end_handoffs(step.id, HandoffStatus::Failed);
-        self.after_failure(step.id);
     }
 }
 
-/// Whether a failed step leaves the process unharmed: it said so, a condition did, or a step waits for just that failure.
-fn is_handled(process: &ProcessState, step: &ProcessStep) -> bool {
-    step.is_satisfied()
-        || process
-            .steps
-            .iter()
-            .any(|s| s.trigger_rule == TriggerRule::AnyFailed && s.dependencies.contains(&step.key))
+/// A step's inputs with every `$from` evaluated, where there is one; evaluated once in a run.
+fn inputs_of(process: &ProcessState, step: &ProcessStep) -> Result<Option<Object>, Failure> {
+    if step.given_inputs.is_some() {
+        return Ok(None);
+    }
+    let wrong = |why: String| {
+        Failure::permanent(
+            "invalid_inputs",
+            format!("the inputs cannot be evaluated: {why}"),
+        )
+    };
+    let error = Value::Null;
+    let names = names_of(process, step, &error);
+    let resolved = resolve(&step.inputs, &names, &mut limits::FUEL.clone()).map_err(wrong)?;
+    if let Some(inputs) = &resolved
+        && limits::object_size(inputs, limits::INPUTS) > limits::INPUTS
+    {
+        return Err(wrong(format!(
+            "they have more than {} bytes",
+            limits::INPUTS
+        )));
+    }
+    Ok(resolved)
+}
+
+/// Ids from the last to the first.
+trait RevIds {
+    fn rev_ids(self) -> Vec<StepId>;
+}
+
+impl<'a, I: Iterator<Item = &'a Arc<ProcessStep>>> RevIds for I {
+    fn rev_ids(self) -> Vec<StepId> {
+        let mut ids: Vec<_> = self.map(|s| s.id).collect();
+        ids.reverse();
+        ids
+    }
 }
 
 fn step_failure(step: &ProcessStep) -> Failure {
@@ -348,91 +271,6 @@ fn step_failure(step: &ProcessStep) -> Failure {
         retryable: true,
         details: None,
     }
-}
-
-fn gate(process: &ProcessState, step: &ProcessStep) -> Gate {
-    let all: Vec<&Arc<ProcessStep>> = step
-        .dependencies
-        .iter()
-        .filter_map(|k| process.step_named(k))
-        .collect();
-    if all.is_empty() {
-        return Gate::Open;
-    }
-    let done = all.iter().all(|s| s.status.is_terminal());
-    let any_failed = all.iter().any(|s| s.status == StepStatus::Failed);
-    let any_satisfied = all.iter().any(|s| s.is_satisfied());
-    match step.trigger_rule {
-        TriggerRule::AllSucceeded if all.iter().all(|s| s.is_satisfied()) => Gate::Open,
-        TriggerRule::AllSucceeded
-            if all
-                .iter()
-                .any(|s| s.status.is_terminal() && !s.is_satisfied()) =>
-        {
-            Gate::Never
-        }
-        TriggerRule::AllSucceeded => Gate::Wait,
-        TriggerRule::AllDone if done => Gate::Open,
-        TriggerRule::AnySucceeded if any_satisfied => Gate::Open,
-        TriggerRule::AnyFailed if any_failed => Gate::Open,
-        TriggerRule::AllDone => Gate::Wait,
-        TriggerRule::AnySucceeded | TriggerRule::AnyFailed => {
-            if done {
-                Gate::Never
-            } else {
-                Gate::Wait
-            }
-        }
-    }
-}
-
-/// Replaces every `{"$from": "<CEL>"}` by its value. Whether there was one.
-fn resolve(value: &mut Value, names: &Object) -> Result<bool, String> {
-    match value {
-        Value::Object(object) => {
-            if object.len() == 1
-                && let Some(Value::String(text)) = object.get("$from")
-            {
-                *value = expression::evaluate(text, names)?;
-                return Ok(true);
-            }
-            object
-                .values_mut()
-                .try_fold(false, |any, v| Ok(resolve(v, names)? | any))
-        }
-        Value::Array(items) => items
-            .iter_mut()
-            .try_fold(false, |any, v| Ok(resolve(v, names)? | any)),
-        _ => Ok(false),
-    }
-}
-
-/// The names that an expression sees: inputs, outputs, sharedData, variables, error, and the top-level keys of sharedData and outputs.
-pub(super) fn names_of(
-    process: &ProcessState,
-    step: &ProcessStep,
-    error: Option<&Failure>,
-) -> Object {
-    let mut names = Object::new();
-    let shared = &process.context.shared_data;
-    names.extend(shared.iter().map(|(k, v)| (k.clone(), v.clone())));
-    let outputs = step
-        .outputs
-        .clone()
-        .unwrap_or_else(|| Value::Object(Object::new()));
-    if let Some(object) = outputs.as_object() {
-        names.extend(object.iter().map(|(k, v)| (k.clone(), v.clone())));
-    }
-    names.insert("inputs".to_owned(), Value::Object(step.inputs.clone()));
-    names.insert("outputs".to_owned(), outputs);
-    names.insert("sharedData".to_owned(), Value::Object(shared.clone()));
-    names.insert(
-        "variables".to_owned(),
-        Value::Object(process.context.variables.clone()),
-    );
-    names.insert("error".to_owned(), error.map_or(Value::Null, json));
-    names.insert("attempts".to_owned(), step.attempts.into());
-    names
 }
 
 pub(super) fn step_change(
@@ -456,6 +294,8 @@ pub(super) fn step_change(
         note: None,
         skip_reason: None,
         failure_handled: false,
+        next_step_id: None,
+        child_process_id: None,
         conditions: Vec::new(),
         result_hash: None,
     }
@@ -481,6 +321,8 @@ pub(super) fn attempt_change(
         },
         lease_until: None,
         reason: None,
+        avoid: false,
+        prefer: None,
         error: None,
         step: patch(step, step_status, Some(phase)),
     }

@@ -4,13 +4,20 @@
 //! rule sees it; nothing is real before the lane has committed it.
 
 pub mod attempt;
+mod clock;
 mod conditions;
+mod definition;
+mod ending;
 mod flow;
+mod gate;
 mod handoff;
+mod inputs;
 mod intervention;
 mod process;
 mod registry;
 mod room;
+mod rule_actions;
+mod rules;
 mod start;
 mod timer;
 
@@ -25,12 +32,13 @@ use crate::event::EventBody;
 use crate::id::StepId;
 use crate::model::room::{Channel, ParticipantType, RoomRole};
 use crate::model::step::{ProcessStep, StepPatch, StepPhase, StepStatus};
+use crate::model::team::CollaborationType;
 use crate::policy;
 use crate::state::{ProcessState, State};
 use crate::{Command, Ctx, Needs, Refusal, Timestamp};
 
 /// The largest message, comment or communication, in bytes.
-pub const MAX_TEXT: usize = 32 * 1024;
+pub const MAX_TEXT: usize = crate::limits::TEXT;
 
 /// An event before the log gives it its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +87,12 @@ struct Decider<'a> {
     ctx: &'a Ctx<'a>,
     events: Vec<Draft>,
     timers: Vec<TimerOp>,
+    /// Steps that what happened may let begin: [`Decider::advance`] looks at them.
+    look: Vec<StepId>,
+    /// When the clocks would have run out before this command.
+    clocks: clock::Clocks,
+    /// What the team's rules are at.
+    rules: rules::Rules,
 }
 
 type Ruled = Result<Value, Refusal>;
@@ -86,6 +100,15 @@ type Ruled = Result<Value, Refusal>;
 /// What must be read before the command can be decided in this state.
 pub fn needs(state: &State, command: &Command) -> Needs {
     let mut needs = Needs::default();
+    // A rule that hands over needs to know its receivers, whatever lets it fire.
+    if let Some(process) = &state.process {
+        for rule in &process.process.configuration.collaboration_rules {
+            if rule.collaboration_type == CollaborationType::Handoff {
+                needs.teams.insert(process.process.team_id);
+                needs.agents.extend(rule.target_agents.iter().cloned());
+            }
+        }
+    }
     match command {
         Command::CreateTeam { team, .. } => needs
             .agents
@@ -160,12 +183,7 @@ pub fn needs(state: &State, command: &Command) -> Needs {
 
 /// Decides a command. Pure: the same arguments give the same decision. Never panics, whatever the command and the state.
 pub fn decide(state: &State, command: &Command, ctx: &Ctx<'_>) -> Decision {
-    let mut d = Decider {
-        state: state.clone(),
-        ctx,
-        events: Vec::new(),
-        timers: Vec::new(),
-    };
+    let mut d = Decider::new(state, ctx);
     let reply = policy::allows(ctx.principal, command.operation()).and_then(|()| d.rule(command));
     if reply.is_err()
         && !d
@@ -181,12 +199,28 @@ pub fn decide(state: &State, command: &Command, ctx: &Ctx<'_>) -> Decision {
             reply,
         };
     }
+    d.act_on_rules();
+    d.set_clocks();
     d.state.seq += d.events.len() as u64;
     Decision {
         events: d.events,
         timers: d.timers,
         state: d.state,
         reply,
+    }
+}
+
+impl<'a> Decider<'a> {
+    fn new(state: &State, ctx: &'a Ctx<'a>) -> Self {
+        Self {
+            state: state.clone(),
+            ctx,
+            events: Vec::new(),
+            timers: Vec::new(),
+            look: Vec::new(),
+            clocks: clock::Clocks::of(state),
+            rules: rules::Rules::default(),
+        }
     }
 }
 
@@ -290,9 +324,13 @@ impl Decider<'_> {
 
     /// Lets something happen: applied to the working copy at once. Timers follow from events, here and nowhere else.
     fn emit_in(&mut self, channel: Channel, body: EventBody) {
+        let step_id = step_of(&body);
+        let touched = touched(&body);
+        self.note_clock(touched);
         self.state.apply_body(&body, self.ctx.now);
         self.timers_of(&body);
-        let step_id = step_of(&body);
+        self.look_after(&body, touched);
+        self.ask_rules(&body, step_id.or(touched));
         self.events.push(Draft {
             body,
             channel,
@@ -372,6 +410,24 @@ fn step_of(body: &EventBody) -> Option<StepId> {
         | E::HandoffFailed(c) => Some(c.from_step_id),
         E::InterventionRequested(c) => c.step_id,
         _ => None,
+    }
+}
+
+/// The step whose state an event changes.
+fn touched(body: &EventBody) -> Option<StepId> {
+    use EventBody as E;
+    match body {
+        E::InterventionRequested(i) => i.step.as_ref().map(|p| p.id),
+        E::InterventionAssigned(c)
+        | E::InterventionClaimed(c)
+        | E::InterventionReleased(c)
+        | E::InterventionReminded(c)
+        | E::InterventionEscalated(c)
+        | E::InterventionVoted(c)
+        | E::InterventionCompleted(c)
+        | E::InterventionExpired(c)
+        | E::InterventionCancelled(c) => c.step.as_ref().map(|p| p.id),
+        _ => step_of(body),
     }
 }
 

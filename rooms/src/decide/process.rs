@@ -4,9 +4,11 @@ use super::flow::attempt_change;
 use super::{Decider, Ruled};
 use crate::Refusal;
 use crate::event::EventBody;
+use crate::id::StepId;
 use crate::model::attempt::AttemptStatus;
+use crate::model::handoff::HandoffStatus;
 use crate::model::process::{PauseMode, ProcessStatus};
-use crate::model::step::{StepPhase, StepStatus};
+use crate::model::step::{ProcessStep, SkipReason, StepPhase, StepStatus};
 use crate::request as r;
 use crate::state::ProcessState;
 
@@ -45,17 +47,29 @@ impl Decider<'_> {
             };
             // An offer that nobody has taken is work not yet handed out; a lease is taken away only by an interrupt.
             if attempt.status == AttemptStatus::Offered || why.mode == PauseMode::Interrupt {
-                self.close_step(step.id);
+                if let Some(handoff) = process.pending_handoff(step.id) {
+                    let why = Some("the process is paused".to_owned());
+                    self.end_handoff(handoff.id, HandoffStatus::Cancelled, why, None);
+                }
+                // A question that the step has asked stays: it belongs to the step, and its answer is of use to whoever goes on.
+                let asked = process.open_interventions(step.id).next().is_some();
+                let phase = if asked {
+                    StepPhase::AwaitingInput
+                } else {
+                    StepPhase::Blocked
+                };
                 let mut change = attempt_change(
                     attempt,
                     step,
                     AttemptStatus::Cancelled,
                     StepStatus::Pending,
-                    StepPhase::Blocked,
+                    phase,
                 );
                 change.reason = Some("the process is paused".to_owned());
                 self.emit(EventBody::AssignmentCancelled(change));
-                self.make_ready(step.id);
+                if !asked {
+                    self.make_ready(step.id);
+                }
             }
         }
         self.process_reply()
@@ -87,14 +101,28 @@ impl Decider<'_> {
         let process = self.in_status(&[ProcessStatus::Failed], "retried")?;
         let mut change = self.process_change(ProcessStatus::Running);
         change.reason.clone_from(&why.reason);
-        change.reset = process
-            .steps
-            .iter()
-            .filter(|s| s.status != StepStatus::Completed)
-            .map(|s| s.id)
-            .collect();
+        change.reset = to_run_again(&process);
         self.emit(EventBody::ProcessRetried(change));
         self.advance();
         self.process_reply()
     }
+}
+
+/// What a retry sets back: steps that failed or were stopped, and the steps that were passed over because of them. What has completed stays,
+/// and so does what a person or a condition of a step that stays has passed over.
+fn to_run_again(process: &ProcessState) -> Vec<StepId> {
+    let graph = process.graph();
+    let again = |s: &ProcessStep| {
+        matches!(s.status, StepStatus::Failed | StepStatus::Cancelled)
+            || s.skip_reason == Some(SkipReason::Dependencies)
+    };
+    let steps = process.steps.iter().enumerate();
+    steps
+        .filter(|(n, s)| {
+            again(s)
+                || (s.skip_reason == Some(SkipReason::Branch)
+                    && process.steps_at(graph.choosers(*n)).any(|c| again(c)))
+        })
+        .map(|(_, s)| s.id)
+        .collect()
 }

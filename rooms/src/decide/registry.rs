@@ -7,6 +7,8 @@ use super::{Decider, Ruled};
 use crate::event::{AgentChange, EventBody, TeamChange};
 use crate::expression;
 use crate::id::{AgentId, NAME_RULE, RoomId, TeamId, WorkspaceId, is_valid_name};
+use crate::limits;
+use crate::model::Object;
 use crate::model::agent::{Agent, AgentSource, AgentStatus};
 use crate::model::room::{
     Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
@@ -450,21 +452,73 @@ fn configure(
             "must be from 1 to 10000",
         ));
     }
-    for (n, rule) in configuration.escalation_rules.iter().enumerate() {
-        if let Err(why) = expression::check(&rule.condition) {
-            errors.push(FieldError::new(
-                format!("configuration.escalationRules[{n}].condition"),
-                why,
-            ));
-        }
+    check_rules(&configuration, errors);
+    configuration
+}
+
+fn check_rules(configuration: &TeamConfiguration, errors: &mut Vec<FieldError>) {
+    let at = |list: &str, n: usize, field: &str| format!("configuration.{list}[{n}].{field}");
+    let mut ids = std::collections::BTreeSet::new();
+    let mut check =
+        |list: &'static str, n: usize, id: &str, condition: (&str, &str), parameters: &Object| {
+            if !is_valid_name(id) {
+                errors.push(FieldError::new(at(list, n, "id"), NAME_RULE));
+            } else if !ids.insert(id.to_owned()) {
+                errors.push(FieldError::new(
+                    at(list, n, "id"),
+                    format!("{id:?} is used twice"),
+                ));
+            }
+            if let Err(why) = expression::check(condition.1) {
+                errors.push(FieldError::new(at(list, n, condition.0), why));
+            }
+            let parameters = Value::Object(parameters.clone());
+            if let Some(why) = limits::too_large("this", &parameters, limits::PARAMETERS) {
+                errors.push(FieldError::new(at(list, n, "parameters"), why));
+            }
+        };
+    let escalations = configuration
+        .escalation_rules
+        .iter()
+        .take(limits::RULES + 1);
+    for (n, rule) in escalations.enumerate() {
+        let condition = ("condition", rule.condition.as_str());
+        check("escalationRules", n, &rule.id, condition, &rule.parameters);
+    }
+    let collaborations = configuration
+        .collaboration_rules
+        .iter()
+        .take(limits::RULES + 1);
+    for (n, rule) in collaborations.enumerate() {
+        let condition = ("triggerCondition", rule.trigger_condition.as_str());
+        check(
+            "collaborationRules",
+            n,
+            &rule.id,
+            condition,
+            &rule.parameters,
+        );
     }
     for (n, rule) in configuration.collaboration_rules.iter().enumerate() {
-        if let Err(why) = expression::check(&rule.trigger_condition) {
+        if rule.target_agents.is_empty() || rule.target_agents.len() > limits::RULES {
             errors.push(FieldError::new(
-                format!("configuration.collaborationRules[{n}].triggerCondition"),
-                why,
+                at("collaborationRules", n, "targetAgents"),
+                format!("must name 1 to {} agents", limits::RULES),
             ));
         }
     }
-    configuration
+    for (list, count) in [
+        ("escalationRules", configuration.escalation_rules.len()),
+        (
+            "collaborationRules",
+            configuration.collaboration_rules.len(),
+        ),
+    ] {
+        if count > limits::RULES {
+            errors.push(FieldError::new(
+                format!("configuration.{list}"),
+                format!("may have at most {} rules", limits::RULES),
+            ));
+        }
+    }
 }

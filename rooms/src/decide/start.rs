@@ -3,23 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::{Decider, Ruled};
+use super::{Decider, Ruled, definition};
 use crate::event::EventBody;
-use crate::id::{LogId, NAME_RULE, ProcessId, RoomId, is_valid_name};
+use crate::id::{LogId, ProcessId, RoomId};
 use crate::model::process::{OrchestrationProcess, ProcessContext, ProcessMetrics, ProcessStatus};
 use crate::model::room::{
     Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
 };
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::model::team::{AgentTeam, TeamStatus};
-use crate::refusal::all_valid;
 use crate::request as r;
-use crate::{FieldError, Refusal, expression};
-
-/// A process has at most so many steps.
-pub const MAX_STEPS: usize = 1_000;
+use crate::{Refusal, limits};
 
 impl Decider<'_> {
     pub(super) fn start_process(&mut self, id: ProcessId, start: &r::StartProcess) -> Ruled {
@@ -40,7 +34,7 @@ impl Decider<'_> {
                 team.status.as_str()
             )));
         }
-        self.check(start, &team)?;
+        definition::check(start, &team, self.ctx.facts)?;
         let principal = self.ctx.principal;
         let room_id: RoomId = RoomId(id.0);
         let process = self.build(id, room_id, start, &team);
@@ -125,6 +119,11 @@ impl Decider<'_> {
             completed_at: None,
             error: None,
             reason: None,
+            elapsed_ms: 0,
+            running_since: None,
+            template: None,
+            parent: None,
+            forked_from: None,
         }
     }
 
@@ -160,6 +159,7 @@ impl Decider<'_> {
             current_attempt: None,
             held_by: None,
             preferred_agent_id: None,
+            avoid_agent_id: None,
             ready_at: None,
             retry_at: None,
             started_at: None,
@@ -167,134 +167,26 @@ impl Decider<'_> {
             skip_reason: None,
             failure_handled: false,
             progress: None,
+            next_step_id: None,
+            given_inputs: None,
+            process: None,
+            child_process_id: None,
+            elapsed_ms: 0,
+            running_since: None,
         }
-    }
-
-    fn check(&self, start: &r::StartProcess, team: &AgentTeam) -> Result<(), Refusal> {
-        let mut errors = Vec::new();
-        let mut wrong = |path: String, message: String| errors.push(FieldError { path, message });
-        check_name("name", &start.name, &mut wrong);
-        if start.steps.is_empty() {
-            wrong("steps".into(), "must have at least one step".into());
-        }
-        if start.steps.len() > MAX_STEPS {
-            wrong(
-                "steps".into(),
-                format!("must have at most {MAX_STEPS} steps"),
-            );
-            return all_valid(errors);
-        }
-        let keys = keys(&start.steps);
-        let known: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
-        let mut seen = BTreeSet::new();
-        for (n, (key, step)) in keys.iter().zip(&start.steps).enumerate() {
-            let at = |field: &str| format!("steps[{n}].{field}");
-            if !is_valid_name(key) {
-                wrong(at("key"), NAME_RULE.into());
-            }
-            if !seen.insert(key) {
-                wrong(
-                    at("key"),
-                    format!("{key:?} is used twice; keys are unique in a process"),
-                );
-            }
-            check_name(&at("name"), &step.name, &mut wrong);
-            if !(1..=100).contains(&step.max_attempts.unwrap_or(3)) {
-                wrong(at("maxAttempts"), "must be from 1 to 100".into());
-            }
-            if step.timeout_ms == Some(0) {
-                wrong(at("timeoutMs"), "must be at least 1".into());
-            }
-            for (d, dependency) in step.dependencies.iter().enumerate() {
-                if dependency == key {
-                    wrong(
-                        format!("steps[{n}].dependencies[{d}]"),
-                        "a step cannot depend on itself".into(),
-                    );
-                } else if !known.contains(dependency.as_str()) {
-                    wrong(
-                        format!("steps[{n}].dependencies[{d}]"),
-                        format!("there is no step with the key {dependency:?}"),
-                    );
-                }
-            }
-            for (c, condition) in step.conditions.iter().enumerate() {
-                if let Err(why) = expression::check_or_empty(&condition.condition) {
-                    wrong(format!("steps[{n}].conditions[{c}].condition"), why);
-                }
-                if let Some(next) = condition
-                    .next_step_id
-                    .as_deref()
-                    .filter(|k| !known.contains(k))
-                {
-                    wrong(
-                        format!("steps[{n}].conditions[{c}].nextStepId"),
-                        format!("there is no step with the key {next:?}"),
-                    );
-                }
-            }
-            check_inputs(
-                &Value::Object(step.inputs.clone()),
-                &at("inputs"),
-                &mut wrong,
-            );
-            if let Some(agent) = &step.assigned_agent_id {
-                if self.ctx.facts.agents.get(agent).is_none_or(|a| a.archived) {
-                    wrong(
-                        at("assignedAgentId"),
-                        format!("there is no agent {agent} in this workspace"),
-                    );
-                } else if team.member(agent).is_none() {
-                    wrong(
-                        at("assignedAgentId"),
-                        format!("{agent} is no active member of the team {:?}", team.name),
-                    );
-                }
-            }
-        }
-        if errors.is_empty()
-            && let Some(circle) = cycle(&keys, &start.steps)
-        {
-            errors.push(FieldError::new(
-                "steps",
-                format!("the dependencies go in a circle: {}", circle.join(" → ")),
-            ));
-        }
-        all_valid(errors)
     }
 }
 
 pub(super) fn check_name(path: &str, name: &str, wrong: &mut impl FnMut(String, String)) {
-    if name.trim().is_empty() || name.chars().count() > 200 {
-        wrong(path.to_owned(), "must have 1 to 200 characters".to_owned());
+    if name.trim().is_empty() || name.chars().count() > limits::NAME {
+        wrong(
+            path.to_owned(),
+            format!("must have 1 to {} characters", limits::NAME),
+        );
     }
 }
 
-/// Every `{"$from": "<CEL>"}` must compile.
-fn check_inputs(value: &Value, path: &str, wrong: &mut impl FnMut(String, String)) {
-    match value {
-        Value::Object(object) => match object.get("$from") {
-            Some(Value::String(text)) if object.len() == 1 => {
-                if let Err(why) = expression::check(text) {
-                    wrong(format!("{path}.$from"), why);
-                }
-            }
-            _ => {
-                for (key, value) in object {
-                    check_inputs(value, &format!("{path}.{key}"), wrong);
-                }
-            }
-        },
-        Value::Array(items) => {
-            for (n, value) in items.iter().enumerate() {
-                check_inputs(value, &format!("{path}[{n}]"), wrong);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn keys(steps: &[r::StepInput]) -> Vec<String> {
+pub(super) fn keys(steps: &[r::StepInput]) -> Vec<String> {
     steps
         .iter()
         .enumerate()
@@ -303,7 +195,7 @@ fn keys(steps: &[r::StepInput]) -> Vec<String> {
 }
 
 /// A circle in the dependencies, if there is one (Kahn's algorithm; what is left over is walked once).
-fn cycle(keys: &[String], steps: &[r::StepInput]) -> Option<Vec<String>> {
+pub(super) fn cycle(keys: &[String], steps: &[r::StepInput]) -> Option<Vec<String>> {
     let index: BTreeMap<&str, usize> = keys
         .iter()
         .enumerate()

@@ -159,6 +159,8 @@ impl Decider<'_> {
                 self.make_ready(id);
                 Ok(serde_json::Value::Null)
             }
+            Timer::StepTimeout { step } => self.step_timeout(&process, *step),
+            Timer::ProcessTimeout => self.process_timeout(&process),
             Timer::Reoffer { .. } => Ok(serde_json::Value::Null),
             Timer::Handoff { handoff } => {
                 let handoff = process

@@ -11,7 +11,7 @@ use super::step::ProcessStep;
 use super::team::TeamConfiguration;
 use super::{Object, Priority};
 use crate::Timestamp;
-use crate::id::{InterventionId, ProcessId, RoomId, StepId, TeamId, WorkspaceId};
+use crate::id::{InterventionId, ProcessId, RoomId, StepId, TeamId, TemplateId, WorkspaceId};
 
 /// Where a process stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -137,6 +137,19 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The code of a step or a process that took too long.
+    pub const TIMEOUT: &'static str = "timeout";
+
+    /// It took too long.
+    pub fn timeout(message: impl Into<String>) -> Self {
+        Self {
+            code: Self::TIMEOUT.to_owned(),
+            message: message.into(),
+            retryable: true,
+            details: None,
+        }
+    }
+
     /// A failure that no retry mends.
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {
         Self {
@@ -211,6 +224,54 @@ pub struct OrchestrationProcess {
     /// Why it was paused or cancelled, as the person said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Milliseconds that it has taken, up to `runningSince`, without the time that only humans were waited for; what processTimeout is
+    /// compared with.
+    #[serde(default)]
+    pub elapsed_ms: u64,
+    /// Since when its clock runs; none while it stands still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<Timestamp>,
+    /// The template that it was started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateRef>,
+    /// The step whose work it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentStep>,
+    /// What it was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
+}
+
+/// The template, and its version, that a process was started from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateRef {
+    /// Which.
+    pub id: TemplateId,
+    /// Its version, pinned at the start.
+    pub version: u32,
+}
+
+/// The step of another process whose work a process is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ParentStep {
+    /// In which process.
+    pub process_id: ProcessId,
+    /// Which step.
+    pub step_id: StepId,
+    /// How many processes it lies inside of; 1 for a process whose parent has none.
+    pub depth: u32,
+}
+
+/// The past of another process that a process began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkedFrom {
+    /// Which process.
+    pub process_id: ProcessId,
+    /// After which event of its room.
+    pub seq: u64,
 }
 
 /// A process as an offer names it.

@@ -8,7 +8,7 @@ use super::Object;
 use super::process::Failure;
 use super::team::MemberRole;
 use crate::Timestamp;
-use crate::id::{AgentId, AttemptId, InstanceId, StepId};
+use crate::id::{AgentId, AttemptId, InstanceId, ProcessId, StepId, TemplateId};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -152,8 +152,15 @@ pub struct ConditionResult {
     pub index: usize,
     /// As it was written.
     pub condition: String,
-    /// What it gave.
+    /// What it gave; false too where it could not be evaluated.
     pub matched: bool,
+    /// The values of what it names, by the path that it names them with.
+    #[serde(default, skip_serializing_if = "Object::is_empty")]
+    #[schema(value_type = Object)]
+    pub seen: Object,
+    /// Why it could not be evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// What follows, where it matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ConditionAction>,
@@ -247,6 +254,9 @@ pub struct ProcessStep {
     /// The agent that suspended it and should have it back, if it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_agent_id: Option<AgentId>,
+    /// The agent that it was taken from, and that has it again only where nobody else takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avoid_agent_id: Option<AgentId>,
     /// When it last became ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Timestamp>,
@@ -268,9 +278,93 @@ pub struct ProcessStep {
     /// How far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<StepProgress>,
+    /// The step that a condition chose to go on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step_id: Option<String>,
+    /// The inputs as they were given, where they held `$from` values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub given_inputs: Option<Object>,
+    /// Its work is a process of its own, not an agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<SubProcess>,
+    /// The process that does its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_process_id: Option<ProcessId>,
+    /// Milliseconds of work on its present attempt, up to `runningSince`; what its timeout is compared with.
+    #[serde(default)]
+    pub elapsed_ms: u64,
+    /// Since when its clock runs; none while it stands still: a human is awaited, or nobody is at work on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<Timestamp>,
+}
+
+/// A step's work as a process from a template.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubProcess {
+    /// Which template.
+    pub template_id: TemplateId,
+    /// Which version; the newest at the start of this process where it was not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_version: Option<u32>,
 }
 
 impl ProcessStep {
+    /// Whether an agent (or a process of its own) is at work on it: its clock runs.
+    pub fn is_at_work(&self) -> bool {
+        self.status == StepStatus::Running
+            && matches!(
+                self.phase,
+                Some(StepPhase::Executing | StepPhase::HandingOff)
+            )
+    }
+
+    /// How long the present attempt has been worked on, in milliseconds, without the time that humans took.
+    pub fn worked_ms(&self, now: Timestamp) -> u64 {
+        self.elapsed_ms + self.running_since.map_or(0, |since| now.ms_since(since))
+    }
+
+    /// Sets the clock to zero.
+    pub(crate) fn stop_clock(&mut self) {
+        self.elapsed_ms = 0;
+        self.running_since = None;
+    }
+
+    /// Takes evaluated inputs, and keeps those that were given for another run.
+    pub(crate) fn take_inputs(&mut self, evaluated: Option<&Object>) {
+        if let Some(evaluated) = evaluated {
+            let given = std::mem::replace(&mut self.inputs, evaluated.clone());
+            self.given_inputs.get_or_insert(given);
+        }
+    }
+
+    /// Back to pending, for another run.
+    pub(crate) fn reset(&mut self) {
+        self.status = StepStatus::Pending;
+        self.phase = Some(StepPhase::Blocked);
+        self.run += 1;
+        self.attempts = 0;
+        self.lost_leases = 0;
+        self.error = None;
+        self.outputs = None;
+        self.ready_at = None;
+        self.retry_at = None;
+        self.completed_at = None;
+        self.started_at = None;
+        self.skip_reason = None;
+        self.failure_handled = false;
+        self.progress = None;
+        self.next_step_id = None;
+        self.preferred_agent_id = None;
+        self.avoid_agent_id = None;
+        self.child_process_id = None;
+        if let Some(given) = self.given_inputs.take() {
+            self.inputs = given;
+        }
+        self.stop_clock();
+    }
+
     /// Stable per (process, step, run): for the agent's own calls to the outside.
     pub fn idempotency_key(&self) -> String {
         format!("{}:{}", self.id, self.run)

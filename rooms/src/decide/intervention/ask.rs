@@ -162,7 +162,7 @@ impl Decider<'_> {
     }
 
     /// Opens a question and lets the step wait for it: held by its agent, or without one.
-    pub(super) fn open_intervention(
+    pub(in crate::decide) fn open_intervention(
         &mut self,
         process: &ProcessState,
         step: Option<&ProcessStep>,

@@ -25,7 +25,7 @@ const ESCALATION_OPTIONS: [(&str, &str); 3] = [
 
 impl Decider<'_> {
     /// A question that Baton asks by itself.
-    fn own_question(
+    pub(in crate::decide) fn own_question(
         &self,
         process: &ProcessState,
         kind: InterventionType,
