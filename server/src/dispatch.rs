@@ -82,8 +82,9 @@ async fn offer_all(
         let Some(Some(team)) = teams.get(&waiting.team_id) else {
             continue;
         };
-        // The agent that suspended the step first, then by the members' priority, then the least loaded of its slots.
-        let mut fitting: Vec<(usize, (bool, u32, usize))> = candidates
+        // The agent that suspended the step first, one that it was taken from last; then by the members' priority, then the least loaded
+        // of its slots.
+        let mut fitting: Vec<(usize, (bool, bool, u32, usize))> = candidates
             .iter()
             .enumerate()
             .filter(|(_, c)| c.live < c.agent.slots as usize)
@@ -91,7 +92,9 @@ async fn offer_all(
                 let member = team.member(&c.agent.id)?;
                 let first = waiting.step.preferred_agent_id.as_ref() != Some(&c.agent.id);
                 let load = c.live * 1000 / (c.agent.slots.max(1) as usize);
-                fits(&waiting.step, &c.agent, member).then_some((n, (first, member.priority, load)))
+                let avoided = waiting.step.avoid_agent_id.as_ref() == Some(&c.agent.id);
+                fits(&waiting.step, &c.agent, member)
+                    .then_some((n, (avoided, first, member.priority, load)))
             })
             .collect();
         fitting.sort_by_key(|f| f.1);

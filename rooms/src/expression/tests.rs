@@ -150,6 +150,8 @@ fn no_text_makes_the_parser_overflow_the_stack_or_run_for_ever() {
         "a ? b : ".repeat(60),
         "\u{0}\u{ffff}".to_owned(),
         format!("{}1{}", "(".repeat(31), ")".repeat(31)),
+        format!("{}1{}", "[".repeat(31), "]".repeat(31)),
+        format!("{}1{}", "{1:".repeat(31), "}".repeat(31)),
         format!("a{}", "&&a".repeat(240)),
     ];
     let run = move || {

@@ -1,0 +1,284 @@
+//! Conditions of a step: four types, five actions, the next step, and what the log says of them.
+
+mod world;
+
+use rooms::EventBody;
+use rooms::event::StepChange;
+use serde_json::{Value, json};
+use world::World;
+
+fn steps(conditions: Value) -> Value {
+    json!([
+        {"key": "a", "name": "A", "maxAttempts": 2, "backoffMs": 0, "conditions": conditions},
+        {"key": "b", "name": "B", "dependencies": ["a"]},
+    ])
+}
+
+fn ended(w: &World) -> StepChange {
+    w.events
+        .iter()
+        .rev()
+        .find_map(|e| match e {
+            EventBody::StepCompleted(c)
+            | EventBody::StepFailed(c)
+            | EventBody::StepSkipped(c)
+            | EventBody::StepRetryScheduled(c)
+                if c.key == "a" =>
+            {
+                Some(c.clone())
+            }
+            _ => None,
+        })
+        .expect("the step has ended")
+}
+
+#[test]
+fn every_action_after_a_success() {
+    for (action, steps_after, process) in [
+        ("continue", "a=completed b=pending/ready", "running"),
+        ("retry", "a=pending/backoff b=pending/blocked", "running"),
+        ("skip", "a=skipped b=pending/ready", "running"),
+        ("escalate", "a=completed b=pending/ready", "running"),
+        ("abort", "a=completed b=cancelled", "cancelled"),
+    ] {
+        for kind in ["success", "custom"] {
+            let condition = json!([{"type": kind, "condition": "outputs.score === 1 && score == 1", "action": action}]);
+            let mut w = World::running(steps(condition), json!({}));
+            w.done("a", json!({"score": 1}));
+            assert_eq!(w.all(), steps_after, "{kind} {action}");
+            assert_eq!(w.status(), process, "{kind} {action}");
+            assert_eq!(w.questions(), usize::from(action == "escalate"));
+            let results = ended(&w).conditions;
+            assert_eq!(results.len(), 1, "{kind} {action}");
+            assert!(results[0].matched);
+            assert_eq!(results[0].seen["outputs.score"], json!(1));
+        }
+    }
+}
+
+#[test]
+fn every_action_after_a_failure() {
+    for (action, steps_after, process) in [
+        ("continue", "a=failed b=pending/ready", "running"),
+        ("retry", "a=pending/backoff b=pending/blocked", "running"),
+        ("skip", "a=skipped b=pending/ready", "running"),
+        (
+            "escalate",
+            "a=pending/awaiting_input b=pending/blocked",
+            "running",
+        ),
+        ("abort", "a=failed b=cancelled", "cancelled"),
+    ] {
+        for kind in ["failure", "custom"] {
+            let condition =
+                json!([{"type": kind, "condition": "error.code == 'broken'", "action": action}]);
+            let mut w = World::running(steps(condition), json!({}));
+            w.broken("a");
+            assert_eq!(w.all(), steps_after, "{kind} {action}");
+            assert_eq!(w.status(), process, "{kind} {action}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_looks_only_at_its_own_end_and_the_first_that_matches_decides() {
+    let conditions = json!([
+        {"type": "failure", "action": "abort"},
+        {"type": "timeout", "action": "abort"},
+        {"type": "success", "condition": "outputs.n > 5", "action": "abort"},
+        {"type": "success", "condition": "outputs.n > 2", "action": "continue"},
+        {"type": "custom", "action": "abort"},
+    ]);
+    let mut w = World::running(steps(conditions), json!({}));
+    w.done("a", json!({"n": 3}));
+    assert_eq!(w.all(), "a=completed b=pending/ready");
+    let results = ended(&w).conditions;
+    assert_eq!(
+        results
+            .iter()
+            .map(|r| (r.index, r.matched))
+            .collect::<Vec<_>>(),
+        [(2, false), (3, true)]
+    );
+}
+
+#[test]
+fn an_expression_that_cannot_be_evaluated_fails_the_step_and_the_log_says_why() {
+    let conditions =
+        json!([{"type": "success", "condition": "outputs.missing > 1", "action": "continue"}]);
+    let mut w = World::running(steps(conditions), json!({}));
+    w.done("a", json!({"n": 3}));
+    assert_eq!(w.errors("a"), "invalid_condition");
+    assert_eq!(w.status(), "failed");
+    let change = ended(&w);
+    assert!(
+        change.conditions[0]
+            .error
+            .as_ref()
+            .unwrap()
+            .contains("missing")
+    );
+    assert_eq!(
+        change.outputs,
+        Some(json!({"n": 3})),
+        "what the agent gave is not lost"
+    );
+}
+
+#[test]
+fn a_success_that_a_condition_sends_back_fails_when_no_attempt_is_left() {
+    let conditions =
+        json!([{"type": "success", "condition": "outputs.score < 5", "action": "retry"}]);
+    let mut w = World::running(steps(conditions), json!({}));
+    w.done("a", json!({"score": 1}));
+    w.pass(1);
+    w.done("a", json!({"score": 2}));
+    assert_eq!(w.at("a"), "failed");
+    assert_eq!(w.errors("a"), "condition");
+    let mut w = World::running(
+        steps(json!([{"type": "success", "condition": "outputs.score < 5", "action": "retry"}])),
+        json!({}),
+    );
+    w.done("a", json!({"score": 1}));
+    w.pass(1);
+    w.done("a", json!({"score": 7}));
+    assert_eq!(w.all(), "a=completed b=pending/ready");
+    assert_eq!(w.step("a").error, None);
+}
+
+fn branches() -> Value {
+    json!([
+        {"key": "a", "name": "A", "maxAttempts": 1, "conditions": [
+            {"type": "success", "condition": "outputs.good", "nextStepId": "yes", "action": "continue"},
+            {"type": "success", "condition": "!outputs.good", "nextStepId": "no", "action": "continue"},
+            {"type": "failure", "nextStepId": "mend", "action": "continue"},
+        ]},
+        {"key": "yes", "name": "Yes", "dependencies": ["a"]},
+        {"key": "no", "name": "No"},
+        {"key": "mend", "name": "Mend"},
+        {"key": "after_no", "name": "After no", "dependencies": ["no"]},
+        {"key": "end", "name": "End", "dependencies": ["yes", "no", "mend"], "triggerRule": "any_succeeded"},
+    ])
+}
+
+#[test]
+fn the_next_step_waits_to_be_chosen_and_the_others_are_passed_over() {
+    let mut w = World::running(branches(), json!({}));
+    assert_eq!(
+        w.at("no"),
+        "pending/blocked",
+        "it waits though it names no dependency"
+    );
+    w.done("a", json!({"good": true}));
+    assert_eq!(
+        w.all(),
+        "a=completed yes=pending/ready no=skipped mend=skipped after_no=skipped end=pending/blocked"
+    );
+    w.done("yes", json!({}));
+    w.done("end", json!({}));
+    assert_eq!(w.status(), "completed");
+
+    let mut w = World::running(branches(), json!({}));
+    w.done("a", json!({"good": false}));
+    assert_eq!(
+        w.all(),
+        "a=completed yes=skipped no=pending/ready mend=skipped after_no=pending/blocked end=pending/blocked"
+    );
+
+    let mut w = World::running(branches(), json!({}));
+    w.broken("a");
+    assert_eq!(
+        w.all(),
+        "a=failed yes=skipped no=skipped mend=pending/ready after_no=skipped end=pending/blocked"
+    );
+    w.done("mend", json!({}));
+    w.done("end", json!({}));
+    assert_eq!(w.status(), "completed");
+}
+
+#[test]
+fn a_step_that_several_name_runs_when_one_of_them_chooses_it() {
+    let choose = |n: u32| {
+        json!({"key": format!("c{n}"), "name": "C", "conditions": [
+            {"type": "success", "condition": "outputs.go", "nextStepId": "x", "action": "continue"}]})
+    };
+    let steps = json!([choose(1), choose(2), {"key": "x", "name": "X"}]);
+    let mut w = World::running(steps.clone(), json!({}));
+    w.done("c1", json!({"go": false}));
+    assert_eq!(w.at("x"), "pending/blocked");
+    w.done("c2", json!({"go": true}));
+    assert_eq!(w.at("x"), "pending/ready");
+    let mut w = World::running(steps, json!({}));
+    w.done("c1", json!({"go": false}));
+    w.done("c2", json!({"go": false}));
+    assert_eq!(w.at("x"), "skipped");
+    assert_eq!(w.status(), "completed");
+}
+
+#[test]
+fn a_next_step_that_lies_before_the_step_makes_no_circle() {
+    let mut w = World::running(
+        json!([
+            {"key": "a", "name": "A", "conditions": [{"type": "success", "nextStepId": "b", "action": "continue"}]},
+            {"key": "b", "name": "B", "conditions": [{"type": "success", "nextStepId": "a", "action": "continue"}]},
+        ]),
+        json!({}),
+    );
+    w.done("a", json!({}));
+    w.done("b", json!({}));
+    assert_eq!(w.status(), "completed");
+}
+
+#[test]
+fn inputs_are_evaluated_when_the_step_becomes_ready_and_again_in_another_run() {
+    let mut w = World::running(
+        json!([
+            {"key": "a", "name": "A", "mergeOutputs": true},
+            {"key": "b", "name": "B", "maxAttempts": 1, "dependencies": ["a"], "inputs": {
+                "score": {"$from": "sharedData.steps.a.score * variables.factor"},
+                "list": [{"$from": "score"}, "plain"],
+            }},
+        ]),
+        json!({"context": {"variables": {"factor": 10}}}),
+    );
+    w.done("a", json!({"score": 4}));
+    assert_eq!(
+        w.step("b").inputs,
+        *json!({"score": 40, "list": [4, "plain"]})
+            .as_object()
+            .unwrap()
+    );
+    w.broken("b");
+    assert_eq!(w.status(), "failed");
+    w.manage("retry", json!({})).unwrap();
+    assert_eq!(w.step("b").inputs["score"], json!(40));
+    assert_eq!(w.step("b").run, 2);
+    assert_eq!(w.step("a").run, 1, "what was completed stays");
+}
+
+#[test]
+fn inputs_that_cannot_be_evaluated_fail_the_step() {
+    let mut w = World::running(
+        json!([{"key": "a", "name": "A", "inputs": {"x": {"$from": "sharedData.none"}}}]),
+        json!({}),
+    );
+    assert_eq!(w.errors("a"), "invalid_inputs");
+    assert_eq!(w.status(), "failed");
+    let big = json!({"text": "x".repeat(200_000)});
+    let parts: Vec<_> = (0..40)
+        .map(|_| json!({"$from": "sharedData.text"}))
+        .collect();
+    w = World::running(
+        json!([{"key": "a", "name": "A", "inputs": {"all": parts}}]),
+        json!({"context": {"sharedData": big}}),
+    );
+    assert_eq!(w.errors("a"), "invalid_inputs");
+    assert!(
+        w.step("a")
+            .error
+            .as_ref()
+            .unwrap()
+            .message
+            .contains("costs too much")
+    );
+}

@@ -1,0 +1,426 @@
+//! One process in memory, with its team, its agents and a clock that only the test moves: commands go through `decide`, timers fire when the
+//! clock passes them, and what happened is folded a second time to see that the log alone gives the same state.
+
+#![expect(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeMap;
+
+use rooms::command::Timer;
+use rooms::id::{AgentId, AttemptId, InterventionId, ProcessId, TeamId};
+use rooms::model::access::{Permission, Principal, PrincipalKind};
+use rooms::model::agent::Agent;
+use rooms::model::attempt::Attempt;
+use rooms::model::intervention::{HumanIntervention, InterventionStatus};
+use rooms::model::step::{ProcessStep, StepPhase, StepStatus};
+use rooms::model::team::AgentTeam;
+use rooms::request as r;
+use rooms::state::ProcessState;
+use rooms::{Command, Ctx, EventBody, Facts, Refusal, State, TimerOp, Timestamp, decide};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub struct World {
+    pub now: Timestamp,
+    pub state: State,
+    pub facts: Facts,
+    pub timers: BTreeMap<String, (Timer, Timestamp)>,
+    pub events: Vec<EventBody>,
+    /// Decide twice and fold the log beside it. Costs what the process is long.
+    pub checked: bool,
+    folded: State,
+    seed: u64,
+}
+
+pub const START: Timestamp = Timestamp(1_800_000_000_000_000);
+
+impl World {
+    /// A team of these agents, with a configuration laid over the defaults.
+    pub fn new(agents: &[&str], configuration: &Value) -> Self {
+        let mut world = Self {
+            now: START,
+            state: State::default(),
+            facts: Facts::default(),
+            timers: BTreeMap::new(),
+            events: Vec::new(),
+            checked: true,
+            folded: State::default(),
+            seed: 0,
+        };
+        let team: r::CreateTeam = serde_json::from_value(json!({
+            "name": "Team",
+            "agents": agents.iter().map(|a| json!({"agentId": a, "role": "specialist"})).collect::<Vec<_>>(),
+            "configuration": configuration,
+        }))
+        .expect("a team");
+        let made = world
+            .run(
+                &person("admin"),
+                Command::CreateTeam {
+                    team_id: TeamId(Uuid::from_u128(7)),
+                    team,
+                },
+            )
+            .unwrap_or_else(|e| panic!("the team is refused: {e:?}"));
+        let team: AgentTeam = serde_json::from_value(made).expect("a team");
+        world.facts.teams.insert(team.id, team);
+        for id in agents {
+            let agent: Agent = serde_json::from_value(json!({
+                "id": id, "name": id, "description": "", "capabilities": [], "slots": 100, "status": "online",
+                "source": "native", "metadata": {}, "archived": false, "provisional": false,
+                "createdAt": START, "updatedAt": START,
+            }))
+            .expect("an agent");
+            world.facts.agents.insert(agent.id.clone(), agent);
+        }
+        world.state = State::default();
+        world.folded = State::default();
+        world.events.clear();
+        world.timers.clear();
+        world
+    }
+
+    pub fn team_id(&self) -> TeamId {
+        *self.facts.teams.keys().next().expect("a team")
+    }
+
+    /// Starts a process of these steps; `more` is laid over the body.
+    pub fn start(&mut self, steps: Value, more: Value) -> Result<Value, Refusal> {
+        let mut body = json!({"name": "Process", "teamId": self.team_id(), "steps": steps});
+        for (key, value) in more.as_object().expect("an object") {
+            body[key] = value.clone();
+        }
+        let process: r::StartProcess = serde_json::from_value(body).expect("a process");
+        let process_id = ProcessId(Uuid::from_u128(9));
+        self.run(
+            &person("admin"),
+            Command::StartProcess {
+                process_id,
+                process: Box::new(process),
+            },
+        )
+    }
+
+    /// A process of these steps by one agent, started.
+    pub fn running(steps: Value, more: Value) -> Self {
+        Self::with(json!({}), steps, more)
+    }
+
+    /// The same with a configuration of the team.
+    pub fn with(configuration: Value, steps: Value, more: Value) -> Self {
+        let mut world = Self::new(&["ada", "bob", "cid"], &configuration);
+        world
+            .start(steps, more)
+            .unwrap_or_else(|e| panic!("the process is refused: {e:?}"));
+        world
+    }
+
+    pub fn run(&mut self, who: &Principal, command: Command) -> Result<Value, Refusal> {
+        self.seed += 1;
+        let decision = {
+            let ctx = Ctx::new(self.now, who, &self.facts, self.seed);
+            let again = Ctx::new(self.now, who, &self.facts, self.seed);
+            let decision = decide(&self.state, &command, &ctx);
+            if self.checked {
+                let same = decide(&self.state, &command, &again);
+                assert_eq!(decision.events, same.events, "deciding is pure");
+            }
+            decision
+        };
+        let team = decision.state.process.as_ref().map(|p| p.process.team_id);
+        for draft in &decision.events {
+            if self.checked {
+                self.folded.apply_body(&draft.body, self.now);
+                self.folded.seq += 1;
+            }
+            self.facts.absorb(team, &draft.body);
+            self.events.push(draft.body.clone());
+        }
+        self.state = decision.state;
+        if self.checked {
+            assert_eq!(self.folded, self.state, "the log alone gives the state");
+        }
+        for op in decision.timers {
+            match op {
+                TimerOp::Set { timer, due } => {
+                    self.timers.insert(timer.key(), (timer, due));
+                }
+                TimerOp::Clear { key } => {
+                    self.timers.remove(&key);
+                }
+            }
+        }
+        decision.reply
+    }
+
+    /// Lets time pass; what comes due on the way fires at its time.
+    pub fn pass(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while let Some((key, due)) = self
+            .timers
+            .iter()
+            .map(|(key, (_, due))| (key.clone(), *due))
+            .filter(|(_, due)| *due <= until)
+            .min_by_key(|(_, due)| *due)
+        {
+            self.now = self.now.max(due);
+            let (timer, due) = self.timers.remove(&key).expect("it was there");
+            let _ = self.run(&system(), Command::Timer { timer, due });
+        }
+        self.now = until;
+    }
+
+    pub fn process(&self) -> &ProcessState {
+        self.state.process.as_ref().expect("a process")
+    }
+
+    pub fn status(&self) -> &'static str {
+        self.process().process.status.as_str()
+    }
+
+    pub fn step(&self, key: &str) -> &ProcessStep {
+        self.process()
+            .step_named(key)
+            .unwrap_or_else(|| panic!("no step {key}"))
+    }
+
+    /// `running/executing`, `completed`…
+    pub fn at(&self, key: &str) -> String {
+        let step = self.step(key);
+        match step.phase {
+            Some(phase) => format!("{}/{}", step.status.as_str(), phase.as_str()),
+            None => step.status.as_str().to_owned(),
+        }
+    }
+
+    /// `key=status/phase` of every step, in order.
+    pub fn all(&self) -> String {
+        let steps: Vec<_> = self
+            .process()
+            .steps
+            .iter()
+            .map(|s| format!("{}={}", s.key, self.at(&s.key)))
+            .collect();
+        steps.join(" ")
+    }
+
+    pub fn attempt(&self, key: &str) -> Attempt {
+        let step = self.step(key);
+        let live = self.process().live_attempt(step);
+        (**live.unwrap_or_else(|| panic!("nobody has {key}: {}", self.all()))).clone()
+    }
+
+    pub fn offer(&mut self, key: &str, agent: &str) -> Result<Value, Refusal> {
+        let step_id = self.step(key).id;
+        let offer = Command::Offer {
+            step_id,
+            agent_id: AgentId::from(agent),
+            instance_id: None,
+            claim: false,
+        };
+        self.run(&system(), offer)
+    }
+
+    /// An agent takes a step: offered and accepted.
+    pub fn take(&mut self, key: &str, agent: &str) -> Attempt {
+        self.offer(key, agent)
+            .unwrap_or_else(|e| panic!("{key} cannot be offered: {e:?}; {}", self.all()));
+        let attempt = self.attempt(key);
+        let lease = r::Lease {
+            epoch: attempt.epoch,
+        };
+        let accept = Command::AcceptAttempt {
+            attempt_id: attempt.id,
+            lease,
+        };
+        self.run(&self::agent(agent), accept)
+            .unwrap_or_else(|e| panic!("{key}: {e:?}"));
+        self.attempt(key)
+    }
+
+    /// Tells that the holder lives.
+    pub fn beat(&mut self, key: &str) {
+        let attempt = self.attempt(key);
+        let lease = r::Lease {
+            epoch: attempt.epoch,
+        };
+        let beat = Command::Heartbeat {
+            attempt_id: attempt.id,
+            lease,
+        };
+        self.run(&agent(attempt.agent_id.as_str()), beat)
+            .unwrap_or_else(|e| panic!("{key}: {e:?}"));
+    }
+
+    /// Time in which the holder of a step lives and works.
+    pub fn work(&mut self, key: &str, ms: u64) {
+        let mut left = ms;
+        while left > 0 {
+            let part = left.min(10_000);
+            self.pass(part);
+            left -= part;
+            if self.process().live_attempt(self.step(key)).is_some() {
+                self.beat(key);
+            }
+        }
+    }
+
+    pub fn complete(&mut self, key: &str, outputs: Value) {
+        self.try_complete(key, outputs)
+            .unwrap_or_else(|e| panic!("{key}: {e:?}"));
+    }
+
+    pub fn try_complete(&mut self, key: &str, outputs: Value) -> Result<Value, Refusal> {
+        let attempt = self.attempt(key);
+        let result = r::Complete {
+            epoch: attempt.epoch,
+            outputs,
+        };
+        self.run(
+            &agent(attempt.agent_id.as_str()),
+            Command::Complete {
+                attempt_id: attempt.id,
+                result,
+            },
+        )
+    }
+
+    /// Takes a step and completes it.
+    pub fn done(&mut self, key: &str, outputs: Value) {
+        self.take(key, "ada");
+        self.complete(key, outputs);
+    }
+
+    pub fn fail(&mut self, key: &str, error: Value) {
+        let attempt = self.attempt(key);
+        let failure: r::Fail =
+            serde_json::from_value(json!({"epoch": attempt.epoch, "error": error}))
+                .expect("a failure");
+        self.run(
+            &agent(attempt.agent_id.as_str()),
+            Command::Fail {
+                attempt_id: attempt.id,
+                failure,
+            },
+        )
+        .unwrap_or_else(|e| panic!("{key}: {e:?}"));
+    }
+
+    /// Takes a step and fails it for good.
+    pub fn broken(&mut self, key: &str) {
+        self.take(key, "ada");
+        self.fail(
+            key,
+            json!({"code": "broken", "message": "it broke", "retryable": false}),
+        );
+    }
+
+    /// The holder asks a human.
+    pub fn ask(&mut self, key: &str, question: Value) -> InterventionId {
+        let attempt = self.attempt(key);
+        let mut body = json!({"epoch": attempt.epoch, "type": "input", "description": "What now?"});
+        for (k, v) in question.as_object().expect("an object") {
+            body[k] = v.clone();
+        }
+        let question: r::RequestIntervention = serde_json::from_value(body).expect("a question");
+        let asked = self.run(
+            &agent(attempt.agent_id.as_str()),
+            Command::RequestIntervention {
+                attempt_id: Some(attempt.id),
+                question: Box::new(question),
+            },
+        );
+        let asked = asked.unwrap_or_else(|e| panic!("{key}: {e:?}"));
+        serde_json::from_value(asked["intervention"]["id"].clone()).expect("an id")
+    }
+
+    pub fn answer(&mut self, id: InterventionId, reply: Value) -> Result<Value, Refusal> {
+        let reply: r::Respond = serde_json::from_value(reply).expect("a reply");
+        self.run(
+            &person("eve"),
+            Command::RespondIntervention {
+                intervention_id: id,
+                reply: Box::new(reply),
+            },
+        )
+    }
+
+    /// The one open question.
+    pub fn question(&self) -> HumanIntervention {
+        let open: Vec<_> = self
+            .process()
+            .interventions
+            .values()
+            .filter(|i| i.status == InterventionStatus::Pending)
+            .collect();
+        assert_eq!(open.len(), 1, "one question is open: {open:#?}");
+        (**open[0]).clone()
+    }
+
+    pub fn questions(&self) -> usize {
+        self.process()
+            .interventions
+            .values()
+            .filter(|i| i.status == InterventionStatus::Pending)
+            .count()
+    }
+
+    /// Names of the events so far.
+    pub fn names(&self) -> Vec<String> {
+        self.events.iter().map(|e| e.name().into_owned()).collect()
+    }
+
+    pub fn count(&self, name: &str) -> usize {
+        self.events.iter().filter(|e| e.name() == name).count()
+    }
+
+    pub fn manage(&mut self, verb: &str, why: Value) -> Result<Value, Refusal> {
+        let why: r::ProcessReason = serde_json::from_value(why).expect("a reason");
+        let command = match verb {
+            "pause" => Command::PauseProcess(why),
+            "resume" => Command::ResumeProcess(why),
+            "cancel" => Command::CancelProcess(why),
+            "retry" => Command::RetryProcess(why),
+            other => panic!("{other}?"),
+        };
+        self.run(&person("admin"), command)
+    }
+
+    pub fn errors(&self, key: &str) -> String {
+        self.step(key)
+            .error
+            .as_ref()
+            .map(|e| e.code.clone())
+            .unwrap_or_default()
+    }
+}
+
+pub fn person(id: &str) -> Principal {
+    principal(PrincipalKind::User, id, Permission::Admin)
+}
+
+pub fn agent(id: &str) -> Principal {
+    principal(PrincipalKind::Agent, id, Permission::Write)
+}
+
+pub fn system() -> Principal {
+    Principal::system("default".into())
+}
+
+fn principal(kind: PrincipalKind, id: &str, permission: Permission) -> Principal {
+    Principal {
+        kind,
+        id: id.to_owned(),
+        workspace_id: "default".into(),
+        permission,
+        instance_id: None,
+        bootstrap: false,
+    }
+}
+
+pub fn is_ready(step: &ProcessStep) -> bool {
+    step.status == StepStatus::Pending && step.phase == Some(StepPhase::Ready)
+}
+
+pub fn attempt_id(value: &Value) -> AttemptId {
+    serde_json::from_value(value.clone()).expect("an id")
+}
