@@ -37,14 +37,14 @@ check: ## Formatting, lints and types only
 
 .PHONY: chaos
 chaos: ## Kill the server again and again under real agents: CHAOS_ROUNDS=200, CHAOS_SEED=a printed seed
-	cargo build --locked -p baton
+	cargo build --locked --workspace --bin baton
 	BATON_TEST_BIN=$(CURDIR)/target/debug/baton BATON_CRASH_ROUNDS=$(or $(CHAOS_ROUNDS),200) \
 	BATON_CRASH_SEED=$(CHAOS_SEED) \
-	$(WITH_SERVICES) cargo test --locked -p tests --test crash --test zombie -- --nocapture
+	$(WITH_SERVICES) cargo test --locked --workspace --test crash --test zombie -- --nocapture
 
 .PHONY: gen
 gen: ## Regenerate docs/contract and the TypeScript types from the code
-	cargo build --locked -p baton
+	cargo build --locked --workspace --bin baton
 	mkdir -p docs/contract
 	target/debug/baton openapi > target/openapi.json && mv target/openapi.json docs/contract/openapi.json
 	target/debug/baton asyncapi > target/asyncapi.json && mv target/asyncapi.json docs/contract/asyncapi.json

@@ -71,7 +71,7 @@ check "web client: install" web_client_install
 check "web client: types" web_client typecheck
 check "web client: build" web_client build
 check "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
-check "build" cargo build --locked -p baton
+check "build" cargo build --locked --workspace --bin baton
 export BATON_TEST_BIN=$PWD/target/debug/baton
 check "generated files" generated_is_fresh
 web_client_tests
