@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::id::{AgentId, InstanceId, MessageId, TeamId};
-use crate::model::access::{Permission, PrincipalKind};
+use crate::model::access::Permission;
 use crate::model::communication::CommunicationType;
 use crate::model::handoff::HandoffKind;
 use crate::model::intervention::{
@@ -228,18 +228,6 @@ requests! {
         #[schema(value_type = Option<Object>)]
         metadata: Option<Object>,
     }
-    /// A key to make.
-    CreateKey {
-        /// Whose; for an agent's keys it follows from the path.
-        #[serde(default)]
-        kind: Option<PrincipalKind>,
-        /// What it may do; an agent's key has `write`.
-        #[serde(default)]
-        permission: Option<Permission>,
-        /// A name to recognise it by.
-        #[serde(default)]
-        name: Option<String>,
-    }
     /// A workspace to make.
     CreateWorkspace {
         /// Chosen by the caller.
@@ -247,6 +235,21 @@ requests! {
         /// A name to show.
         #[serde(default)]
         name: Option<String>,
+    }
+    /// A key to make, for a person, a backend or an agent.
+    CreateKey {
+        /// `user:ID`, `service:ID` or `agent:ID`.
+        principal: String,
+        /// What it may do in this workspace; an agent's key is always `write`.
+        permission: Permission,
+        /// To recognise it by, at most 200 characters.
+        #[serde(default)]
+        name: String,
+    }
+    /// An expression to check.
+    CheckExpression {
+        /// CEL, as conditions and `$from` have it; an empty one is a condition that always holds.
+        expression: String,
     }
     /// An agent takes an offer, or tells that it lives.
     Lease {

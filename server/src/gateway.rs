@@ -250,7 +250,7 @@ pub fn rows() -> Vec<CommandRow> {
         .has(&[
             ("agent", One(shape::<Agent>)),
             ("attempts", Many(shape::<shapes::Work>)),
-            ("answers", Any),
+            ("answers", Many(shape::<shapes::Answer>)),
             ("handoffs", Many(shape::<AgentHandoff>)),
         ]),
     ]

@@ -7,7 +7,7 @@ use rooms::model::access::{Permission, Principal, PrincipalKind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::db::{Error, Store};
+use crate::db::{Error, Row, Store};
 
 /// What is known of a key; never the key itself.
 #[derive(Clone, Debug, Serialize)]
@@ -63,11 +63,24 @@ fn permission_of(text: &str) -> Permission {
     }
 }
 
-fn permission_text(p: Permission) -> &'static str {
+/// As the wire spells it.
+pub fn permission_text(p: Permission) -> &'static str {
     match p {
         Permission::Read => "read",
         Permission::Write => "write",
         Permission::Admin => "admin",
+    }
+}
+
+fn info(row: &Row) -> KeyInfo {
+    KeyInfo {
+        id: row.text(0).to_owned(),
+        workspace_id: row.text(1).to_owned(),
+        principal: format!("{}:{}", row.text(2), row.text(3)),
+        permission: row.text(4).to_owned(),
+        name: row.text(5).to_owned(),
+        created_at: Timestamp(row.int(6)),
+        revoked_at: (!row.is_null(7)).then(|| Timestamp(row.int(7))),
     }
 }
 
@@ -164,19 +177,27 @@ impl Store {
         let sql = format!(
             "SELECT id, workspace_id, kind, principal, permission, name, created_at, revoked_at FROM api_keys{filter} ORDER BY created_at, id"
         );
-        let rows = self.query(&sql, args).await?;
-        Ok(rows
-            .iter()
-            .map(|r| KeyInfo {
-                id: r.text(0).to_owned(),
-                workspace_id: r.text(1).to_owned(),
-                principal: format!("{}:{}", r.text(2), r.text(3)),
-                permission: r.text(4).to_owned(),
-                name: r.text(5).to_owned(),
-                created_at: Timestamp(r.int(6)),
-                revoked_at: (!r.is_null(7)).then(|| Timestamp(r.int(7))),
-            })
-            .collect())
+        Ok(self.query(&sql, args).await?.iter().map(info).collect())
+    }
+
+    /// A page of the keys of a workspace, the newest first: those made before the key `after`, if it is given.
+    pub async fn keys_page(
+        &self,
+        workspace: &WorkspaceId,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<KeyInfo>, Error> {
+        let mut args = vec![workspace.as_str().into(), (limit as i64).into()];
+        let mut before = "";
+        if let Some(id) = after {
+            args.push(id.into());
+            before = " AND (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = $3)";
+        }
+        let sql = format!(
+            "SELECT id, workspace_id, kind, principal, permission, name, created_at, revoked_at FROM api_keys \
+             WHERE workspace_id = $1{before} ORDER BY created_at DESC, id DESC LIMIT $2"
+        );
+        Ok(self.query(&sql, args).await?.iter().map(info).collect())
     }
 
     /// Makes a workspace's row; its room is made by a command. False when there is one.

@@ -13,7 +13,7 @@ function event(type: string, data: object, more: Partial<RoomEvent> = {}): RoomE
     at: "2026-01-01T10:00:00.000000Z",
     workspaceId: "default",
     channel: "general",
-    actor: { kind: "agent", id: "writer" },
+    actor: { kind: "agent", id: "writer", name: "Writer" },
     data: data as Record<string, unknown>,
     ...more,
   };
@@ -59,7 +59,7 @@ describe("the inbox", () => {
   });
 });
 
-const step = (id: string): ProcessStep => ({
+const step = (id: string) => ({
   id,
   key: id,
   name: id,
@@ -69,7 +69,7 @@ const step = (id: string): ProcessStep => ({
   dependencies: [],
   attempts: 0,
   maxAttempts: 3,
-});
+}) as unknown as ProcessStep;
 const process = {
   id: "p1",
   name: "Triage",

@@ -5,18 +5,18 @@ import { parseText, textOf } from "../src/inbox/subject-text";
 import { keyInFragment, keyInText } from "../src/session/key";
 import { duration } from "../src/ui/time";
 
-const asked = (id: string, fields: Partial<HumanIntervention> = {}): HumanIntervention => ({
+const asked = (id: string, fields: Partial<HumanIntervention> = {}) => ({
   id,
   processId: "p",
   type: "approval",
   description: id,
   status: "pending",
   priority: "medium",
-  requestedBy: { kind: "agent", id: "a" },
+  requestedBy: { kind: "agent", id: "a", name: "A" },
   requestedAt: "2026-01-01T10:00:00.000000Z",
   round: 1,
   ...fields,
-});
+}) as HumanIntervention;
 
 describe("the order of the inbox", () => {
   it("is by due time, then priority, then age, and holds the open ones only", () => {

@@ -2,16 +2,20 @@
 
 use rooms::Command;
 use rooms::id::HandoffId;
+use rooms::model::attempt::Attempt;
 use rooms::model::handoff::AgentHandoff;
+use rooms::model::process::{ProcessContext, ProcessRef};
+use rooms::model::step::ProcessStep;
 use rooms::policy::Operation as O;
 use rooms::request::{HandoffReason, RequestHandoff};
 use storage::read::Thing;
 
 use super::payload::Nothing;
 use super::process_room;
-use super::table::Kind::{Any, One, Text};
+use super::table::Kind::{Any, Many, One, Text, Whole};
 use super::table::{CommandRow, Fields, by_hand, of};
 use crate::contract::shape;
+use crate::contract::shapes::PriorAnswer;
 
 const HANDOFF: (&str, Thing) = ("handoffId", Thing::Handoff);
 const GIVEN: Fields = &[("handoff", One(shape::<AgentHandoff>))];
@@ -49,10 +53,14 @@ pub fn rows() -> Vec<CommandRow> {
         )
         .has(&[
             ("handoff", One(shape::<AgentHandoff>)),
-            ("attempt?", Any),
-            ("step?", Any),
-            ("process?", Any),
-            ("context?", Any),
+            ("attempt", One(shape::<Attempt>)),
+            ("step", One(shape::<ProcessStep>)),
+            ("process", One(shape::<ProcessRef>)),
+            ("context", Any),
+            ("processContext", One(shape::<ProcessContext>)),
+            ("priorAnswers", Many(shape::<PriorAnswer>)),
+            ("idempotencyKey", Text),
+            ("leaseMs", Whole),
         ]),
         of(
             "handoff:reject",

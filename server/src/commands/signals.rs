@@ -7,7 +7,7 @@ use super::table::Kind::{Any, Flag, One, Text, Whole};
 use super::table::Reply;
 use super::table::Reply::{Has, Is};
 use crate::contract::shape;
-use crate::contract::shapes::Work;
+use crate::contract::shapes::{AddressedMessage, Work};
 
 /// An event that is told beside the log.
 pub struct SignalRow {
@@ -61,7 +61,7 @@ pub const SIGNALS: &[SignalRow] = &[
     row(
         "work.message",
         "A message to the agent",
-        Has(&[("communication", Any)]),
+        Has(&[("communication", One(shape::<AddressedMessage>))]),
     ),
     row(
         "server.draining",

@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use rooms::id::{LogId, ProcessId, TeamId, WorkspaceId};
+use rooms::id::{
+    AgentId, AttemptId, CommunicationId, InterventionId, LogId, ProcessId, TeamId, WorkspaceId,
+};
+use rooms::model::Priority;
 use rooms::model::access::{Actor, Permission, Workspace};
 use rooms::model::agent::Agent;
 use rooms::model::attempt::Attempt;
+use rooms::model::communication::{CommunicationResponse, CommunicationType};
 use rooms::model::handoff::AgentHandoff;
+use rooms::model::intervention::{
+    HumanIntervention, InterventionResponse, InterventionType, Outcome,
+};
 use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
 use rooms::model::step::ProcessStep;
 use rooms::{Code, Event, FieldError, Timestamp};
@@ -180,6 +187,40 @@ shapes! {
         /// The secret.
         key: String,
     }
+    /// What is known of a key; never the key itself.
+    Key {
+        /// To revoke it by.
+        id: String,
+        /// Where it is good.
+        workspace_id: WorkspaceId,
+        /// `user:ID`, `service:ID` or `agent:ID`.
+        principal: String,
+        /// What it may do.
+        permission: Permission,
+        /// To recognise it by.
+        name: String,
+        /// When it was made.
+        created_at: Timestamp,
+        /// When it was revoked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        revoked_at: Option<Timestamp>,
+    }
+    /// A key that was just made; its secret is shown only now.
+    MadeKey {
+        /// What is known of it.
+        #[serde(flatten)]
+        info: Key,
+        /// The secret. A sign-in link of the dashboard is its address with `#key=` and this.
+        key: String,
+    }
+    /// Whether an expression compiles.
+    ExpressionCheck {
+        /// It does.
+        valid: bool,
+        /// Why it does not, and where.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    }
     /// The workspaces that the caller may see.
     Workspaces {
         /// All of them.
@@ -208,6 +249,64 @@ shapes! {
         /// Per part.
         parts: Parts,
     }
+    /// What a human answered for a step, as a later attempt at it is told.
+    PriorAnswer {
+        /// The question.
+        intervention_id: InterventionId,
+        /// The key under which it was asked.
+        key: String,
+        /// What was asked.
+        #[serde(rename = "type")]
+        kind: InterventionType,
+        /// The question in words.
+        description: String,
+        /// What came of it.
+        outcome: Option<Outcome>,
+        /// The reply.
+        response: Option<InterventionResponse>,
+    }
+    /// An answer that the attempt has not used yet.
+    Answer {
+        /// The question.
+        intervention: HumanIntervention,
+        /// The reply.
+        response: InterventionResponse,
+        /// Who waits for it.
+        attempt_id: AttemptId,
+    }
+    /// A message to an agent, or the response to one that it sent: then only the ids and the response.
+    AddressedMessage {
+        /// Its id.
+        id: CommunicationId,
+        /// Who sent it.
+        from_agent_id: AgentId,
+        /// To whom.
+        to_agent_id: AgentId,
+        /// In which process.
+        process_id: ProcessId,
+        /// What was said.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// What it is.
+        #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+        kind: Option<CommunicationType>,
+        /// How urgent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        priority: Option<Priority>,
+        /// When.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timestamp: Option<Timestamp>,
+        /// The sender's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
+        metadata: Option<Value>,
+        /// Until when a response is awaited.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        respond_by: Option<Timestamp>,
+        /// The response.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        response: Option<CommunicationResponse>,
+    }
     /// An attempt, with all that an agent needs to do the work.
     Work {
         /// The attempt.
@@ -219,7 +318,7 @@ shapes! {
         /// What the process carries.
         context: ProcessContext,
         /// What humans answered for this step before.
-        prior_answers: Vec<Value>,
+        prior_answers: Vec<PriorAnswer>,
         /// Stable per process, step and run.
         idempotency_key: String,
         /// Milliseconds that a lease lives without a heartbeat.

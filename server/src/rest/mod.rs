@@ -9,8 +9,10 @@ mod access;
 mod agent;
 pub mod call;
 mod communication;
+mod expression;
 mod handoff;
 mod intervention;
+mod key;
 pub mod list;
 mod process;
 mod room;
@@ -45,6 +47,8 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         communication::routes(),
         room::routes(),
         agent::routes(),
+        key::routes(),
+        expression::routes(),
         server::routes(),
     ]
     .into_iter()

@@ -1,8 +1,8 @@
-import { backoffMs } from "./backoff";
-import { newId } from "./ids";
-import type { Ack, CommandName, Commands } from "./model";
-import { BatonError, isProblem, isTransient, localProblem } from "./problem";
-import type { SocketLike } from "./socket";
+import { backoffMs } from "./backoff.js";
+import { newId } from "./ids.js";
+import type { Ack, CommandName, Commands } from "./model.js";
+import { BatonError, isProblem, isTransient, localProblem } from "./problem.js";
+import type { SocketLike } from "./socket.js";
 
 export interface Reply<Data> {
   data: Data;
@@ -13,7 +13,7 @@ export interface Reply<Data> {
 export interface CommandOptions {
   /** Repeat an earlier command of unknown outcome: the server gives the first result again. */
   commandId?: string;
-  /** Give up after this long, connected or not. */
+  /** Give up after this long, connected or not; `Infinity` never does. Default one minute. */
   deadlineMs?: number;
 }
 
@@ -27,7 +27,7 @@ interface Pending {
   tries: number;
   settle(outcome: Ack<unknown>): void;
   retry?: ReturnType<typeof setTimeout>;
-  deadline: ReturnType<typeof setTimeout>;
+  deadline?: ReturnType<typeof setTimeout>;
 }
 
 /**
@@ -67,11 +67,15 @@ export class CommandQueue {
         const data = outcome.data as Commands[Name]["data"];
         resolve(outcome.seq === undefined ? { data } : { data, seq: outcome.seq });
       };
-      const deadline = setTimeout(() => {
-        const detail = "It may still take effect: look before you repeat it.";
-        settle({ ok: false, error: localProblem("unavailable", "The server did not answer in time", detail) });
-      }, options.deadlineMs ?? DEADLINE_MS);
-      this.#pending.set(commandId, { name, payload: { ...payload, commandId }, tries: 0, settle, deadline });
+      const pending: Pending = { name, payload: { ...payload, commandId }, tries: 0, settle };
+      const patience = options.deadlineMs ?? DEADLINE_MS;
+      if (Number.isFinite(patience)) {
+        pending.deadline = setTimeout(() => {
+          const detail = "It may still take effect: look before you repeat it.";
+          settle({ ok: false, error: localProblem("unavailable", "The server did not answer in time", detail) });
+        }, patience);
+      }
+      this.#pending.set(commandId, pending);
       if (this.#socket.connected) this.#transmit(commandId);
     });
   }

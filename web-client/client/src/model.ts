@@ -1,34 +1,27 @@
 /**
  * The model as it travels: resources, events and payloads, named as the contract names them.
  *
- * This is the one file of hand-written wire types. Resources follow the published OpenAPI document; events and socket
- * commands follow the AsyncAPI document. Times are RFC 3339 strings in UTC, ids are opaque strings.
+ * All of it is generated from the published contract (`generated/`); this file only gives the names under which it is used, and
+ * the few shapes that are this client's own. Times are RFC 3339 strings in UTC, ids are opaque strings.
  */
+import type { components as Socket } from "./generated/asyncapi.js";
+import type { components as Http } from "./generated/openapi.js";
+import type { Json } from "./json.js";
+
+export type { Json, JsonObject } from "./json.js";
+
+type S = Socket["schemas"];
+type H = Http["schemas"];
 
 export type Id = string;
-export type Timestamp = string;
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
+export type Timestamp = S["Timestamp"];
 
 // ---- errors ---------------------------------------------------------------------------------------------------------
 
-export type ProblemCode =
-  | "invalid_request"
-  | "unauthenticated"
-  | "forbidden"
-  | "not_found"
-  | "conflict"
-  | "already_resolved"
-  | "superseded"
-  | "stale_lease"
-  | "illegal_transition"
-  | "idempotency_conflict"
-  | "payload_too_large"
-  | "rate_limited"
-  | "unavailable"
-  | "internal";
+export type ProblemCode = S["Code"];
+export type FieldError = S["FieldError"];
 
-/** RFC 9457 problem, the same object over REST and in a refused ack. */
+/** RFC 9457 problem, the same object over REST and in a refused ack. A newer server may know further codes. */
 export interface Problem {
   type?: string;
   title: string;
@@ -36,285 +29,96 @@ export interface Problem {
   code: ProblemCode | (string & {});
   detail?: string;
   retryable?: boolean;
-  errors?: { path: string; message: string }[];
+  errors?: FieldError[];
   context?: { intervention?: HumanIntervention; holder?: Json; [key: string]: unknown };
 }
 
 // ---- principals -----------------------------------------------------------------------------------------------------
 
-export type Permission = "read" | "write" | "admin";
-export type Priority = "low" | "medium" | "high" | "urgent";
+export type Permission = S["Permission"];
+export type Priority = S["Priority"];
+export type Actor = S["Actor"];
+/** Who the credential speaks for, and what it may do. */
+export type Me = H["Me"];
+/** What is known of a key; never its secret. */
+export type Key = H["Key"];
+/** A key that was just made, with its secret, which is shown only now. */
+export type MadeKey = H["MadeKey"];
 
-export interface Actor {
-  kind: "user" | "agent" | "service" | "system";
-  id: string;
-  name?: string;
-}
+// ---- teams and agents -----------------------------------------------------------------------------------------------
 
-/** Who the credential speaks for. */
-export interface Me {
-  principal: { kind: "user" | "agent" | "service"; id: string; name?: string };
-  workspaceId: string;
-  permission: Permission;
-}
+export type AgentTeam = S["AgentTeam"];
+export type AgentTeamMember = S["AgentTeamMember"];
+export type TeamConfiguration = S["TeamConfiguration"];
+export type CreateTeam = S["CreateTeam"];
+export type TeamMemberInput = S["TeamMemberInput"];
+export type MemberRole = S["MemberRole"];
+/** An agent as the registry has it; the class `Agent` is one that works. */
+export type RegisteredAgent = S["Agent"];
+/** An agent, whether it is there, and how much of it is in use. */
+export type AgentInUse = H["AgentInUse"];
+export type AgentStatus = S["AgentStatus"];
 
 // ---- process and step -----------------------------------------------------------------------------------------------
 
-export type ProcessStatus = "pending" | "running" | "paused" | "completed" | "failed" | "cancelled";
-export type StepStatus = "pending" | "running" | "completed" | "failed" | "skipped" | "cancelled";
-export type StepPhase =
-  | "blocked"
-  | "ready"
-  | "backoff"
-  | "awaiting_input"
-  | "offered"
-  | "executing"
-  | "handing_off";
-export type AttemptStatus =
-  | "offered"
-  | "leased"
-  | "rejected"
-  | "expired"
-  | "cancelled"
-  | "completed"
-  | "failed"
-  | "released"
-  | "suspended";
-
-export interface StepError {
-  code?: string;
-  message: string;
-  retryable?: boolean;
-}
-
-export interface Attempt {
-  id: Id;
-  stepId: Id;
-  agentId: string;
-  instanceId?: string;
-  epoch: number;
-  status: AttemptStatus;
-  leaseUntil?: Timestamp | null;
-}
-
-export interface ProcessStep {
-  id: Id;
-  key: string;
-  name: string;
-  description: string;
-  assignedAgentId?: string | null;
-  requiredCapabilities?: string[] | null;
-  role?: string | null;
-  status: StepStatus;
-  phase?: StepPhase | null;
-  dependencies: string[];
-  triggerRule?: string;
-  inputs?: JsonObject | null;
-  outputs?: Json;
-  error?: StepError | null;
-  /** What the step's agent last said of its progress; only in events. */
-  percent?: number | null;
-  note?: string | null;
-  attempts: number;
-  maxAttempts: number;
-  /** The live attempt, where the server includes it in a snapshot. */
-  attempt?: Attempt | null;
-  metadata?: JsonObject | null;
-}
-
-export interface ProcessContext {
-  sessionIds: string[];
-  sharedData: JsonObject;
-  conversationHistory: Json[];
-  documentIds: string[];
-  variables: JsonObject;
-}
-
-export interface ProcessMetrics {
-  startTime?: Timestamp | null;
-  endTime?: Timestamp | null;
-  duration?: number | null;
-  stepCompletionTimes: Record<string, number>;
-  handoffCount: number;
-  humanInterventionCount: number;
-  errorCount: number;
-  retryCount: number;
-  agentUtilization: Record<string, Json>;
-}
-
-export interface OrchestrationProcess {
-  id: Id;
-  name: string;
-  description?: string | null;
-  teamId: Id;
-  workspaceId: string;
-  status: ProcessStatus;
-  steps: ProcessStep[];
-  context?: ProcessContext;
-  metrics?: ProcessMetrics;
-  currentStep?: number;
-  totalSteps: number;
-  /** The open interventions. */
-  waitingOn: Id[];
-  priority?: Priority;
-  initiatedBy?: string;
-  initiatedAt: Timestamp;
-  startedAt?: Timestamp | null;
-  completedAt?: Timestamp | null;
-  roomId: Id;
-}
-
-export type ProcessAction = "pause" | "resume" | "cancel" | "retry";
+export type ProcessStatus = S["ProcessStatus"];
+export type StepStatus = S["StepStatus"];
+export type StepPhase = S["StepPhase"];
+export type AttemptStatus = S["AttemptStatus"];
+export type Failure = S["Failure"];
+export type Attempt = S["Attempt"];
+export type ProcessContext = S["ProcessContext"];
+export type ProcessMetrics = S["ProcessMetrics"];
+export type ProcessRef = S["ProcessRef"];
+export type StartProcess = S["StartProcess"];
+export type StepInput = S["StepInput"];
+export type StepCondition = S["StepCondition"];
+export type ConditionType = S["ConditionType"];
+export type ConditionAction = S["ConditionAction"];
+export type TriggerRule = S["TriggerRule"];
+export type ProcessAction = H["ProcessAction"];
+/** A step; `percent` and `note` are what its agent last said, where they were taken from a `step.progress` event. */
+export type ProcessStep = S["ProcessStep"] & { percent?: number | null; note?: string | null; attempt?: Attempt | null };
+export type OrchestrationProcess = Omit<S["OrchestrationProcess"], "steps"> & { steps: ProcessStep[] };
 
 // ---- handoff --------------------------------------------------------------------------------------------------------
 
-export type HandoffStatus = "pending" | "accepted" | "rejected" | "expired" | "cancelled" | "completed" | "failed";
-
-export interface AgentHandoff {
-  id: Id;
-  processId: Id;
-  fromAgentId: string;
-  toAgentId?: string | null;
-  candidates?: string[] | null;
-  fromStepId: Id;
-  toStepId?: Id | null;
-  kind: "transfer" | "delegate";
-  status: HandoffStatus;
-  reason: string;
-  priority?: Priority;
-  context?: JsonObject;
-  initiatedAt: Timestamp;
-  acceptedAt?: Timestamp | null;
-  completedAt?: Timestamp | null;
-  expiresAt?: Timestamp | null;
-}
+export type HandoffStatus = S["HandoffStatus"];
+export type HandoffKind = S["HandoffKind"];
+export type AgentHandoff = S["AgentHandoff"];
 
 // ---- intervention ---------------------------------------------------------------------------------------------------
 
-export type InterventionType = "approval" | "input" | "decision" | "review" | "escalation";
-export type InterventionStatus = "pending" | "completed" | "cancelled" | "expired";
-export type InterventionOutcome =
-  | "approved"
-  | "rejected"
-  | "modified"
-  | "answered"
-  | "chosen"
-  | "reviewed"
-  | "aborted";
-export type ResponseAction = "approve" | "reject" | "modify" | "escalate" | "abort" | "answer" | "choose";
+export type InterventionType = S["InterventionType"];
+export type InterventionStatus = S["InterventionStatus"];
+export type InterventionOutcome = S["Outcome"];
+export type ResponseAction = S["ResponseAction"];
+export type InterventionResponse = S["InterventionResponse"];
+export type ChoiceOption = S["ChoiceOption"];
+export type Vote = S["Vote"];
+export type InterventionComment = S["InterventionComment"];
+export type HumanIntervention = S["HumanIntervention"];
+/** What a human answers. */
+export type InterventionAnswer = S["Respond"];
 
-export interface InterventionResponse {
-  action: ResponseAction;
-  comments?: string | null;
-  modifications?: Json;
-  value?: Json;
-  choice?: string | null;
-  providedBy: string;
-  providedAt: Timestamp;
-}
+// ---- work -----------------------------------------------------------------------------------------------------------
 
-export interface ChoiceOption {
-  id: string;
-  label?: string;
-  description?: string;
-}
-
-export interface Vote {
-  by: string;
-  action: ResponseAction;
-  round: number;
-  at: Timestamp;
-  comments?: string;
-}
-
-export interface InterventionComment {
-  by: string;
-  text: string;
-  at: Timestamp;
-}
-
-export interface HumanIntervention {
-  id: Id;
-  processId: Id;
-  stepId?: Id | null;
-  type: InterventionType;
-  description: string;
-  status: InterventionStatus;
-  outcome?: InterventionOutcome | null;
-  priority: Priority;
-  requestedBy: Actor;
-  requestedAt: Timestamp;
-  assignees?: string[];
-  claimedBy?: string | null;
-  schema?: JsonObject | null;
-  options?: ChoiceOption[] | null;
-  subject?: Json;
-  subjectHash?: string | null;
-  round: number;
-  quorum?: { n: number; selfApproval?: boolean };
-  votes?: Vote[];
-  comments?: InterventionComment[];
-  dueAt?: Timestamp | null;
-  expiresAt?: Timestamp | null;
-  onReject?: string;
-  pausesProcess?: boolean;
-  level?: number;
-  response?: InterventionResponse | null;
-  completedAt?: Timestamp | null;
-}
-
-export interface InterventionAnswer {
-  action: ResponseAction;
-  comments?: string;
-  modifications?: Json;
-  value?: Json;
-  choice?: string;
-  responseId?: string;
-  round?: number;
-  subjectHash?: string;
-}
+/** An attempt with all that an agent needs to do the work. */
+export type Work = S["Work"];
+/** What a human answered for the step before this attempt. */
+export type PriorAnswer = S["PriorAnswer"];
+export type AddressedMessage = S["AddressedMessage"];
+export type AgentCommunication = S["AgentCommunication"];
+export type CommunicationType = S["CommunicationType"];
 
 // ---- rooms and events -----------------------------------------------------------------------------------------------
 
-export type Channel = "general" | "alerts" | "handoffs" | "interventions" | "monitoring";
-export type MessageKind = "text" | "question" | "answer" | "update" | "request" | "notification";
-
-export interface Participant {
-  id: string;
-  type: "agent" | "human";
-  role: "observer" | "participant" | "coordinator" | "supervisor";
-  joinedAt?: Timestamp;
-  lastReadSeq?: number;
-}
-
-export interface CollaborationRoom {
-  id: Id;
-  name: string;
-  type: "process" | "team" | "workspace";
-  workspaceId: string;
-  processId?: Id | null;
-  teamId?: Id | null;
-  participants?: Participant[];
-  channels?: string[];
-  head: number;
-  first: number;
-  logId: string;
-  createdAt?: Timestamp;
-  lastActivity?: Timestamp;
-  archived?: boolean;
-}
-
-export interface Message {
-  id: Id;
-  body: string;
-  kind: MessageKind;
-  mentions?: string[];
-  replyTo?: Id | null;
-  priority?: Priority;
-  metadata?: JsonObject | null;
-  streamId?: string | null;
-  author?: Actor;
-}
+export type Channel = S["Channel"];
+export type MessageKind = S["MessageKind"];
+export type Participant = S["Participant"];
+export type CollaborationRoom = S["CollaborationRoom"];
+export type Message = S["Message"];
+export type RoomRole = S["RoomRole"];
 
 /** One record of a room's log, which is also the argument of the socket event named by `type`. */
 export interface RoomEvent<Data = Record<string, unknown>> {
@@ -326,13 +130,13 @@ export interface RoomEvent<Data = Record<string, unknown>> {
   workspaceId: string;
   channel: Channel | (string & {});
   actor: Actor;
-  processId?: Id;
-  stepId?: Id;
+  processId?: Id | null;
+  stepId?: Id | null;
   data: Data;
-  causationId?: Id;
-  correlationId?: Id;
+  causationId?: Id | null;
+  correlationId?: Id | null;
   /** Where an event echoed into the workspace's room happened first. */
-  origin?: { roomId: Id; seq: number };
+  origin?: { roomId: Id; seq: number } | null;
 }
 
 export interface LogPage {
@@ -342,6 +146,9 @@ export interface LogPage {
   more: boolean;
 }
 
+/** What joining a room gives. */
+export type JoinedRoom = Commands["room:join"]["data"];
+
 // ---- REST shapes ----------------------------------------------------------------------------------------------------
 
 export interface List<T> {
@@ -349,49 +156,28 @@ export interface List<T> {
   nextCursor?: string | null;
 }
 
-// ---- socket commands ------------------------------------------------------------------------------------------------
+// ---- the socket -----------------------------------------------------------------------------------------------------
 
 export type Ack<Data> = { ok: true; data: Data; seq?: number } | { ok: false; error: Problem };
 
-export interface JoinedRoom extends LogPage {
-  room: CollaborationRoom;
-  participants: Participant[];
-  events: RoomEvent[];
-  reset: boolean;
-}
+/** A reply as this client types it: a log's events are read by type, not by shape. */
+type Told<Data> = Data extends { events: unknown } ? Omit<Data, "events"> & { events: RoomEvent[] } : Data;
 
-export interface SendMessage {
-  roomId: Id;
-  body: string;
-  channel?: Channel;
-  kind?: MessageKind;
-  mentions?: string[];
-  replyTo?: Id;
-  priority?: Priority;
-  metadata?: JsonObject;
-}
+/** Every command: its payload and what its ack carries. */
+export type Commands = {
+  [Name in keyof S["Commands"]]: { payload: S["Commands"][Name]["payload"]; data: Told<S["Commands"][Name]["data"]> };
+};
+export type CommandName = keyof Commands & string;
 
-/** Every command that this client sends: its payload and what its ack carries. */
-export interface Commands {
-  "room:join": { payload: { roomId: Id; since?: number; logId?: string }; data: JoinedRoom };
-  "room:history": {
-    payload: { roomId: Id; before?: number; since?: number; limit?: number };
-    data: LogPage & { events: RoomEvent[] };
-  };
-  "room:leave": { payload: { roomId: Id }; data: unknown };
-  "room:read": { payload: { roomId: Id; seq: number }; data: unknown };
-  "message:send": { payload: SendMessage; data: { id: Id } };
-  "typing:set": { payload: { roomId: Id; typing: boolean }; data: unknown };
-  "intervention:respond": {
-    payload: InterventionAnswer & { interventionId: Id };
-    data: HumanIntervention;
-  };
-  "intervention:claim": { payload: { interventionId: Id }; data: HumanIntervention };
-  "intervention:release": { payload: { interventionId: Id }; data: HumanIntervention };
-  "process:pause": { payload: { processId: Id; mode?: "drain" | "interrupt"; reason?: string }; data: OrchestrationProcess };
-  "process:resume": { payload: { processId: Id; reason?: string }; data: OrchestrationProcess };
-  "process:cancel": { payload: { processId: Id; reason?: string }; data: OrchestrationProcess };
-  "process:retry": { payload: { processId: Id; reason?: string }; data: OrchestrationProcess };
-}
+/** What the server tells beside a room's log: by name, the argument. */
+export type Signals = S["Signals"];
+/** The events of a room's log: by type, their `data`. */
+export type RoomEvents = S["RoomEvents"];
 
-export type CommandName = keyof Commands;
+/** A room's event of one type, with its own `data`. */
+export type EventOf<Name extends keyof RoomEvents> = RoomEvent<RoomEvents[Name]> & { type: Name };
+
+/** Whether an event of a log is of this type; what follows is then typed by it. */
+export function isEvent<Name extends keyof RoomEvents>(event: RoomEvent<unknown>, type: Name): event is EventOf<Name> {
+  return event.type === type;
+}

@@ -1,4 +1,4 @@
-import type { Problem, ProblemCode } from "./model";
+import type { Problem, ProblemCode } from "./model.js";
 
 /** A refusal by the server, or by this client when no answer could be had; `problem` is what to show. */
 export class BatonError extends Error {

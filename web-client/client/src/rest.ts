@@ -1,16 +1,27 @@
-import { newId } from "./ids";
+import { newId } from "./ids.js";
 import type {
   AgentHandoff,
+  AgentInUse,
+  AgentTeam,
   CollaborationRoom,
+  CreateTeam,
   HumanIntervention,
+  InterventionAnswer,
+  Key,
   List,
+  MadeKey,
   Me,
   OrchestrationProcess,
-} from "./model";
-import { BatonError, isProblem, localProblem } from "./problem";
+  Permission,
+  ProcessAction,
+  StartProcess,
+} from "./model.js";
+import { BatonError, isProblem, localProblem } from "./problem.js";
+import { type Token, tokenNow } from "./socket.js";
 
 export interface RestOptions {
-  token: string;
+  token: Token;
+  /** Which workspace, for a credential of several. */
   workspaceId?: string;
   /** Origin of the server; by default that of the page. */
   url?: string;
@@ -25,7 +36,12 @@ const NO_JSON = Symbol("no JSON");
 /** A list is read page by page up to this many rows; a screen that may show more must page itself. */
 const MOST_ROWS = 1_000;
 
-/** The REST side: snapshots to begin from. What changes afterwards comes over the socket. */
+/**
+ * The REST side: what a backend uses, and snapshots to begin from. What changes afterwards comes over the socket.
+ *
+ * A refusal is thrown as `BatonError`, with the server's problem. Everything that has no method of its own is reached by `get`,
+ * `all` and `change`, with paths under `/api/orchestration`.
+ */
 export class Rest {
   readonly #options: RestOptions;
 
@@ -77,6 +93,55 @@ export class Rest {
     return room;
   }
 
+  handoff(id: string): Promise<AgentHandoff> {
+    return this.get(`/handoffs/${encodeURIComponent(id)}`);
+  }
+
+  /** Starts a process; the same `idempotencyKey` and body again give the first answer. */
+  startProcess(process: StartProcess, idempotencyKey?: string): Promise<OrchestrationProcess> {
+    return this.change("POST", "/processes", process, idempotencyKey);
+  }
+
+  changeProcess(id: string, change: { action: ProcessAction; mode?: "drain" | "interrupt"; reason?: string }): Promise<OrchestrationProcess> {
+    return this.change("PUT", `/processes/${encodeURIComponent(id)}`, change);
+  }
+
+  respond(interventionId: string, answer: InterventionAnswer): Promise<HumanIntervention> {
+    return this.change("PUT", `/interventions/${encodeURIComponent(interventionId)}`, answer);
+  }
+
+  teams(): Promise<AgentTeam[]> {
+    return this.all("/teams", { status: "active" });
+  }
+
+  createTeam(team: CreateTeam): Promise<AgentTeam> {
+    return this.change("POST", "/teams", team);
+  }
+
+  agents(): Promise<AgentInUse[]> {
+    return this.all("/agents");
+  }
+
+  /** One page of the keys of the workspace, the newest first. */
+  keys(cursor?: string): Promise<List<Key>> {
+    return this.get("/keys", { limit: PAGE, cursor });
+  }
+
+  /** Makes a key for `user:ID`, `service:ID` or `agent:ID`. */
+  createKey(key: { principal: string; permission: Permission; name?: string }): Promise<MadeKey> {
+    return this.change("POST", "/keys", key);
+  }
+
+  revokeKey(id: string): Promise<void> {
+    return this.change("DELETE", `/keys/${encodeURIComponent(id)}`);
+  }
+
+  /** Whether a CEL expression compiles, and if not, why. */
+  checkExpression(expression: string): Promise<{ valid: boolean; message?: string }> {
+    return this.change("POST", "/expressions/check", { expression });
+  }
+
+  /** Every row of a list, page by page; at most a thousand. */
   async all<T>(path: string, query: Query = {}): Promise<T[]> {
     const items: T[] = [];
     let cursor: string | undefined;
@@ -102,7 +167,7 @@ export class Rest {
 
   async #send<T>(method: string, path: string, body?: unknown, extra: Record<string, string> = {}): Promise<T> {
     const { token, workspaceId, url = "", fetch: send = fetch } = this.#options;
-    const headers: Record<string, string> = { accept: "application/json", "x-api-key": token, ...extra };
+    const headers: Record<string, string> = { accept: "application/json", "x-api-key": await tokenNow(token), ...extra };
     if (workspaceId !== undefined) headers["x-workspace-id"] = workspaceId;
     if (body !== undefined) headers["content-type"] = "application/json";
     let response: Response;

@@ -1,6 +1,9 @@
-import { backoffMs } from "./backoff";
-import type { CommandName, Commands, JoinedRoom, LogPage, RoomEvent } from "./model";
-import { BatonError, isTransient, toBatonError } from "./problem";
+import { backoffMs } from "./backoff.js";
+import type { CommandOptions, Reply } from "./commands.js";
+import { iterate, type IterateOptions } from "./iterate.js";
+import type { CommandName, Commands, JoinedRoom, Json, LogPage, RoomEvent } from "./model.js";
+import { BatonError, isTransient, toBatonError } from "./problem.js";
+import { MessageStream } from "./stream.js";
 
 /** `live` only when every event up to the head of the log has been handed to the listeners. */
 export type RoomStatus = "offline" | "joining" | "catching_up" | "live" | "refused" | "closed";
@@ -21,11 +24,14 @@ export interface RoomOptions {
   since?: number;
 }
 
-/** How a room asks the server, on the connection of the moment: fails when that connection does. */
-export type Request = <Name extends CommandName>(
-  name: Name,
-  payload: Commands[Name]["payload"],
-) => Promise<Commands[Name]["data"]>;
+/** What a room needs of its connection. */
+export interface RoomLink {
+  request<Name extends CommandName>(name: Name, payload: Commands[Name]["payload"]): Promise<Commands[Name]["data"]>;
+  command<Name extends CommandName>(name: Name, payload: Commands[Name]["payload"], options?: CommandOptions): Promise<Reply<Commands[Name]["data"]>>;
+}
+
+/** A message to post; the body is Markdown. */
+export type PostMessage = Omit<Commands["message:send"]["payload"], "roomId" | "body">;
 
 /** Most events in one page of history that the contract allows. */
 const PAGE = 500;
@@ -42,12 +48,13 @@ const MOST_HELD = 5_000;
  */
 export class RoomSubscription {
   readonly roomId: string;
-  readonly #request: Request;
+  readonly #link: RoomLink;
   readonly #onClose: (room: RoomSubscription) => void;
   readonly #listeners = new Set<RoomListener>();
   readonly #held = new Map<number, RoomEvent>();
   #since: number | undefined;
   #last: number | undefined;
+  #origin: number | undefined;
   #logId: string | undefined;
   /** The highest seq known to exist. */
   #head = 0;
@@ -57,9 +64,9 @@ export class RoomSubscription {
   #turn = 0;
   #filling = false;
 
-  constructor(roomId: string, request: Request, onClose: (room: RoomSubscription) => void, options: RoomOptions = {}) {
+  constructor(roomId: string, link: RoomLink, onClose: (room: RoomSubscription) => void, options: RoomOptions = {}) {
     this.roomId = roomId;
-    this.#request = request;
+    this.#link = link;
     this.#onClose = onClose;
     this.#since = options.since;
   }
@@ -77,6 +84,11 @@ export class RoomSubscription {
     return this.#last;
   }
 
+  /** The seq after which the first event was delivered; undefined before the first join, and again after a reset. */
+  get origin(): number | undefined {
+    return this.#origin;
+  }
+
   subscribe(listener: RoomListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -84,7 +96,50 @@ export class RoomSubscription {
 
   /** Older events than `before`, for reading back; they are not delivered to listeners. */
   async history(before: number, limit = PAGE): Promise<LogPage & { events: RoomEvent[] }> {
-    return this.#request("room:history", { roomId: this.roomId, before, limit });
+    return this.#link.request("room:history", { roomId: this.roomId, before, limit });
+  }
+
+  /** What came after `since`, oldest first, as far as one page holds; it is not delivered to listeners. */
+  async after(since: number, limit = PAGE): Promise<LogPage & { events: RoomEvent[] }> {
+    return this.#link.request("room:history", { roomId: this.roomId, since, limit });
+  }
+
+  /**
+   * The room's events, in order, without gap or repeat, from where this subscription began, and then live until the room or
+   * the signal ends it. Memory stays bounded: a reader that falls behind is fed from the log.
+   */
+  events(options?: IterateOptions): AsyncIterableIterator<RoomEvent> {
+    return iterate(this, options);
+  }
+
+  /** Posts a message; the reply has its id and its place in the log. */
+  post(body: string, more: PostMessage = {}, options?: CommandOptions): Promise<Reply<Commands["message:send"]["data"]>> {
+    return this.#link.command("message:send", { ...more, roomId: this.roomId, body }, options);
+  }
+
+  /** Begins a message whose text comes bit by bit. */
+  stream(more: PostMessage = {}): MessageStream {
+    return new MessageStream(this.#link, this.roomId, more);
+  }
+
+  /** Tells the others that this client's user is typing, or no longer is. Ephemeral: lost without a connection. */
+  async typing(typing: boolean): Promise<void> {
+    await this.#link.request("typing:set", { roomId: this.roomId, typing }).catch(() => {});
+  }
+
+  /** Who is here now. */
+  async presence(): Promise<Commands["presence:list"]["data"]["participants"]> {
+    return (await this.#link.request("presence:list", { roomId: this.roomId })).participants;
+  }
+
+  /** Says up to where this client's user has read. */
+  async markRead(seq: number): Promise<void> {
+    await this.#link.command("room:read", { roomId: this.roomId, seq });
+  }
+
+  /** Sends `custom.<name>` to the room: an event of its log, or, `ephemeral`, a signal without a place in it. */
+  async broadcast(name: string, data: Json, ephemeral = false): Promise<void> {
+    await this.#link.command("event:broadcast", { roomId: this.roomId, name, data, ephemeral });
   }
 
   close(): void {
@@ -131,7 +186,7 @@ export class RoomSubscription {
     this.#setStatus("joining");
     for (let attempt = 0; turn === this.#turn; attempt++) {
       try {
-        const joined = await this.#request("room:join", { roomId: this.roomId, ...this.#position() });
+        const joined = await this.#link.request("room:join", { roomId: this.roomId, ...this.#position() });
         if (turn === this.#turn) this.#joined(joined);
         return;
       } catch (cause) {
@@ -160,6 +215,7 @@ export class RoomSubscription {
     for (const seq of this.#held.keys()) this.#head = Math.max(this.#head, seq);
     this.#tell((listener) => listener.joined?.(joined));
     this.#last ??= this.#since ?? (joined.events[0] ? joined.events[0].seq - 1 : joined.head);
+    this.#origin ??= this.#last;
     this.#setStatus("catching_up");
     for (const event of joined.events) this.#held.set(event.seq, event);
     this.#drain();
@@ -169,6 +225,7 @@ export class RoomSubscription {
   #startOver(): void {
     this.#since = undefined;
     this.#last = undefined;
+    this.#origin = undefined;
     this.#logId = undefined;
     this.#head = 0;
     this.#tell((listener) => listener.reset?.());
@@ -182,7 +239,7 @@ export class RoomSubscription {
       this.#setStatus("catching_up");
       const since = this.#last ?? 0;
       try {
-        const page = await this.#request("room:history", { roomId: this.roomId, since, limit: PAGE });
+        const page = await this.#link.request("room:history", { roomId: this.roomId, since, limit: PAGE });
         if (turn !== this.#turn) return;
         // What follows our place is gone, or belongs to another log.
         if (page.logId !== this.#logId || page.first > since + 1) return this.#startOver();

@@ -2,6 +2,8 @@ import { io } from "socket.io-client";
 
 /** What this client needs of a Socket.IO socket; a test passes a scripted one. */
 export interface SocketLike {
+  /** What the handshake carries; set before each `connect`. */
+  auth?: unknown;
   readonly connected: boolean;
   connect(): unknown;
   disconnect(): unknown;
@@ -10,10 +12,20 @@ export interface SocketLike {
   onAny(listener: (event: string, ...args: unknown[]) => void): unknown;
 }
 
+/** A key or a token, or how to get one: asked for anew at every connection, as short-lived and single-use tokens need. */
+export type Token = string | (() => string | Promise<string>);
+
 export interface Credentials {
-  token: string;
+  token: Token;
+  /** Which workspace, for a credential of several. */
   workspaceId?: string;
+  /** Which running copy of an agent this is; the same after a restart, where it is to go on with its work. */
   instanceId?: string;
+}
+
+/** The token of this moment. */
+export async function tokenNow(token: Token): Promise<string> {
+  return typeof token === "function" ? token() : token;
 }
 
 /**
@@ -21,7 +33,7 @@ export interface Credentials {
  * server's own farewells (`server.draining`, `session.closed`), which the stock policy does not know.
  * WebSocket comes first, because long-polling needs sticky sessions behind a load balancer.
  */
-export function openSocket(url: string | undefined, credentials: Credentials): SocketLike {
+export function openSocket(url: string | undefined): SocketLike {
   const options = {
     autoConnect: false,
     reconnection: false,
@@ -29,7 +41,6 @@ export function openSocket(url: string | undefined, credentials: Credentials): S
     timeout: 10_000,
     transports: ["websocket", "polling"],
     tryAllTransports: true,
-    auth: { ...credentials },
   };
   return url === undefined ? io(options) : io(url, options);
 }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ACK_TIMEOUT_MS, DEADLINE_MS } from "../src/commands";
-import { Connection } from "../src/connection";
-import { BatonError } from "../src/problem";
-import { FakeSocket } from "./fake-socket";
+import { ACK_TIMEOUT_MS, DEADLINE_MS } from "../src/commands.js";
+import { Connection } from "../src/connection.js";
+import { BatonError } from "../src/problem.js";
+import { FakeSocket } from "./fake-socket.js";
 
 describe("a command", () => {
   let socket: FakeSocket;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Connection, type ConnectionState } from "../src/connection";
-import { FakeSocket } from "./fake-socket";
+import { Connection, type ConnectionState } from "../src/connection.js";
+import { FakeSocket } from "./fake-socket.js";
 
 describe("a connection", () => {
   let socket: FakeSocket;
@@ -104,5 +104,97 @@ describe("a connection", () => {
     expect(connection.state.status).toBe("offline");
     socket.open();
     expect(connection.state).toMatchObject({ status: "live", draining: false });
+  });
+
+  it("goes on a moment of its own choosing when a server drains, not all at the same one", async () => {
+    const left: number[] = [];
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      const each = new FakeSocket();
+      const other = new Connection({ token: "k", socket: each, random: () => share });
+      each.open();
+      const from = Date.now();
+      each.push("server.draining", { reconnectInMs: 2_000 });
+      while (each.connected) await vi.advanceTimersByTimeAsync(50);
+      left.push(Date.now() - from);
+      other.close();
+    }
+    expect(left).toEqual([2_000, 1_750, 1_500, 1_250, 1_000]);
+  });
+
+  it("spreads its return when the draining server closes it first", async () => {
+    const back: number[] = [];
+    for (const share of [0, 1]) {
+      const each = new FakeSocket();
+      const other = new Connection({ token: "k", socket: each, random: () => share });
+      each.open();
+      each.push("server.draining", { reconnectInMs: 2_000 });
+      each.push("session.closed", { code: "shutdown", reconnect: true });
+      each.drop("io server disconnect");
+      const from = Date.now();
+      while (each.dialling === 0) await vi.advanceTimersByTimeAsync(25);
+      back.push(Date.now() - from);
+      other.close();
+    }
+    expect(back).toEqual([125, 2_250]);
+  });
+
+  it.each([
+    ["revoked", false],
+    ["expired", false],
+    ["replaced", false],
+    ["slow_consumer", true],
+    ["shutdown", true],
+  ])("closed with %s comes back: %s", async (code, reconnect) => {
+    socket.open();
+    socket.push("session.closed", { code, reconnect });
+    socket.drop("io server disconnect");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(socket.dialling > 0).toBe(reconnect);
+    expect(connection.state.status).toBe(reconnect ? "offline" : "closed");
+  });
+
+  it("fetches a token anew for every connection, and tries again when there is none", async () => {
+    const each = new FakeSocket();
+    let asked = 0;
+    const token = async () => {
+      if (++asked === 2) throw new Error("the auth server is away");
+      return `token-${asked}`;
+    };
+    const other = new Connection({ token, workspaceId: "w", socket: each, random: () => 0 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(each.auth).toEqual({ token: "token-1", workspaceId: "w" });
+    each.open();
+    each.drop();
+    await vi.advanceTimersByTimeAsync(125);
+    expect(other.state).toMatchObject({ status: "offline", reason: "no token: the auth server is away" });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(each.auth).toEqual({ token: "token-3", workspaceId: "w" });
+    each.open();
+    expect(other.state.status).toBe("live");
+    other.close();
+  });
+
+  it("hands over what the server tells it alone, and says when it was taken", () => {
+    socket.open();
+    const heard: string[] = [];
+    const stop = connection.on("work.cancelled", ({ attemptId }, acknowledge) => {
+      heard.push(attemptId);
+      acknowledge();
+    });
+    const acks: unknown[] = [];
+    socket.push("work.cancelled", { attemptId: "a1", stepId: "s1", reason: "cancelled" }, (ack) => acks.push(ack));
+    stop();
+    socket.push("work.cancelled", { attemptId: "a2", stepId: "s1", reason: "cancelled" }, (ack) => acks.push(ack));
+    expect(heard).toEqual(["a1"]);
+    expect(acks).toEqual([{ ok: true }]);
+  });
+
+  it("can be waited for", async () => {
+    const live = connection.live();
+    socket.open();
+    await live;
+    await connection.live();
+    socket.push("session.closed", { code: "revoked", reconnect: false });
+    await expect(connection.live()).rejects.toMatchObject({ code: "unavailable" });
   });
 });

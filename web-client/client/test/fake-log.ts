@@ -1,5 +1,5 @@
-import type { RoomEvent } from "../src/model";
-import type { FakeSocket } from "./fake-socket";
+import type { RoomEvent } from "../src/model.js";
+import type { FakeSocket } from "./fake-socket.js";
 
 const PAGE = 500;
 
@@ -12,7 +12,7 @@ export function event(seq: number, roomId = "r1"): RoomEvent {
     at: "2026-01-01T00:00:00.000000Z",
     workspaceId: "default",
     channel: "general",
-    actor: { kind: "user", id: "ann" },
+    actor: { kind: "user", id: "ann", name: "Ann" },
     data: { body: `message ${seq}` },
   };
 }

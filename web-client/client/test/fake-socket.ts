@@ -1,4 +1,4 @@
-import type { SocketLike } from "../src/socket";
+import type { SocketLike } from "../src/socket.js";
 
 type Handler = (payload: Record<string, unknown>) => unknown;
 
@@ -14,6 +14,7 @@ interface Sent {
  * a handler per command, which may be a promise. An answer never comes within the call, as a real one's never does.
  */
 export class FakeSocket implements SocketLike {
+  auth?: unknown;
   connected = false;
   /** Calls of `connect` that the test has not yet answered. */
   dialling = 0;
@@ -68,8 +69,8 @@ export class FakeSocket implements SocketLike {
     this.#fire("disconnect", reason);
   }
 
-  push(name: string, data: unknown): void {
-    this.#any(name, data);
+  push(name: string, data: unknown, acknowledge?: (answer: unknown) => void): void {
+    this.#any(name, data, acknowledge);
   }
 
   handle(name: string, handler: Handler): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Rest } from "../src/rest";
+import { Rest } from "../src/rest.js";
 
 interface Seen {
   url: string;

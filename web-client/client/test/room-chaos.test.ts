@@ -1,19 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Connection } from "../src/connection";
-import type { RoomEvent } from "../src/model";
-import { FakeLog } from "./fake-log";
-import { FakeSocket } from "./fake-socket";
-
-/** A small generator with a seed (mulberry32), so that a failure can be run again. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { Connection } from "../src/connection.js";
+import type { RoomEvent } from "../src/model.js";
+import { FakeLog } from "./fake-log.js";
+import { FakeSocket } from "./fake-socket.js";
+import { randomFrom } from "./random.js";
 
 describe("a room under a bad network", () => {
   beforeEach(() => void vi.useFakeTimers());
@@ -38,6 +28,14 @@ describe("a room under a bad network", () => {
     const seen: number[] = [];
     const room = connection.room("r1", { since: 0 });
     room.subscribe({ event: (event) => seen.push(event.seq) });
+    const read: number[] = [];
+    const stop = new AbortController();
+    const reading = (async () => {
+      for await (const event of room.events({ signal: stop.signal })) {
+        read.push(event.seq);
+        if (chance(0.05)) await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    })();
 
     let late: RoomEvent[] = [];
     for (let turn = 0; turn < 60; turn++) {
@@ -68,6 +66,9 @@ describe("a room under a bad network", () => {
     await vi.advanceTimersByTimeAsync(120_000);
     expect(seen).toEqual(Array.from({ length: log.head }, (_, index) => index + 1));
     expect(room.status).toBe("live");
+    expect(read).toEqual(seen);
+    stop.abort();
+    await reading;
     connection.close();
   });
 });

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Connection } from "../src/connection";
-import type { RoomEvent } from "../src/model";
-import type { RoomSubscription } from "../src/room";
-import { event, FakeLog } from "./fake-log";
-import { FakeSocket } from "./fake-socket";
+import { Connection } from "../src/connection.js";
+import type { RoomEvent } from "../src/model.js";
+import type { RoomSubscription } from "../src/room.js";
+import { event, FakeLog } from "./fake-log.js";
+import { FakeSocket } from "./fake-socket.js";
 
 describe("a room", () => {
   let socket: FakeSocket;

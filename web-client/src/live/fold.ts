@@ -65,7 +65,7 @@ export function applyToProcesses(all: Processes, event: RoomEvent): Processes | 
     if (!known) return RELOAD;
     return { ...all, [id]: changedProcess(known, event) };
   }
-  if (event.type.startsWith("intervention.") && event.processId !== undefined) {
+  if (event.type.startsWith("intervention.") && event.processId) {
     const known = all[event.processId];
     return known ? { ...all, [known.id]: withWaiting(known, event) } : all;
   }
