@@ -43,33 +43,7 @@ export interface AgentTeam {
   updatedAt: Timestamp;
 }
 
-export interface StepProgress {
-  percent?: number;
-  note?: string;
-  at: Timestamp;
-}
-
-/** A step with all that the server tells of it. */
-export interface Step extends ProcessStep {
-  run?: number;
-  epoch?: number;
-  lostLeases?: number;
-  maxLostLeases?: number;
-  heldBy?: string;
-  currentAttempt?: Id;
-  preferredAgentId?: string;
-  readyAt?: Timestamp;
-  retryAt?: Timestamp;
-  startedAt?: Timestamp;
-  completedAt?: Timestamp;
-  skipReason?: string;
-  failureHandled?: boolean;
-  progress?: StepProgress;
-  conditions?: { type: string; condition: string; nextStepId?: string; action: string }[];
-  requiresApproval?: boolean;
-  mergeOutputs?: boolean;
-}
-
+/** What an agent did in a process. */
 export interface AgentUtilization {
   taskCount: number;
   successCount: number;
@@ -77,17 +51,9 @@ export interface AgentUtilization {
   busyMs: number;
 }
 
-export interface Process extends OrchestrationProcess {
-  steps: Step[];
-  error?: { code?: string; message: string };
-  reason?: string;
-}
-
-export interface Intervention extends HumanIntervention {
-  used?: boolean;
-  mode?: "hold" | "suspend";
-  candidatePermissions?: "read" | "write" | "admin" | null;
-}
+export type Step = ProcessStep;
+export type Process = OrchestrationProcess;
+export type Intervention = HumanIntervention;
 
 export interface Attempt {
   id: Id;

@@ -1,4 +1,4 @@
-import type { AgentHandoff, InterventionComment, RoomEvent, StepError, Vote } from "@baton/client";
+import type { AgentHandoff, Failure, InterventionComment, RoomEvent, Vote } from "@baton/client";
 import type { AgentUtilization, Attempt, Intervention, Process, Step } from "../model";
 
 /**
@@ -33,7 +33,7 @@ interface Change {
   epoch: number;
   leaseUntil?: string;
   reason?: string;
-  error?: StepError;
+  error?: Failure;
   reset?: string[];
   inputs?: Step["inputs"];
   outputs?: Step["outputs"];
@@ -41,7 +41,7 @@ interface Change {
   retryAt?: string;
   percent?: number;
   note?: string;
-  skipReason?: string;
+  skipReason?: Step["skipReason"];
   failureHandled?: boolean;
   resultHash?: string;
   fromStepId: string;

@@ -40,7 +40,7 @@ export function StepDetail({ step, process, handoffs, onClose }: { step: Step; p
         {after.length > 0 && <Row name="After">{after.join(", ")}</Row>}
         {step.progress && step.status === "running" && (
           <Row name="Progress">
-            {step.progress.percent !== undefined && `${Math.round(step.progress.percent)} % `}
+            {typeof step.progress.percent === "number" && `${Math.round(step.progress.percent)} % `}
             {step.progress.note}
           </Row>
         )}
@@ -56,7 +56,7 @@ export function StepDetail({ step, process, handoffs, onClose }: { step: Step; p
         )}
         {step.startedAt && (
           <Row name={step.completedAt ? "Took" : "Runs for"}>
-            <Took from={step.startedAt} to={step.completedAt} />
+            <Took from={step.startedAt} to={step.completedAt ?? undefined} />
           </Row>
         )}
         {step.requiresApproval && <Row name="Approval">a person approves it first</Row>}

@@ -43,7 +43,7 @@ function StepHead({ step, open, onToggle }: { step: Step; open: boolean; onToggl
           <Badge look={look} />
         </span>
         <span className="mt-0.5 block truncate text-sm text-ink-soft">{step.heldBy ? `held by ${step.heldBy}` : step.description}</span>
-        {percent !== undefined && <progress max={100} value={percent} aria-label={`Progress of ${step.name}`} className="progress mt-2 block h-1.5 w-full" />}
+        {typeof percent === "number" && <progress max={100} value={percent} aria-label={`Progress of ${step.name}`} className="progress mt-2 block h-1.5 w-full" />}
       </span>
     </button>
   );
