@@ -1,4 +1,4 @@
-import type { BatonError, HumanIntervention, Json } from "@baton/client";
+import type { BatonError, HumanIntervention, Json, JsonObject } from "@baton/client";
 import { type FormEvent, type KeyboardEvent, lazy, type ReactNode, Suspense, useState } from "react";
 import { Button } from "../ui/button";
 import { Segments } from "../ui/field";
@@ -86,7 +86,7 @@ export function Edit({ intervention: { subject = null, schema }, busy, error, on
       {as === "form" && schema && !("fault" in parsed) && (
         <Suspense fallback={<Loading label="Loading the form" rows={1} />}>
           <div className="max-h-[50dvh] overflow-y-auto pr-1">
-            <SchemaForm schema={schema} value={parsed.value} disabled={busy} problems={fieldProblems(error, "modifications")} onChange={(value) => setText(textOf(value))} onSubmit={onSave}>
+            <SchemaForm schema={schema as JsonObject} value={parsed.value} disabled={busy} problems={fieldProblems(error, "modifications")} onChange={(value) => setText(textOf(value))} onSubmit={onSave}>
               {buttons}
             </SchemaForm>
           </div>
@@ -152,7 +152,7 @@ function SchemaAnswer({ schema, busy, error, label, onAnswer }: Omit<AnswerProps
   return (
     <Suspense fallback={<Loading label="Loading the form" rows={1} />}>
       <div className="max-h-[45dvh] overflow-y-auto pr-1">
-        <SchemaForm schema={schema} value={value} disabled={busy} problems={fieldProblems(error, "value")} onChange={setValue} onSubmit={onAnswer}>
+        <SchemaForm schema={schema as JsonObject} value={value} disabled={busy} problems={fieldProblems(error, "value")} onChange={setValue} onSubmit={onAnswer}>
           <Submit label={label} busy={busy} />
         </SchemaForm>
       </div>
