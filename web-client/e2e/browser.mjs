@@ -9,9 +9,9 @@ export const PATIENCE_MS = 60_000;
 
 /**
  * Opens the sign-in link in a fresh browser, runs `scenario(page, tools)` and closes the browser. Fails too when the page
- * logs an error, asks anybody but its own server, or leaves the key in the address bar.
+ * logs an error that is not `expected`, asks anybody but its own server, or leaves the key in the address bar.
  */
-export async function withPage(link, scenario) {
+export async function withPage(link, scenario, { expected } = {}) {
   const { origin, hash } = new URL(link);
   const key = decodeURIComponent(hash.replace(/^#key=/, ""));
   const faults = [];
@@ -25,7 +25,8 @@ export async function withPage(link, scenario) {
     page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
     page.on("console", (message) => {
       // Without a network the browser itself notes each attempt to connect; that is what the page is there to survive.
-      if (message.type() === "error" && !message.text().includes("ERR_INTERNET_DISCONNECTED")) faults.push(`the page logged: ${message.text()}`);
+      const foreseen = message.text().includes("ERR_INTERNET_DISCONNECTED") || expected?.test(message.text());
+      if (message.type() === "error" && !foreseen) faults.push(`the page logged: ${message.text()}`);
     });
     page.on("request", (request) => {
       const url = new URL(request.url());

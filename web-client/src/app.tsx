@@ -14,6 +14,10 @@ const Teams = lazy(() => import("./teams/teams-screen"));
 const Team = lazy(() => import("./teams/team-screen"));
 const Agents = lazy(() => import("./agents/agents-screen"));
 const Agent = lazy(() => import("./agents/agent-screen"));
+const Designer = lazy(() => import("./designer/designer-screen"));
+const Keys = lazy(() => import("./admin/keys-screen"));
+const Audit = lazy(() => import("./admin/audit-screen"));
+const Webhooks = lazy(() => import("./admin/webhooks-screen"));
 
 export function App() {
   return (
@@ -32,6 +36,10 @@ export function App() {
             <Route path="teams/:teamId" element={<Team />} />
             <Route path="agents" element={<Agents />} />
             <Route path="agents/:agentId" element={<Agent />} />
+            <Route path="start" element={<Designer />} />
+            <Route path="keys" element={<Keys />} />
+            <Route path="audit" element={<Audit />} />
+            <Route path="webhooks" element={<Webhooks />} />
             <Route path="*" element={<NotFound />} />
           </Route>
         </Routes>

@@ -1,3 +1,4 @@
+import { backoffMs } from "./backoff.js";
 import { newId } from "./ids.js";
 import type {
   AgentHandoff,
@@ -16,7 +17,7 @@ import type {
   ProcessAction,
   StartProcess,
 } from "./model.js";
-import { BatonError, isProblem, localProblem } from "./problem.js";
+import { BatonError, isProblem, isTransient, localProblem } from "./problem.js";
 import { type Token, tokenNow } from "./socket.js";
 
 export interface RestOptions {
@@ -25,6 +26,11 @@ export interface RestOptions {
   workspaceId?: string;
   /** Origin of the server; by default that of the page. */
   url?: string;
+  /**
+   * How often what failed for the moment is tried again: no network, 429 and 503, after the time that the server names or a growing
+   * pause. A change carries its `Idempotency-Key`, so that it takes effect once. Default 0: a page shows the failure instead.
+   */
+  retries?: number;
   fetch?: typeof fetch;
 }
 
@@ -32,6 +38,8 @@ type Query = Record<string, string | number | boolean | undefined>;
 
 const BASE = "/api/orchestration";
 const PAGE = 200;
+/** A server that asks for a longer pause is asked again after this. */
+const MOST_PAUSE_MS = 30_000;
 const NO_JSON = Symbol("no JSON");
 /** A list is read page by page up to this many rows; a screen that may show more must page itself. */
 const MOST_ROWS = 1_000;
@@ -166,6 +174,18 @@ export class Rest {
   }
 
   async #send<T>(method: string, path: string, body?: unknown, extra: Record<string, string> = {}): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#try<T>(method, path, body, extra);
+      } catch (error) {
+        if (!(error instanceof BatonError) || !isTransient(error.problem) || attempt >= (this.#options.retries ?? 0)) throw error;
+        const asked = error.problem.context?.retryAfterMs;
+        await new Promise((resolve) => setTimeout(resolve, typeof asked === "number" ? asked : backoffMs(attempt)));
+      }
+    }
+  }
+
+  async #try<T>(method: string, path: string, body: unknown, extra: Record<string, string>): Promise<T> {
     const { token, workspaceId, url = "", fetch: send = fetch } = this.#options;
     const headers: Record<string, string> = { accept: "application/json", "x-api-key": await tokenNow(token), ...extra };
     if (workspaceId !== undefined) headers["x-workspace-id"] = workspaceId;
@@ -180,8 +200,10 @@ export class Rest {
     if (response.status === 204) return undefined as T;
     const answer: unknown = await response.json().catch(() => NO_JSON);
     if (response.ok && answer !== NO_JSON) return answer as T;
-    if (isProblem(answer)) throw new BatonError(answer);
-    throw new BatonError({ ...localProblem(codeOf(response.status), `The server answered ${response.status}`), status: response.status });
+    const after = Number(response.headers.get("retry-after"));
+    const context = after > 0 ? { context: { retryAfterMs: Math.min(after * 1_000, MOST_PAUSE_MS) } } : {};
+    if (isProblem(answer)) throw new BatonError({ ...context, ...answer });
+    throw new BatonError({ ...context, ...localProblem(codeOf(response.status), `The server answered ${response.status}`), status: response.status });
   }
 }
 

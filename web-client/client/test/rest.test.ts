@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Rest } from "../src/rest.js";
 
 interface Seen {
@@ -70,5 +70,32 @@ describe("the REST side", () => {
   it("finds the workspace's own room among others made by hand: the oldest", async () => {
     const { rest } = server(json({ items: [{ id: "by-hand" }, { id: "own" }] }));
     expect((await rest.workspaceRoom()).id).toBe("own");
+  });
+
+  it("tries again what failed for the moment, as often as it is told, under one idempotency key", async () => {
+    vi.useFakeTimers();
+    const seen: string[] = [];
+    const busy = () => new Response(JSON.stringify({ code: "unavailable", title: "Busy", status: 503 }), { status: 503, headers: { "retry-after": "2" } });
+    const answers = [busy(), new TypeError("fetch failed"), json({ id: "p1" }, 201)];
+    const fetch = async (_url: unknown, init?: RequestInit) => {
+      seen.push((init?.headers as Record<string, string>)["Idempotency-Key"] ?? "");
+      const answer = answers.shift();
+      if (!(answer instanceof Response)) throw answer;
+      return answer;
+    };
+    const started = new Rest({ token: "k", retries: 3, fetch: fetch as typeof globalThis.fetch }).change("POST", "/processes", {});
+    await vi.advanceTimersByTimeAsync(1_900);
+    expect(seen).toHaveLength(1); // the server asked for two seconds
+    await vi.advanceTimersByTimeAsync(5_000);
+    await expect(started).resolves.toEqual({ id: "p1" });
+    expect(new Set(seen).size).toBe(1);
+    vi.useRealTimers();
+  });
+
+  it("does not try again what is refused for good", async () => {
+    const { seen } = server();
+    const refused = new Rest({ token: "k", retries: 3, fetch: (async () => (seen.push({ url: "", method: "", headers: {}, body: null }), json({ code: "forbidden", title: "No", status: 403 }, 403))) as typeof fetch });
+    await expect(refused.get("/x")).rejects.toMatchObject({ code: "forbidden" });
+    expect(seen).toHaveLength(1);
   });
 });
