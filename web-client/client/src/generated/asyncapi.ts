@@ -2158,25 +2158,6 @@ export interface components {
                 };
                 data: components["schemas"]["Agent"];
             };
-            "agent:ready": {
-                payload: {
-                    /**
-                     * Format: int32
-                     * @description Steps at once; default what the registry says.
-                     */
-                    slots?: number | null;
-                    /** @description What it can do; default what the registry says. */
-                    capabilities?: string[] | null;
-                    instanceId?: components["schemas"]["InstanceId"] | null;
-                    replaces?: components["schemas"]["InstanceId"] | null;
-                };
-                data: {
-                    agent: components["schemas"]["Agent"];
-                    attempts: components["schemas"]["Work"][];
-                    answers: components["schemas"]["Answer"][];
-                    handoffs: components["schemas"]["AgentHandoff"][];
-                };
-            };
             "work:claim": {
                 payload: {
                     max?: number;
@@ -2532,6 +2513,71 @@ export interface components {
                 };
                 data: components["schemas"]["CollaborationRoom"];
             };
+            "room:invite": {
+                payload: {
+                    roomId: string;
+                    /** @description Agent or human. */
+                    type: components["schemas"]["ParticipantType"];
+                    /** @description The agent's or user's id. */
+                    id: string;
+                    role?: components["schemas"]["RoomRole"] | null;
+                };
+                data: components["schemas"]["Participant"];
+            };
+            "room:remove": {
+                payload: {
+                    roomId: string;
+                    /** @description Agent or human. */
+                    type: components["schemas"]["ParticipantType"];
+                    /** @description The agent's or user's id. */
+                    id: string;
+                };
+                data: Record<string, never>;
+            };
+            "room:read": {
+                payload: {
+                    roomId: string;
+                    /**
+                     * Format: int64
+                     * @description A seq of the room.
+                     */
+                    seq: number;
+                };
+                data: Record<string, never>;
+            };
+            "message:send": {
+                payload: {
+                    roomId: string;
+                    /** @description Markdown, 1 byte to 32 KiB. */
+                    body: string;
+                    /** @description Where it belongs. */
+                    channel?: components["schemas"]["Channel"];
+                    /** @description What it is. */
+                    kind?: components["schemas"]["MessageKind"];
+                    /** @description Who is meant. */
+                    mentions?: string[];
+                    replyTo?: components["schemas"]["MessageId"] | null;
+                    /** @description How urgent. */
+                    priority?: components["schemas"]["Priority"];
+                    /** @description The caller's own. */
+                    metadata?: JsonObject;
+                    /** @description The token stream that it ends. */
+                    streamId?: string | null;
+                };
+                data: components["schemas"]["Message"];
+            };
+            "event:broadcast": {
+                payload: {
+                    roomId: string;
+                    /** @description `custom.<name>`; 1 to 64 characters of A-Z a-z 0-9 _ . : - */
+                    name: string;
+                    /** @description Any JSON. */
+                    data?: Json;
+                    /** @description Not kept, no seq. */
+                    ephemeral?: boolean;
+                };
+                data: Record<string, never>;
+            };
             "room:join": {
                 payload: {
                     roomId: string;
@@ -2570,38 +2616,6 @@ export interface components {
                 };
                 data: Record<string, never>;
             };
-            "room:invite": {
-                payload: {
-                    roomId: string;
-                    /** @description Agent or human. */
-                    type: components["schemas"]["ParticipantType"];
-                    /** @description The agent's or user's id. */
-                    id: string;
-                    role?: components["schemas"]["RoomRole"] | null;
-                };
-                data: components["schemas"]["Participant"];
-            };
-            "room:remove": {
-                payload: {
-                    roomId: string;
-                    /** @description Agent or human. */
-                    type: components["schemas"]["ParticipantType"];
-                    /** @description The agent's or user's id. */
-                    id: string;
-                };
-                data: Record<string, never>;
-            };
-            "room:read": {
-                payload: {
-                    roomId: string;
-                    /**
-                     * Format: int64
-                     * @description A seq of the room.
-                     */
-                    seq: number;
-                };
-                data: Record<string, never>;
-            };
             "presence:list": {
                 payload: {
                     roomId: string;
@@ -2610,26 +2624,12 @@ export interface components {
                     participants: Json;
                 };
             };
-            "message:send": {
+            "typing:set": {
                 payload: {
                     roomId: string;
-                    /** @description Markdown, 1 byte to 32 KiB. */
-                    body: string;
-                    /** @description Where it belongs. */
-                    channel?: components["schemas"]["Channel"];
-                    /** @description What it is. */
-                    kind?: components["schemas"]["MessageKind"];
-                    /** @description Who is meant. */
-                    mentions?: string[];
-                    replyTo?: components["schemas"]["MessageId"] | null;
-                    /** @description How urgent. */
-                    priority?: components["schemas"]["Priority"];
-                    /** @description The caller's own. */
-                    metadata?: JsonObject;
-                    /** @description The token stream that it ends. */
-                    streamId?: string | null;
+                    typing: boolean;
                 };
-                data: components["schemas"]["Message"];
+                data: Record<string, never>;
             };
             "message:delta": {
                 payload: {
@@ -2640,24 +2640,24 @@ export interface components {
                 };
                 data: Record<string, never>;
             };
-            "typing:set": {
+            "agent:ready": {
                 payload: {
-                    roomId: string;
-                    typing: boolean;
+                    /**
+                     * Format: int32
+                     * @description Steps at once; default what the registry says.
+                     */
+                    slots?: number | null;
+                    /** @description What it can do; default what the registry says. */
+                    capabilities?: string[] | null;
+                    instanceId?: components["schemas"]["InstanceId"] | null;
+                    replaces?: components["schemas"]["InstanceId"] | null;
                 };
-                data: Record<string, never>;
-            };
-            "event:broadcast": {
-                payload: {
-                    roomId: string;
-                    /** @description `custom.<name>`; 1 to 64 characters of A-Z a-z 0-9 _ . : - */
-                    name: string;
-                    /** @description Any JSON. */
-                    data?: Json;
-                    /** @description Not kept, no seq. */
-                    ephemeral?: boolean;
+                data: {
+                    agent: components["schemas"]["Agent"];
+                    attempts: components["schemas"]["Work"][];
+                    answers: components["schemas"]["Answer"][];
+                    handoffs: components["schemas"]["AgentHandoff"][];
                 };
-                data: Record<string, never>;
             };
         };
         RoomEvents: {
