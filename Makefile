@@ -42,6 +42,12 @@ chaos: ## Kill the server again and again under real agents: CHAOS_ROUNDS=200, C
 	BATON_CRASH_SEED=$(CHAOS_SEED) \
 	$(WITH_SERVICES) cargo test --locked --workspace --test crash --test zombie -- --nocapture
 
+# The peers' packages are installed under target/bench on first use.
+.PHONY: bench
+bench: ## Measure every row of the targets beside the peers, in docs/benchmarks; ROW=F2 measures one, ROW=soak the half hour
+	cargo build --release --locked -p baton -p tests --bins
+	$(WITH_SERVICES) target/release/bench $(or $(ROW),--out docs/benchmarks)
+
 .PHONY: gen
 gen: ## Regenerate docs/contract and the TypeScript types from the code
 	cargo build --locked --workspace --bin baton
