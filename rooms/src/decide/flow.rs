@@ -92,7 +92,7 @@ impl Decider<'_> {
             let mut shown = step.clone();
             match inputs_of(&process, step) {
                 Ok(inputs) => shown.inputs = inputs.unwrap_or(shown.inputs),
-                Err(error) => return self.end_failed(step, None, error, None),
+                Err(error) => return self.end_failed(step, None, *error, None),
             }
             return self.ask_to_begin(&shown);
         }
@@ -107,7 +107,7 @@ impl Decider<'_> {
         let Some(step) = process.step(id) else { return };
         let inputs = match inputs_of(&process, step) {
             Ok(inputs) => inputs,
-            Err(error) => return self.end_failed(step, None, error, None),
+            Err(error) => return self.end_failed(step, None, *error, None),
         };
         let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Ready));
         change.inputs = inputs;
@@ -223,15 +223,15 @@ impl Decider<'_> {
 }
 
 /// A step's inputs with every `$from` evaluated, where there is one; evaluated once in a run.
-fn inputs_of(process: &ProcessState, step: &ProcessStep) -> Result<Option<Object>, Failure> {
+fn inputs_of(process: &ProcessState, step: &ProcessStep) -> Result<Option<Object>, Box<Failure>> {
     if step.given_inputs.is_some() {
         return Ok(None);
     }
     let wrong = |why: String| {
-        Failure::permanent(
+        Box::new(Failure::permanent(
             "invalid_inputs",
             format!("the inputs cannot be evaluated: {why}"),
-        )
+        ))
     };
     let error = Value::Null;
     let names = names_of(process, step, &error);

@@ -211,8 +211,7 @@ impl Decider<'_> {
             process
                 .attempts
                 .values()
-                .filter(|a| a.step_id == step.id && a.accepted_at.is_some())
-                .next_back()
+                .rfind(|a| a.step_id == step.id && a.accepted_at.is_some())
                 .map(|a| a.agent_id.clone())
         });
         let to: Vec<AgentId> = rule

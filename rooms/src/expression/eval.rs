@@ -283,7 +283,7 @@ impl<'a> Machine<'a> {
                             Rc::make_mut(list).extend(more.iter().cloned());
                             Ok(None)
                         }
-                        other => Err(no_overload("_+_", &[other.clone()])),
+                        other => Err(no_overload("_+_", std::slice::from_ref(other))),
                     }
                 }
                 _ => self.eval(e).map(Some),
