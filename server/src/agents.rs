@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use rooms::event::{Event, EventBody};
+use rooms::event::EventBody;
 use rooms::id::{AgentId, InstanceId, InterventionId, RoomId, WorkspaceId};
 use rooms::model::attempt::AttemptStatus;
 use rooms::model::handoff::HandoffStatus;
 use rooms::state::{ProcessState, State};
 use rooms::view;
 use serde_json::{Value, json};
-use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
+use tokio::sync::mpsc;
 
-use crate::delivery::send;
-use crate::hub::Hub;
+use crate::hub::{Hub, Logged, RelaySlot};
+use crate::relay::{Channel, Health, Message};
+use crate::wire::{Frame, Sent, Socket, Wire};
 
 /// One connection of an agent.
 #[derive(Clone)]
 pub struct AgentSocket {
     /// The connection.
-    pub socket: SocketRef,
+    pub socket: Socket,
     /// Which running copy; none before `agent:ready`, unless the handshake said so.
     pub instance: Option<InstanceId>,
     /// It takes work.
@@ -31,38 +32,103 @@ pub struct AgentSocket {
     pub acknowledged: Arc<dashmap::DashSet<InterventionId>>,
 }
 
+impl AgentSocket {
+    /// Whether something for this running copy, or for any, is for this connection.
+    fn is(&self, instance: Option<&InstanceId>) -> bool {
+        instance.is_none() || self.instance.is_none() || self.instance.as_ref() == instance
+    }
+}
+
 /// The agents that are connected to this node.
-#[derive(Default)]
 pub struct Agents {
     sockets: DashMap<(WorkspaceId, AgentId), Vec<AgentSocket>>,
+    /// Connections that take work, by workspace.
+    takers: DashMap<WorkspaceId, usize>,
+    wire: Wire,
+    slow: mpsc::UnboundedSender<Sid>,
+    relay: RelaySlot,
 }
 
 impl Agents {
+    /// None yet. Sockets whose buffer is full go to `slow`.
+    pub fn new(wire: Wire, slow: mpsc::UnboundedSender<Sid>, relay: RelaySlot) -> Self {
+        Self {
+            sockets: DashMap::new(),
+            takers: DashMap::new(),
+            wire,
+            slow,
+            relay,
+        }
+    }
+
     /// A connection came.
     pub fn connect(&self, space: &WorkspaceId, agent: &AgentId, socket: AgentSocket) {
+        // The relay hears of the first and the last under the map's lock, so in the order in which they were.
         self.sockets
             .entry((space.clone(), agent.clone()))
-            .or_default()
+            .or_insert_with(|| {
+                let channel = Channel::Agent(space.clone(), agent.clone());
+                self.relay.get().follow(channel);
+                Vec::new()
+            })
             .push(socket);
     }
 
-    /// It takes work from now on.
-    pub fn ready(&self, space: &WorkspaceId, agent: &AgentId, socket: Sid, instance: &InstanceId) {
+    /// It takes work from now on. True when this connection did not before.
+    pub fn ready(
+        &self,
+        space: &WorkspaceId,
+        agent: &AgentId,
+        socket: Sid,
+        instance: &InstanceId,
+    ) -> bool {
+        let mut new = false;
         if let Some(mut all) = self.sockets.get_mut(&(space.clone(), agent.clone())) {
             for s in all.iter_mut().filter(|s| s.socket.id == socket) {
+                new = !s.ready;
                 s.ready = true;
                 s.instance = Some(instance.clone());
             }
         }
+        if new {
+            let mut takers = self.takers.entry(space.clone()).or_insert_with(|| {
+                self.relay.get().follow(Channel::Work(space.clone()));
+                0
+            });
+            *takers += 1;
+        }
+        new
     }
 
-    /// It went.
-    pub fn disconnect(&self, space: &WorkspaceId, agent: &AgentId, socket: Sid) {
+    /// It went. True when it took work.
+    pub fn disconnect(&self, space: &WorkspaceId, agent: &AgentId, socket: Sid) -> bool {
         let key = (space.clone(), agent.clone());
+        let mut took = false;
         if let Some(mut all) = self.sockets.get_mut(&key) {
-            all.retain(|s| s.socket.id != socket);
+            all.retain(|s| {
+                took |= s.socket.id == socket && s.ready;
+                s.socket.id != socket
+            });
         }
-        self.sockets.remove_if(&key, |_, all| all.is_empty());
+        self.sockets.remove_if(&key, |_, all| {
+            if all.is_empty() {
+                let channel = Channel::Agent(space.clone(), agent.clone());
+                self.relay.get().unfollow(channel);
+            }
+            all.is_empty()
+        });
+        if took {
+            if let Some(mut takers) = self.takers.get_mut(space) {
+                *takers -= 1;
+            }
+            self.takers.remove_if(space, |_, takers| {
+                if *takers == 0 {
+                    self.relay.get().unfollow(Channel::Work(space.clone()));
+                }
+                *takers == 0
+            });
+        }
+        took
     }
 
     /// The connections of an agent.
@@ -102,11 +168,16 @@ impl Agents {
         agent: &AgentId,
         instance: Option<&InstanceId>,
         name: &str,
-        data: &Value,
+        data: &str,
     ) {
-        for s in self.of(space, agent) {
-            if instance.is_none() || s.instance.is_none() || s.instance.as_ref() == instance {
-                send(&s.socket, name, data);
+        let sockets = self.of(space, agent);
+        if sockets.is_empty() {
+            return;
+        }
+        let frame = Frame::new(name, data);
+        for s in sockets.iter().filter(|s| s.is(instance)) {
+            if self.wire.send(s.socket.id, &frame) == Sent::Full {
+                let _ = self.slow.send(s.socket.id);
             }
         }
     }
@@ -121,9 +192,7 @@ impl Agents {
         data: &Value,
     ) {
         for s in self.of(space, agent) {
-            let mine =
-                instance.is_none() || s.instance.is_none() || s.instance.as_ref() == instance;
-            if !mine || s.acknowledged.contains(&id) {
+            if !s.is(instance) || s.acknowledged.contains(&id) {
                 continue;
             }
             let Ok(ack) = s.socket.emit_with_ack::<_, Value>("work.answered", data) else {
@@ -138,13 +207,65 @@ impl Agents {
         }
     }
 
+    /// Sends something to the connections of an agent that are here: JSON, and the intervention that it answers.
+    pub fn deliver(
+        &self,
+        space: &WorkspaceId,
+        agent: &AgentId,
+        instance: Option<&InstanceId>,
+        name: &str,
+        data: &str,
+        answers: Option<InterventionId>,
+    ) {
+        match answers {
+            None => self.emit(space, agent, instance, name, data),
+            Some(id) => {
+                if let Ok(data) = serde_json::from_str(data) {
+                    self.answer(space, agent, instance, id, &data);
+                }
+            }
+        }
+    }
+
+    /// Sends something to an agent, wherever it is connected.
+    fn send(
+        &self,
+        space: &WorkspaceId,
+        agent: &AgentId,
+        instance: Option<&InstanceId>,
+        name: &str,
+        data: &Value,
+        answers: Option<InterventionId>,
+    ) {
+        let key = (space.clone(), agent.clone());
+        let shared = self.relay.get().is_shared();
+        if !shared && !self.sockets.contains_key(&key) {
+            return;
+        }
+        let data = data.to_string();
+        self.deliver(space, agent, instance, name, &data, answers);
+        if shared {
+            let message = Message::ToAgent {
+                space: key.0.clone(),
+                agent: key.1.clone(),
+                instance: instance.cloned(),
+                name,
+                data: &data,
+                answers,
+            };
+            let channel = Channel::Agent(key.0, key.1);
+            self.relay.get().publish(&channel, &message);
+        }
+    }
+
     /// Tells agents what has just been committed for them.
-    pub fn tell(&self, events: &[Event], state: &State) {
+    pub fn tell(&self, events: &[Logged], state: &State) {
         let Some(process) = &state.process else {
             return;
         };
         let space = &process.process.workspace_id;
-        for event in events.iter().filter(|e| e.origin.is_none()) {
+        let own = events.iter().map(|e| &e.event);
+        for event in own.filter(|e| e.origin.is_none()) {
             self.tell_one(space, &event.body, process);
         }
     }
@@ -160,12 +281,13 @@ impl Agents {
                     .is_some_and(|a| a.status == AttemptStatus::Offered);
                 if live {
                     let data = view::work(process, attempt.id);
-                    self.emit(
+                    self.send(
                         space,
                         &attempt.agent_id,
                         attempt.instance_id.as_ref(),
                         "work.offered",
                         &data,
+                        None,
                     );
                 }
             }
@@ -175,7 +297,7 @@ impl Agents {
                     .clone()
                     .unwrap_or_else(|| "the lease or the offer ran out".to_owned());
                 let data = json!({"attemptId": c.id, "stepId": c.step_id, "reason": reason});
-                self.emit(space, &c.agent_id, None, "work.cancelled", &data);
+                self.send(space, &c.agent_id, None, "work.cancelled", &data, None);
             }
             E::InterventionCompleted(c) => {
                 let Some(i) = process.interventions.get(&c.id) else {
@@ -184,12 +306,13 @@ impl Agents {
                 let step = i.step_id.and_then(|id| process.step(id));
                 if let Some(attempt) = step.and_then(|s| process.live_attempt(s)) {
                     let data = json!({"intervention": **i, "response": i.response, "attemptId": attempt.id});
-                    self.answer(
+                    self.send(
                         space,
                         &attempt.agent_id,
                         attempt.instance_id.as_ref(),
-                        c.id,
+                        "work.answered",
                         &data,
+                        Some(c.id),
                     );
                 }
             }
@@ -201,7 +324,7 @@ impl Agents {
                     .iter()
                     .chain(c.handoff.candidates.iter().flatten())
                 {
-                    self.emit(space, agent, None, "work.handoff_requested", &data);
+                    self.send(space, agent, None, "work.handoff_requested", &data, None);
                 }
             }
             E::HandoffAccepted(c)
@@ -212,12 +335,13 @@ impl Agents {
             | E::HandoffFailed(c) => {
                 if let Some(handoff) = process.handoffs.get(&c.id) {
                     let data = json!({"handoff": **handoff});
-                    self.emit(
+                    self.send(
                         space,
                         &handoff.from_agent_id,
                         None,
                         "work.handoff_resolved",
                         &data,
+                        None,
                     );
                     if c.status != HandoffStatus::Accepted {
                         for agent in handoff
@@ -225,18 +349,19 @@ impl Agents {
                             .iter()
                             .chain(handoff.candidates.iter().flatten())
                         {
-                            self.emit(space, agent, None, "work.handoff_resolved", &data);
+                            self.send(space, agent, None, "work.handoff_resolved", &data, None);
                         }
                     }
                 }
             }
             E::CommunicationSent(sent) => {
-                self.emit(
+                self.send(
                     space,
                     &sent.to_agent_id,
                     None,
                     "work.message",
                     &json!({"communication": sent}),
+                    None,
                 );
             }
             E::CommunicationResponded(c) => {
@@ -244,7 +369,7 @@ impl Agents {
                     "id": c.id, "fromAgentId": c.from_agent_id, "toAgentId": c.to_agent_id, "processId": process.process.id,
                     "response": c.response,
                 }});
-                self.emit(space, &c.from_agent_id, None, "work.message", &data);
+                self.send(space, &c.from_agent_id, None, "work.message", &data, None);
             }
             _ => {}
         }
@@ -273,7 +398,7 @@ pub async fn resend(
                 agent,
                 instance.as_ref(),
                 "work.offered",
-                &view::work(process, attempt),
+                &view::work(process, attempt).to_string(),
             );
         }
     }
@@ -283,7 +408,7 @@ pub async fn resend(
             agent,
             None,
             "work.handoff_requested",
-            &json!({"handoff": handoff}),
+            &json!({"handoff": handoff}).to_string(),
         );
     }
     for (attempt, i) in hub.store().unused_answers(space, agent).await? {
@@ -299,18 +424,21 @@ pub async fn resend(
                 agent,
                 None,
                 "work.message",
-                &json!({"communication": message}),
+                &json!({"communication": message}).to_string(),
             );
         }
     }
     Ok(())
 }
 
-/// Once a second, for the agents that are connected here.
+/// Once a second, for the agents that are connected here; more often while other nodes cannot tell what they have for them.
 pub async fn sweep(hub: Arc<Hub>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
-        tick.tick().await;
+        let wait = match hub.relay().health() {
+            Health::Up => 1_000,
+            Health::Down(_) => 250,
+        };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
         for (space, agent) in hub.agents.all() {
             if let Err(e) = resend(&hub, &space, &agent, false).await {
                 tracing::warn!(error = %e, "could not look for what agents have not taken");

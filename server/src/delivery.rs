@@ -1,176 +1,349 @@
 //! Delivery: each room with local subscribers has a cursor. The next seq is delivered, an older one dropped, a later one held until what
 //! lies between has come, from a lane or from the log. So loss, repetition and reordering cost a read, never an event.
+//!
+//! A room's lock is held to move its cursor and to take what is next, not to send it: that is done by one drain at a time, in order.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dashmap::DashMap;
-use rooms::event::Event;
 use rooms::id::RoomId;
-use serde_json::Value;
-use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
+use storage::Store;
+use tokio::sync::mpsc;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, RelaySlot};
+use crate::relay::{Channel, Health};
+use crate::wire::{Frame, Sent, Wire};
+
+/// Frames so far beyond a room's cursor are held for a gap to be filled; what lies further is read from the log in its turn.
+const HELD: u64 = 4_096;
+/// So many sends are done by whoever publishes; more are left to a task, so that nobody's commit waits for a large room.
+const INLINE: usize = 64;
+/// After so many sends in a row a drain lets others run.
+const SLICE: usize = 256;
+/// How long a gap is given to fill by itself before the log is read. Another node's message is often a moment behind.
+const GAP: Duration = Duration::from_millis(15);
 
 struct Subscriber {
-    socket: SocketRef,
+    socket: Sid,
     /// Events up to here were in its ack.
     after: u64,
+    /// It wants no more, or could not take one: it must not get what comes after that.
+    over: AtomicBool,
 }
 
 #[derive(Default)]
 struct Fan {
     cursor: u64,
-    held: BTreeMap<u64, (String, Arc<Value>)>,
-    subscribers: HashMap<Sid, Subscriber>,
+    held: BTreeMap<u64, Frame>,
+    subscribers: HashMap<Sid, Arc<Subscriber>>,
+    /// The subscribers as a drain wants them; made again after one came or went.
+    list: Option<Arc<[Arc<Subscriber>]>>,
+    draining: bool,
+    repairing: bool,
+    /// Taken out of the map: whoever still holds it must look there again.
+    gone: bool,
+}
+
+impl Fan {
+    fn list(&mut self) -> Arc<[Arc<Subscriber>]> {
+        let subscribers = &self.subscribers;
+        Arc::clone(
+            self.list
+                .get_or_insert_with(|| subscribers.values().cloned().collect()),
+        )
+    }
+
+    /// Takes what is next, in order, and moves the cursor past it.
+    fn next(&mut self) -> Vec<(u64, Frame)> {
+        let mut ready = Vec::new();
+        while let Some(frame) = self.held.remove(&(self.cursor + 1)) {
+            self.cursor += 1;
+            ready.push((self.cursor, frame));
+        }
+        ready
+    }
+
+    fn remove(&mut self, socket: Sid) {
+        if let Some(subscriber) = self.subscribers.remove(&socket) {
+            subscriber.over.store(true, Ordering::Release);
+            self.list = None;
+        }
+    }
+}
+
+type Cell = Arc<Mutex<Fan>>;
+
+fn lock(fan: &Cell) -> MutexGuard<'_, Fan> {
+    fan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Who hears which room.
-#[derive(Default)]
+#[derive(Clone)]
 pub struct Delivery {
-    rooms: DashMap<RoomId, Arc<Mutex<Fan>>>,
+    rooms: Arc<DashMap<RoomId, Cell>>,
+    wire: Wire,
+    store: Store,
+    slow: mpsc::UnboundedSender<Sid>,
+    relay: RelaySlot,
 }
 
 impl Delivery {
-    fn with<T>(&self, room: RoomId, act: impl FnOnce(&mut Fan) -> T) -> Option<T> {
-        let fan = self.rooms.get(&room).map(|f| Arc::clone(&f))?;
-        let mut fan = fan.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(act(&mut fan))
+    /// Delivery over a wire, repaired from a store. Sockets whose buffer is full go to `slow`.
+    pub fn new(
+        wire: Wire,
+        store: Store,
+        slow: mpsc::UnboundedSender<Sid>,
+        relay: RelaySlot,
+    ) -> Self {
+        Self {
+            rooms: Arc::default(),
+            wire,
+            store,
+            slow,
+            relay,
+        }
+    }
+
+    fn fan(&self, room: RoomId) -> Option<Cell> {
+        self.rooms.get(&room).map(|fan| Arc::clone(&fan))
+    }
+
+    /// Whether somebody here hears the room.
+    pub fn serves(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room)
     }
 
     /// Subscribes a socket to what comes after `head`, and acks under the same lock, so that nothing overtakes the ack. False when the
     /// room has moved past `head` meanwhile: read the log again.
-    pub fn join(&self, room: RoomId, head: u64, socket: &SocketRef, ack: impl FnOnce()) -> bool {
-        let fan = Arc::clone(&self.rooms.entry(room).or_insert_with(|| {
-            Arc::new(Mutex::new(Fan {
-                cursor: head,
-                ..Fan::default()
-            }))
-        }));
-        let mut fan = fan.lock().unwrap_or_else(PoisonError::into_inner);
-        if fan.cursor > head {
-            return false;
-        }
-        fan.subscribers.insert(
-            socket.id,
-            Subscriber {
-                socket: socket.clone(),
+    pub fn join(&self, room: RoomId, head: u64, socket: Sid, ack: impl FnOnce()) -> bool {
+        loop {
+            // The relay hears of a room's first and last subscriber under the map's lock, so in the order in which they were.
+            let cell = Arc::clone(&self.rooms.entry(room).or_insert_with(|| {
+                self.relay.get().follow(Channel::Room(room));
+                Arc::new(Mutex::new(Fan {
+                    cursor: head,
+                    ..Fan::default()
+                }))
+            }));
+            let mut fan = lock(&cell);
+            if fan.gone {
+                continue;
+            }
+            if fan.cursor > head {
+                return false;
+            }
+            fan.remove(socket);
+            let subscriber = Subscriber {
+                socket,
                 after: head,
-            },
-        );
-        ack();
-        true
+                over: AtomicBool::new(false),
+            };
+            fan.subscribers.insert(socket, Arc::new(subscriber));
+            fan.list = None;
+            ack();
+            return true;
+        }
     }
 
     /// Unsubscribes a socket from a room.
     pub fn leave(&self, room: RoomId, socket: Sid) {
-        let empty = self.with(room, |fan| {
-            fan.subscribers.remove(&socket);
-            fan.subscribers.is_empty()
+        let Some(cell) = self.fan(room) else {
+            return;
+        };
+        lock(&cell).remove(socket);
+        self.rooms.remove_if(&room, |_, cell| {
+            let mut fan = lock(cell);
+            fan.gone = fan.subscribers.is_empty();
+            if fan.gone {
+                self.relay.get().unfollow(Channel::Room(room));
+            }
+            fan.gone
         });
-        if empty == Some(true) {
-            self.rooms.remove_if(&room, |_, fan| {
-                fan.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .subscribers
-                    .is_empty()
-            });
-        }
     }
 
     /// Whether the socket has joined the room.
     pub fn has_joined(&self, room: RoomId, socket: Sid) -> bool {
-        self.with(room, |fan| fan.subscribers.contains_key(&socket))
-            .unwrap_or(false)
+        self.fan(room)
+            .is_some_and(|cell| lock(&cell).subscribers.contains_key(&socket))
     }
 
     /// Takes committed events in.
-    pub fn publish(&self, room: RoomId, events: &[Event]) {
-        self.with(room, |fan| {
-            for event in events {
-                if event.seq > fan.cursor && !fan.held.contains_key(&event.seq) {
-                    let value = serde_json::to_value(event).unwrap_or_default();
-                    fan.held
-                        .insert(event.seq, (event.body.name().into_owned(), Arc::new(value)));
-                }
-            }
-            flush(fan);
-        });
-    }
-
-    /// Something that is not kept, to everybody in the room but its sender.
-    pub fn ephemeral(&self, room: RoomId, name: &str, data: &Value, but: Option<Sid>) {
-        self.with(room, |fan| {
-            for (id, s) in &fan.subscribers {
-                if Some(*id) != but {
-                    send(&s.socket, name, data);
-                }
-            }
-        });
-    }
-
-    fn cursors(&self) -> Vec<(RoomId, u64)> {
-        self.rooms
-            .iter()
-            .map(|r| {
-                (
-                    *r.key(),
-                    r.value()
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .cursor,
-                )
-            })
-            .collect()
-    }
-}
-
-fn flush(fan: &mut Fan) {
-    while let Some((name, value)) = fan.held.remove(&(fan.cursor + 1)) {
-        fan.cursor += 1;
-        metrics::counter!("baton_deliveries_total").increment(fan.subscribers.len() as u64);
-        for s in fan.subscribers.values() {
-            if fan.cursor > s.after {
-                send(&s.socket, &name, &value);
+    pub fn publish(&self, room: RoomId, events: impl IntoIterator<Item = (u64, Frame)>) {
+        let Some(cell) = self.fan(room) else {
+            return;
+        };
+        let mut fan = lock(&cell);
+        for (seq, frame) in events {
+            if seq > fan.cursor && seq <= fan.cursor + HELD {
+                fan.held.entry(seq).or_insert(frame);
             }
         }
-    }
-    let cursor = fan.cursor;
-    fan.held.retain(|seq, _| *seq > cursor);
-}
-
-/// A socket whose buffer is full is cut off: it never costs memory or its neighbours' latency, and resumes from its last seq.
-pub fn send(socket: &SocketRef, name: &str, data: &Value) {
-    if let Err(e) = socket.emit(name, data) {
-        if matches!(
-            e,
-            socketioxide::SendError::Socket(socketioxide::SocketError::Closed)
-        ) {
+        if fan.draining {
             return;
         }
-        metrics::counter!("baton_slow_consumers_total").increment(1);
-        let _ = socket.clone().disconnect();
+        if fan.held.contains_key(&(fan.cursor + 1)) {
+            let ready = fan.next();
+            let list = fan.list();
+            if ready.len() * list.len() <= INLINE {
+                // Sending to a few is quicker than waking a task. The lock is what keeps another publisher from overtaking.
+                for (seq, frame) in &ready {
+                    self.send(&list, *seq, frame);
+                }
+            } else {
+                fan.draining = true;
+                tokio::spawn(self.clone().drain(room, Arc::clone(&cell), list, ready));
+            }
+        }
+        self.mend(room, &cell, &mut fan);
+    }
+
+    /// Sees to it that a gap is repaired.
+    fn mend(&self, room: RoomId, cell: &Cell, fan: &mut Fan) {
+        if !fan.held.is_empty() && !fan.draining && !fan.repairing {
+            fan.repairing = true;
+            tokio::spawn(self.clone().repair(room, Arc::clone(cell)));
+        }
+    }
+
+    async fn drain(
+        self,
+        room: RoomId,
+        cell: Cell,
+        mut list: Arc<[Arc<Subscriber>]>,
+        mut ready: Vec<(u64, Frame)>,
+    ) {
+        loop {
+            for (seq, frame) in &ready {
+                for part in list.chunks(SLICE) {
+                    self.send(part, *seq, frame);
+                    tokio::task::yield_now().await;
+                }
+            }
+            let mut fan = lock(&cell);
+            ready = fan.next();
+            if ready.is_empty() {
+                fan.draining = false;
+                self.mend(room, &cell, &mut fan);
+                return;
+            }
+            list = fan.list();
+        }
+    }
+
+    fn send(&self, list: &[Arc<Subscriber>], seq: u64, frame: &Frame) {
+        let mut sent = 0;
+        for subscriber in list {
+            if seq <= subscriber.after || subscriber.over.load(Ordering::Acquire) {
+                continue;
+            }
+            sent += 1;
+            if self.wire.send(subscriber.socket, frame) == Sent::Full {
+                // It costs neither memory nor its neighbours' time: it is cut off, and resumes from its last seq.
+                subscriber.over.store(true, Ordering::Release);
+                let _ = self.slow.send(subscriber.socket);
+            }
+        }
+        metrics::counter!("baton_deliveries_total").increment(sent);
+    }
+
+    /// Reads what lies between from the log, once it has had a moment to come by itself.
+    async fn repair(self, room: RoomId, cell: Cell) {
+        let mut wait = GAP;
+        loop {
+            tokio::time::sleep(wait).await;
+            let cursor = {
+                let mut fan = lock(&cell);
+                if fan.gone || fan.held.is_empty() {
+                    fan.repairing = false;
+                    return;
+                }
+                fan.cursor
+            };
+            if self.catch_up(room, cursor).await.is_err() {
+                wait = (wait * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+
+    /// Delivers from the log what comes after `cursor`.
+    async fn catch_up(&self, room: RoomId, cursor: u64) -> Result<(), storage::Error> {
+        let events = self.store.frames(room, cursor, 500).await?;
+        metrics::counter!("baton_deliveries_from_log_total").increment(events.len() as u64);
+        let frames = events
+            .into_iter()
+            .map(|(seq, name, json)| (seq, Frame::new(&name, &json)));
+        self.publish(room, frames);
+        Ok(())
+    }
+
+    /// Something that is not kept, to everybody in the room but its sender. Who has no room for it goes without.
+    pub fn ephemeral(&self, room: RoomId, frame: &Frame, but: Option<Sid>) {
+        let Some(cell) = self.fan(room) else {
+            return;
+        };
+        let list = lock(&cell).list();
+        for subscriber in list.iter().filter(|s| Some(s.socket) != but) {
+            if !subscriber.over.load(Ordering::Acquire) {
+                self.wire.send(subscriber.socket, frame);
+            }
+        }
+    }
+
+    /// Compares the cursors of some rooms, or of all that are served here, with the heads of their logs, and reads what is missing.
+    pub async fn check(&self, some: Option<&[RoomId]>) -> Result<(), storage::Error> {
+        let cursors: HashMap<RoomId, u64> = match some {
+            Some(rooms) => rooms
+                .iter()
+                .filter_map(|room| Some((*room, lock(&self.fan(*room)?).cursor)))
+                .collect(),
+            // Cloned first: a fan's lock is never taken under one of the map's.
+            None => {
+                let cells: Vec<(RoomId, Cell)> = self
+                    .rooms
+                    .iter()
+                    .map(|entry| (*entry.key(), Arc::clone(entry.value())))
+                    .collect();
+                cells
+                    .into_iter()
+                    .map(|(room, cell)| (room, lock(&cell).cursor))
+                    .collect()
+            }
+        };
+        let ids: Vec<RoomId> = cursors.keys().copied().collect();
+        for (room, head) in self.store.heads(&ids).await? {
+            // What is being delivered right now moves the cursor before it is sent, so a head beyond it is a gap, or a commit on its way.
+            let mut cursor = cursors.get(&room).copied().unwrap_or(head);
+            while head > cursor {
+                self.catch_up(room, cursor).await?;
+                let now = self.fan(room).map_or(head, |cell| lock(&cell).cursor);
+                if now == cursor {
+                    break;
+                }
+                cursor = now;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Once a second, the heads of the rooms that this node serves: what a gap hides, and the last event before a silence, is found here.
+/// How often the heads are compared; and how often while other nodes cannot tell what they commit.
+const EVERY: Duration = Duration::from_secs(1);
+const EVERY_WITHOUT_RELAY: Duration = Duration::from_millis(200);
+
+/// The heads of the rooms that this node serves, again and again: what a gap hides, and the last event before a silence, is found here.
 pub async fn sweep(hub: Arc<Hub>) {
-    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
-        tick.tick().await;
-        let cursors = hub.delivery.cursors();
-        let ids: Vec<_> = cursors.iter().map(|c| c.0).collect();
-        let Ok(heads) = hub.store().heads(&ids).await else {
-            continue;
+        let wait = match hub.relay().health() {
+            Health::Up => EVERY,
+            Health::Down(_) => EVERY_WITHOUT_RELAY,
         };
-        let heads: HashMap<_, _> = heads.into_iter().collect();
-        for (room, cursor) in cursors {
-            if heads.get(&room).is_some_and(|head| *head > cursor)
-                && let Ok(events) = hub.store().events_from(room, cursor, 500).await
-            {
-                hub.delivery.publish(room, &events);
-            }
+        tokio::time::sleep(wait).await;
+        if let Err(e) = hub.delivery.check(None).await {
+            tracing::debug!(error = %e, "could not compare the heads of rooms");
         }
     }
 }

@@ -6,9 +6,8 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rooms::id::{InstanceId, RoomId, is_valid_name};
+use rooms::id::{AgentId, InstanceId, RoomId, is_valid_name};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::model::handoff::AgentHandoff;
@@ -16,19 +15,21 @@ use rooms::model::room::{CollaborationRoom, Participant, ParticipantType, RoomRo
 use rooms::policy::{self, Operation};
 use rooms::{Code, Refusal, State, request as r};
 use serde_json::{Value, json};
-use socketioxide::SocketIo;
-use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
+use socketioxide::extract::{Event, TryData};
 use storage::read::Thing;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::agents::{self, AgentSocket};
 use crate::commands::table::Kind::{Any, Flag, Many, One, Text, Whole};
 use crate::commands::table::{CommandRow, Does, direct};
 use crate::commands::{self, Payload};
 use crate::contract::{shape, shapes};
-use crate::delivery::send;
 use crate::hub::Hub;
+use crate::presence::{self, Entry};
 use crate::problem::{problem, storage_refusal};
+use crate::session::{self, End};
+use crate::wire::{AckSender, Frame, Io, Socket};
 
 /// Commands of one socket that wait; a client that sends faster is told so.
 const QUEUE: usize = 1_024;
@@ -44,27 +45,26 @@ struct Ask {
 /// A connection, as its commands see it.
 pub struct Session {
     hub: Arc<Hub>,
-    socket: SocketRef,
+    socket: Socket,
     principal: Principal,
-    key: String,
     joined: Vec<RoomId>,
 }
 
 /// Registers the namespace.
-pub fn register(hub: &Arc<Hub>, io: &SocketIo) {
+pub fn register(hub: &Arc<Hub>, io: &Io) {
     use socketioxide::handler::ConnectHandler;
     let hub = Arc::clone(hub);
     let middleware =
-        async move |socket: SocketRef, TryData(auth): TryData<Value>| -> Result<(), String> {
+        async move |socket: Socket, TryData(auth): TryData<Value>| -> Result<(), String> {
             let refused = |refusal: Refusal| refusal.code.as_str().to_owned();
             connect(&hub, socket, auth.unwrap_or(Value::Null))
                 .await
                 .map_err(refused)
         };
-    io.ns("/", (|_: SocketRef| ready(())).with(middleware));
+    io.ns("/", (|_: Socket| ready(())).with(middleware));
 }
 
-async fn connect(hub: &Arc<Hub>, socket: SocketRef, auth: Value) -> Result<(), Refusal> {
+async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refusal> {
     if hub.is_draining() {
         return Err(Refusal::new(Code::Unavailable, "the server is stopping"));
     }
@@ -88,7 +88,8 @@ async fn connect(hub: &Arc<Hub>, socket: SocketRef, auth: Value) -> Result<(), R
     }
     metrics::gauge!("baton_connections").increment(1.0);
     let (asks, queue) = mpsc::channel::<Ask>(QUEUE);
-    let (gone, is_gone) = watch::channel(false);
+    let over = CancellationToken::new();
+    hub.sessions.open(&socket, &key, over.clone());
     // The closure runs in order of arrival; only its future is spawned, and that has nothing left to do.
     socket.on_fallback(
         move |Event(name): Event, TryData(data): TryData<Value>, ack: AckSender| {
@@ -110,53 +111,44 @@ async fn connect(hub: &Arc<Hub>, socket: SocketRef, auth: Value) -> Result<(), R
         },
     );
     // The worker holds the socket and the socket the queue: only the end of the connection breaks that circle.
+    let gone = over.clone();
     socket.on_disconnect(move || {
-        let _ = gone.send(true);
+        gone.cancel();
         ready(())
     });
     let session = Session {
         hub: Arc::clone(hub),
         socket,
         principal,
-        key,
         joined: Vec::new(),
     };
-    tokio::spawn(work(session, queue, is_gone));
+    tokio::spawn(work(session, queue, over));
     Ok(())
 }
 
-async fn work(
-    mut session: Session,
-    mut queue: mpsc::Receiver<Ask>,
-    mut gone: watch::Receiver<bool>,
-) {
-    let mut check = tokio::time::interval(Duration::from_secs(10));
-    check.tick().await;
+async fn work(mut session: Session, mut queue: mpsc::Receiver<Ask>, over: CancellationToken) {
     loop {
         tokio::select! {
             biased;
-            _ = gone.changed() => break,
+            () = over.cancelled() => break,
             ask = queue.recv() => match ask {
                 Some(ask) => session.answer(ask).await,
                 None => break,
             },
-            _ = check.tick() => {
-                if let Ok(true) = session.hub.store().is_revoked(&session.key).await {
-                    send(&session.socket, "session.closed", &json!({"code": "revoked", "reconnect": false}));
-                    let _ = session.socket.clone().disconnect();
-                    break;
-                }
-            }
         }
     }
-    for room in &session.joined {
-        session.hub.delivery.leave(*room, session.socket.id);
+    session.hub.sessions.close(session.socket.id);
+    for room in std::mem::take(&mut session.joined) {
+        session.left(room);
     }
-    if let Some(agent) = session.principal.agent_id() {
-        session
+    let space = session.principal.workspace_id.clone();
+    if let Some(agent) = session.principal.agent_id()
+        && session
             .hub
             .agents
-            .disconnect(&session.principal.workspace_id, &agent, session.socket.id);
+            .disconnect(&space, &agent, session.socket.id)
+    {
+        presence::leave(&session.hub, &Entry::Agent(space, agent));
     }
     metrics::gauge!("baton_connections").decrement(1.0);
 }
@@ -217,7 +209,7 @@ pub fn rows() -> Vec<CommandRow> {
             &[("roomId", Text)],
             |session, data, _| Box::pin(session.presence(data)),
         )
-        .has(&[("participants", Any)]),
+        .has(&[("participants", Many(shape::<shapes::Present>))]),
         of(
             "typing:set",
             "Say that the caller types, or no longer does; not kept",
@@ -273,12 +265,10 @@ impl Session {
         };
         if let Some(ack) = ack {
             match result {
-                Ok((data, None)) => accept(&self.socket, ack, json!({"ok": true, "data": data})),
-                Ok((data, Some(seq))) => accept(
-                    &self.socket,
-                    ack,
-                    json!({"ok": true, "data": data, "seq": seq}),
-                ),
+                Ok((data, None)) => self.accept(ack, json!({"ok": true, "data": data})),
+                Ok((data, Some(seq))) => {
+                    self.accept(ack, json!({"ok": true, "data": data, "seq": seq}));
+                }
                 Err(refusal) => refuse(ack, &refusal),
             }
         }
@@ -310,8 +300,10 @@ impl Session {
         let mut payload = Payload::new(data)?;
         let room = room_id(&mut payload)?;
         payload.nothing_more()?;
-        self.hub.delivery.leave(room, self.socket.id);
-        self.joined.retain(|r| *r != room);
+        if self.joined.contains(&room) {
+            self.joined.retain(|r| *r != room);
+            self.left(room);
+        }
         Ok(json!({}))
     }
 
@@ -319,8 +311,32 @@ impl Session {
         let mut payload = Payload::new(data)?;
         let room = room_id(&mut payload)?;
         payload.nothing_more()?;
-        self.readable(room).await?;
-        Ok(json!({"participants": []}))
+        let state = self.readable(room).await?;
+        let participants = state.room.iter().flat_map(|r| &r.participants);
+        let agents: Vec<AgentId> = participants
+            .filter(|p| p.kind == ParticipantType::Agent)
+            .map(|p| p.id.as_str().into())
+            .collect();
+        let space = &self.principal.workspace_id;
+        Ok(presence::list(&self.hub, space, room, &agents))
+    }
+
+    fn accept(&self, ack: AckSender, reply: Value) {
+        if ack.send(&reply).is_err() && self.socket.connected() {
+            // The buffer is full: an ack that cannot be sent must not be lost without a word.
+            session::end(&self.hub, self.socket.id, End::SlowConsumer);
+        }
+    }
+
+    fn member(&self, room: RoomId) -> Entry {
+        let kind = kind_of(&self.principal);
+        Entry::Member(room, kind, self.principal.id.clone())
+    }
+
+    /// What follows from its having left a room.
+    fn left(&self, room: RoomId) {
+        self.hub.delivery.leave(room, self.socket.id);
+        presence::leave(&self.hub, &self.member(room));
     }
 
     /// The room's state, when the caller may read it.
@@ -362,15 +378,15 @@ impl Session {
                 "events": if reset { Vec::new() } else { parsed(&page.events) },
                 "first": page.first, "head": page.head, "logId": page.log_id, "more": more, "reset": reset,
             }});
-            let socket = self.socket.clone();
-            let joined = self.hub.delivery.join(room, page.head, &self.socket, || {
+            let joined = self.hub.delivery.join(room, page.head, self.socket.id, || {
                 if let Some(ack) = ack.take() {
-                    accept(&socket, ack, reply);
+                    self.accept(ack, reply);
                 }
             });
             if joined {
                 if !self.joined.contains(&room) {
                     self.joined.push(room);
+                    presence::enter(&self.hub, &self.member(room));
                 }
                 return Ok(Value::Null);
             }
@@ -431,9 +447,8 @@ impl Session {
         out["actor"] = json!(self.principal.actor());
         let event_data =
             json!({"type": event, "roomId": room, "actor": self.principal.actor(), "data": out});
-        self.hub
-            .delivery
-            .ephemeral(room, event, &event_data, Some(self.socket.id));
+        let frame = Frame::of(event, &event_data);
+        self.hub.signal(room, &frame, Some(self.socket.id));
         Ok(json!({}))
     }
 
@@ -467,9 +482,13 @@ impl Session {
             commands::give_up(&self.hub, &self.principal, &agent, &old).await?;
         }
         self.principal.instance_id = Some(instance.clone());
-        self.hub
+        let new = self
+            .hub
             .agents
             .ready(&space, &agent, self.socket.id, &instance);
+        if new {
+            presence::enter(&self.hub, &Entry::Agent(space.clone(), agent.clone()));
+        }
         let wrap = |e: storage::Error| storage_refusal(&e);
         let store = self.hub.store();
         let mut attempts = Vec::new();
@@ -518,12 +537,16 @@ pub async fn readable(hub: &Hub, principal: &Principal, room: RoomId) -> Result<
     Ok(state)
 }
 
-fn require(principal: &Principal, state: &State, least: RoomRole) -> Result<(), Refusal> {
-    let kind = if principal.agent_id().is_some() {
+fn kind_of(principal: &Principal) -> ParticipantType {
+    if principal.agent_id().is_some() {
         ParticipantType::Agent
     } else {
         ParticipantType::Human
-    };
+    }
+}
+
+fn require(principal: &Principal, state: &State, least: RoomRole) -> Result<(), Refusal> {
+    let kind = kind_of(principal);
     match policy::role_in(principal, state.given_role(kind, &principal.id)) {
         Some(role) if role >= least => Ok(()),
         Some(role) => Err(Refusal::forbidden(format!(
@@ -569,13 +592,6 @@ pub fn parsed(events: &[(u64, String)]) -> Vec<Value> {
         .iter()
         .map(|e| serde_json::from_str(&e.1).unwrap_or(Value::Null))
         .collect()
-}
-
-fn accept(socket: &SocketRef, ack: AckSender, reply: Value) {
-    if ack.send(&reply).is_err() && socket.connected() {
-        // The buffer is full: an ack that cannot be sent must not be lost without a word.
-        let _ = socket.clone().disconnect();
-    }
 }
 
 fn refuse(ack: AckSender, refusal: &Refusal) {

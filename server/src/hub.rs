@@ -11,13 +11,20 @@ use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::{Code, Command, Refusal, State};
 use serde_json::Value;
+use socketioxide::socket::Sid;
 use storage::{Idempotency, Store, Tx};
 use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::agents::Agents;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::lane::{self, Job};
+use crate::presence::Presence;
+use crate::relay::{Alone, Channel, Message, Relay, SharedRelay};
+use crate::session::{self, Sessions};
+use crate::transport::Transports;
+use crate::wire::{Frame, Wire};
 
 /// Commands that wait in one lane; beyond that callers are told to come back.
 const QUEUE: usize = 10_000;
@@ -35,14 +42,45 @@ pub struct Outcome {
     pub repeated: bool,
 }
 
+/// An event, and its text as the log has it.
+pub struct Logged {
+    /// What happened.
+    pub event: Event,
+    /// The same as JSON.
+    pub text: String,
+}
+
+impl Logged {
+    /// As it goes out.
+    pub fn frame(&self) -> Frame {
+        Frame::new(&self.event.body.name(), &self.text)
+    }
+}
+
 /// What a transaction did to one room.
 pub struct Committed {
     /// Which.
     pub room: RoomId,
     /// In order.
-    pub events: Vec<Event>,
+    pub events: Vec<Logged>,
     /// The state after them, where it was loaded.
     pub state: Option<State>,
+}
+
+/// Where the relay is found once it is known; until then, and without one, a node is alone.
+#[derive(Clone, Default)]
+pub struct RelaySlot(Arc<OnceLock<SharedRelay>>);
+
+impl RelaySlot {
+    /// The relay.
+    pub fn get(&self) -> &dyn Relay {
+        static ALONE: Alone = Alone;
+        self.0.get().map_or(&ALONE, |relay| relay.as_ref())
+    }
+
+    fn set(&self, relay: SharedRelay) {
+        let _ = self.0.set(relay);
+    }
 }
 
 /// A node.
@@ -50,6 +88,18 @@ pub struct Hub {
     store: Store,
     /// What is in force.
     pub config: Config,
+    /// Reaches the sockets.
+    pub wire: Wire,
+    /// Reaches the connections below them.
+    pub transports: Arc<Transports>,
+    /// The sessions of this node.
+    pub sessions: Sessions,
+    /// This run of the node, as the others know it.
+    pub node: Uuid,
+    /// Who is here, over all nodes.
+    pub presence: Presence,
+    /// Wakes the look for credentials that no longer hold.
+    pub credentials: Notify,
     /// Sockets by room.
     pub delivery: Delivery,
     /// Agents' sockets.
@@ -61,6 +111,7 @@ pub struct Hub {
     /// A graceful stop is under way.
     pub draining: AtomicBool,
     lanes: OnceLock<Vec<mpsc::Sender<Job>>>,
+    relay: RelaySlot,
     states: moka::sync::Cache<RoomId, State>,
     spaces: DashMap<WorkspaceId, RoomId>,
 }
@@ -76,11 +127,21 @@ impl Hub {
         } else {
             (cores * 2).clamp(2, 16)
         };
+        let wire = Wire::default();
+        let relay = RelaySlot::default();
+        let (slow, lagging) = mpsc::unbounded_channel();
         let hub = Arc::new(Self {
+            agents: Agents::new(wire.clone(), slow.clone(), relay.clone()),
+            delivery: Delivery::new(wire.clone(), store.clone(), slow, relay.clone()),
+            relay,
+            node: Uuid::new_v4(),
+            presence: Presence::default(),
+            credentials: Notify::new(),
+            wire,
+            transports: Arc::default(),
+            sessions: Sessions::default(),
             store,
             config,
-            delivery: Delivery::default(),
-            agents: Agents::default(),
             work: Notify::new(),
             timers: Notify::new(),
             draining: AtomicBool::new(false),
@@ -95,6 +156,7 @@ impl Hub {
             senders.push(sender);
         }
         let _ = hub.lanes.set(senders);
+        tokio::spawn(session::cut_off_slow(Arc::clone(&hub), lagging));
         hub
     }
 
@@ -136,21 +198,69 @@ impl Hub {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// The way to the other nodes.
+    pub fn relay(&self) -> &dyn Relay {
+        self.relay.get()
+    }
+
+    /// Sets the way to the other nodes, once.
+    pub fn set_relay(&self, relay: SharedRelay) {
+        self.relay.set(relay);
+    }
+
+    /// Something that is not kept, to everybody who has joined the room but its sender, on every node.
+    pub fn signal(&self, room: RoomId, frame: &Frame, but: Option<Sid>) {
+        self.delivery.ephemeral(room, frame, but);
+        let message = Message::Signal {
+            room,
+            frame: frame.as_str(),
+        };
+        self.relay().publish(&Channel::Room(room), &message);
+    }
+
+    /// A credential was revoked: its sessions end, on every node.
+    pub fn revoked(&self) {
+        self.credentials.notify_one();
+        self.relay().publish(&Channel::Nodes, &Message::Revoked);
+    }
+
     /// Tells everybody who should know of what was committed.
     pub fn announce(self: &Arc<Self>, committed: Committed) {
         metrics::counter!("baton_events_total").increment(committed.events.len() as u64);
-        self.delivery.publish(committed.room, &committed.events);
+        let shared = self.relay().is_shared();
+        if shared || self.delivery.serves(committed.room) {
+            let frames: Vec<(u64, Frame)> = committed
+                .events
+                .iter()
+                .map(|e| (e.event.seq, e.frame()))
+                .collect();
+            if shared {
+                let events = frames.iter().map(|(seq, f)| (*seq, f.as_str())).collect();
+                let message = Message::Events {
+                    room: committed.room,
+                    events,
+                };
+                self.relay()
+                    .publish(&Channel::Room(committed.room), &message);
+            }
+            self.delivery.publish(committed.room, frames);
+        }
         if let Some(state) = &committed.state {
             if state.process.is_some() {
                 self.agents.tell(&committed.events, state);
                 self.work.notify_one();
+                if shared && let Some(first) = committed.events.first() {
+                    let space = first.event.workspace_id.clone();
+                    let work = Channel::Work(space.clone());
+                    self.relay().publish(&work, &Message::Work { space });
+                }
             }
             self.timers.notify_one();
         } else if let Some(mut cached) = self.states.get(&committed.room) {
             // Echoes move only the seq of the workspace's room.
             match committed.events.first() {
-                Some(first) if first.seq == cached.seq + 1 => {
-                    committed.events.iter().for_each(|e| cached.apply(e));
+                Some(first) if first.event.seq == cached.seq + 1 => {
+                    committed.events.iter().for_each(|e| cached.apply(&e.event));
                     self.states.insert(committed.room, cached);
                 }
                 _ => self.states.invalidate(&committed.room),
@@ -191,6 +301,11 @@ impl Hub {
             .iter()
             .filter_map(|s| self.spaces.get(s).map(|r| (s.clone(), *r)))
             .collect())
+    }
+
+    /// The room of a workspace that this node has had to do with.
+    pub fn known_workspace_room(&self, space: &WorkspaceId) -> Option<RoomId> {
+        self.spaces.get(space).map(|room| *room)
     }
 
     /// The room of a workspace.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use storage::{Idempotency, Tx, WriteSet};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::hub::{Committed, Hub, Outcome};
+use crate::hub::{Committed, Hub, Logged, Outcome};
 use crate::problem::storage_refusal;
 
 /// At most so many commands share a transaction.
@@ -314,14 +314,18 @@ async fn attempt(
         .map(|l| (l.before.clone(), l.after.clone()))
         .collect();
     tx.release_keys(&refused_keys).await?;
-    tx.write(&set).await?;
+    let texts = tx.write(&set).await?;
     commit(hub, tx, &set, &changed).await?;
     metrics::counter!("baton_transactions_total").increment(1);
     metrics::counter!("baton_commands_total").increment(batch.len() as u64);
 
-    let mut by_room: BTreeMap<RoomId, Vec<Event>> = BTreeMap::new();
-    for event in set.events {
-        by_room.entry(event.room_id).or_default().push(event);
+    let mut by_room: BTreeMap<RoomId, Vec<Logged>> = BTreeMap::new();
+    for (event, text) in set.events.into_iter().zip(texts) {
+        let logged = Logged { event, text };
+        by_room
+            .entry(logged.event.room_id)
+            .or_default()
+            .push(logged);
     }
     for id in &changed {
         if let Some(room) = loaded.get(id) {

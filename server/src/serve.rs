@@ -26,7 +26,13 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::problem::Refused;
-use crate::{agents, auth, contract, delivery, dispatch, gateway, rest, timers, web};
+use crate::relay::Health;
+use crate::session::{self, End};
+use crate::wire::{self, Frame};
+use crate::{
+    agents, auth, cluster, contract, delivery, dispatch, gateway, presence, rest, timers,
+    transport, web,
+};
 
 /// The largest body and the largest socket message, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -40,7 +46,6 @@ pub struct Node {
     /// The admin key, where this start made or was given one.
     pub admin_key: Option<String>,
     hub: Arc<Hub>,
-    io: SocketIo,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -220,11 +225,6 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .migrate()
         .await
         .context("cannot bring the schema up to date")?;
-    if config.redis_url.is_some() {
-        tracing::warn!(
-            "REDIS_URL is set, but this version runs one node only: events are not relayed"
-        );
-    }
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| {
@@ -237,13 +237,19 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
     let cors = cors(&config);
     let hub = Hub::start(store, config);
     let admin_key = bootstrap(&hub).await?;
+    let default = WorkspaceId::from("default");
+    let store_id = hub.workspace_room(&default).await;
+    let store_id = store_id.map_err(|e| anyhow::anyhow!("{e}"))?;
+    cluster::join(&hub, store_id.0)?;
 
     let (layer, io) = SocketIo::builder()
+        .with_adapter::<wire::Adapter>(hub.wire.clone())
         .max_payload(MAX_BODY as u64)
         .ws_max_message_size(MAX_BODY)
         .ws_max_frame_size(MAX_BODY)
         .ws_read_buffer_size(1024)
-        .max_buffer_size(4096)
+        // Packets. A client that lags by more is cut off, and resumes from the log.
+        .max_buffer_size(2048)
         .connect_timeout(Duration::from_secs(15))
         .build_layer();
     gateway::register(&hub, &io);
@@ -266,20 +272,27 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .fallback(web::page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(layer)
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&hub.transports),
+            transport::watch,
+        ))
         .layer(cors)
-        .with_state(Arc::clone(&hub));
+        .with_state(Arc::clone(&hub))
+        .into_make_service_with_connect_info::<transport::Connection>();
 
     let tasks = vec![
         tokio::spawn(delivery::sweep(Arc::clone(&hub))),
         tokio::spawn(agents::sweep(Arc::clone(&hub))),
         tokio::spawn(dispatch::run(Arc::clone(&hub))),
         tokio::spawn(timers::run(Arc::clone(&hub))),
+        tokio::spawn(session::sweep(Arc::clone(&hub))),
+        tokio::spawn(presence::gossip(Arc::clone(&hub))),
         tokio::spawn(forget(Arc::clone(&hub))),
     ];
     let stop = CancellationToken::new();
     let closed = stop.clone();
     let server = tokio::spawn(async move {
-        axum::serve(listener, app)
+        axum::serve(transport::Listener(listener), app)
             .with_graceful_shutdown(async move { closed.cancelled().await })
             .await
     });
@@ -287,7 +300,6 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         url: format!("http://{address}"),
         admin_key,
         hub,
-        io,
         stop,
         server,
         tasks,
@@ -343,19 +355,36 @@ pub async fn metrics() -> String {
         .unwrap_or_default()
 }
 
+/// How long the database may take before it counts as away.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// `/readyz`: whether it takes requests, per part.
 pub async fn readyz(State(hub): State<Arc<Hub>>) -> Response {
-    let database = hub.store().heads(&[]).await.is_ok() && hub.store().workspaces().await.is_ok();
+    let asked = tokio::time::timeout(DATABASE_PATIENCE, hub.store().schema_version_read());
+    let version = asked.await.ok().and_then(Result::ok);
+    let database = version.is_some();
+    let migrations = version.is_some_and(|found| found >= storage::migrate::latest());
     let draining = hub.is_draining();
-    let ready = database && !draining;
+    let ready = database && migrations && !draining;
+    let relay = hub.relay().health();
+    let degraded = relay != Health::Up;
     let part = |ok: bool| if ok { "ok" } else { "unavailable" };
-    let body = json!({
-        "status": if ready { "ok" } else { "unavailable" },
+    let mut body = json!({
+        "status": match (ready, degraded) {
+            (false, _) => "unavailable",
+            // It serves; only what other nodes commit comes a moment later, from the log.
+            (true, true) => "degraded",
+            (true, false) => "ok",
+        },
         "parts": {
-            "database": part(database), "migrations": part(database), "relay": "ok",
+            "database": part(database), "migrations": part(migrations),
+            "relay": if degraded { "degraded" } else { "ok" },
             "draining": draining,
         },
     });
+    if let Health::Down(why) = relay {
+        body["reasons"] = json!({"relay": why});
+    }
     let status = if ready {
         StatusCode::OK
     } else {
@@ -375,9 +404,10 @@ impl Node {
     /// Drains: tells the clients, lets what is in flight finish, and closes.
     pub async fn stop(self) {
         self.hub.draining.store(true, Ordering::Relaxed);
-        let sockets = self.io.sockets();
+        let sockets = self.hub.sessions.all();
+        let draining = Frame::of("server.draining", &json!({"reconnectInMs": 1_000}));
         for socket in &sockets {
-            delivery::send(socket, "server.draining", &json!({"reconnectInMs": 1_000}));
+            self.hub.wire.send(*socket, &draining);
         }
         tokio::time::sleep(Duration::from_millis(if sockets.is_empty() {
             0
@@ -387,12 +417,9 @@ impl Node {
         .await;
         // The connections end with the process, without a goodbye on the wire: stock clients take a DISCONNECT or a CLOSE packet for a
         // dismissal and would not come back by themselves.
+        let closed = End::Shutdown.frame();
         for socket in sockets {
-            delivery::send(
-                &socket,
-                "session.closed",
-                &json!({"code": "shutdown", "reconnect": true}),
-            );
+            self.hub.wire.send(socket, &closed);
         }
         self.stop.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(1), self.server).await;

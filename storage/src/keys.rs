@@ -7,7 +7,7 @@ use rooms::model::access::{Permission, Principal, PrincipalKind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::db::{Error, Row, Store};
+use crate::db::{Error, Row, Store, marks};
 
 /// What is known of a key; never the key itself.
 #[derive(Clone, Debug, Serialize)]
@@ -157,15 +157,23 @@ impl Store {
         Ok(n)
     }
 
-    /// Whether a key was revoked or is gone.
-    pub async fn is_revoked(&self, id: &str) -> Result<bool, Error> {
-        let rows = self
-            .query(
-                "SELECT id FROM api_keys WHERE id = $1 AND revoked_at IS NULL",
-                vec![id.into()],
-            )
-            .await?;
-        Ok(rows.is_empty())
+    /// Which of these keys were revoked or are gone.
+    pub async fn revoked(&self, ids: &[String]) -> Result<Vec<String>, Error> {
+        let mut out = Vec::new();
+        for part in ids.chunks(1000) {
+            let sql = format!(
+                "SELECT id FROM api_keys WHERE id IN ({}) AND revoked_at IS NULL",
+                marks(1, part.len())
+            );
+            let args = part.iter().map(|id| id.as_str().into()).collect();
+            let good = self.query(&sql, args).await?;
+            out.extend(
+                part.iter()
+                    .filter(|id| !good.iter().any(|row| row.text(0) == id.as_str()))
+                    .cloned(),
+            );
+        }
+        Ok(out)
     }
 
     /// The keys of a workspace, or of all.

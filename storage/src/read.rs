@@ -519,6 +519,23 @@ impl Store {
         rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
+    /// The events of a log as they go out: seq, type and text.
+    pub async fn frames(
+        &self,
+        room: RoomId,
+        since: u64,
+        limit: u64,
+    ) -> Result<Vec<(u64, String, String)>, Error> {
+        let sql = format!(
+            "SELECT seq, type, payload FROM events WHERE room_id = $1 AND seq > $2 ORDER BY seq LIMIT {limit}"
+        );
+        let rows = self.query(&sql, vec![room.0.into(), since.into()]).await?;
+        Ok(rows
+            .iter()
+            .map(|r| (r.count(0), r.text(1).to_owned(), r.text(2).to_owned()))
+            .collect())
+    }
+
     /// The id of a step's process.
     pub async fn process_of_step(
         &self,

@@ -290,8 +290,8 @@ impl Tx {
         Ok(rows.first().map(|r| Timestamp(r.int(0))))
     }
 
-    /// Writes the batch.
-    pub async fn write(&mut self, set: &WriteSet) -> Result<(), Error> {
+    /// Writes the batch. The events' texts come back as the log has them, so that nobody encodes them again.
+    pub async fn write(&mut self, set: &WriteSet) -> Result<Vec<String>, Error> {
         let mut projection = Projection::default();
         for (before, after) in &set.rooms {
             let snapshot = after.seq / SNAPSHOT_EVERY > before.seq / SNAPSHOT_EVERY;
@@ -301,6 +301,7 @@ impl Tx {
         let mut answered = Vec::new();
         let mut removed = Vec::new();
         let mut rows = Vec::with_capacity(set.events.len());
+        let mut texts = Vec::with_capacity(set.events.len());
         for event in &set.events {
             heads.insert(event.room_id, (event.seq, event.at));
             projection.event(event)?;
@@ -311,14 +312,16 @@ impl Tx {
                 }
                 _ => {}
             }
+            let text = serde_json::to_string(event)?;
             rows.push(vec![
                 event.room_id.0.into(),
                 event.seq.into(),
                 event.id.0.into(),
                 event.body.name().as_ref().into(),
                 event.at.into(),
-                serde_json::to_string(event)?.into(),
+                text.as_str().into(),
             ]);
+            texts.push(text);
         }
         projection.write(&mut self.conn).await?;
         self.conn.write(&EVENTS, rows).await?;
@@ -381,7 +384,8 @@ impl Tx {
             .into_iter()
             .map(|((room, kind, id), seq)| vec![room.into(), kind.into(), id.into(), seq.into()])
             .collect();
-        self.conn.write(&READ_MARKS, reads).await
+        self.conn.write(&READ_MARKS, reads).await?;
+        Ok(texts)
     }
 
     async fn move_heads(&mut self, heads: BTreeMap<RoomId, (u64, Timestamp)>) -> Result<(), Error> {

@@ -61,6 +61,24 @@ impl Database {
         }
     }
 
+    /// The same database, for another node: with a folder of its own.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            url: self.url.clone(),
+            folder: folder(),
+        }
+    }
+
+    /// A database that is there already.
+    #[must_use]
+    pub fn at(url: String) -> Self {
+        Self {
+            url,
+            folder: folder(),
+        }
+    }
+
     /// What `DATABASE_URL` is to be.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -18,6 +18,7 @@ pub mod raw;
 pub mod rest;
 pub mod script;
 pub mod server;
+pub mod services;
 pub mod worker;
 
 pub use agent::{Agent, Work};

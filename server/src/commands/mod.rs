@@ -34,6 +34,7 @@ pub use self::payload::{Nothing, Payload};
 use self::table::{CommandRow, Does};
 use crate::hub::{Hub, Outcome};
 use crate::problem::storage_refusal;
+use crate::wire::Frame;
 
 static TABLE: LazyLock<Vec<CommandRow>> = LazyLock::new(|| {
     [
@@ -111,7 +112,7 @@ pub async fn run(
         .await?;
     if let Some((name, data)) = ephemeral {
         let event = json!({"roomId": room, "type": name, "actor": principal.actor(), "data": data, "workspaceId": principal.workspace_id});
-        hub.delivery.ephemeral(room, &name, &event, None);
+        hub.signal(room, &Frame::of(&name, &event), None);
     }
     Ok(outcome)
 }

@@ -7,7 +7,7 @@ use super::table::Kind::{Any, Flag, One, Text, Whole};
 use super::table::Reply;
 use super::table::Reply::{Has, Is};
 use crate::contract::shape;
-use crate::contract::shapes::{AddressedMessage, Work};
+use crate::contract::shapes::{AddressedMessage, Present, Work};
 
 /// An event that is told beside the log.
 pub struct SignalRow {
@@ -90,6 +90,25 @@ pub const SIGNALS: &[SignalRow] = &[
             ("type", Text),
             ("roomId", Text),
             ("actor", Any),
+            ("data", Any),
+        ]),
+    ),
+    row(
+        "presence.changed",
+        "Somebody has joined the room, or left it on every node; not kept",
+        Has(&[
+            ("type", Text),
+            ("roomId", Text),
+            ("data", One(shape::<Present>)),
+        ]),
+    ),
+    row(
+        "agent.presence",
+        "An agent takes work, or no longer does, to who has joined the workspace's room; not kept",
+        Has(&[
+            ("type", Text),
+            ("roomId", Text),
+            ("workspaceId", Text),
             ("data", Any),
         ]),
     ),

@@ -10,7 +10,6 @@ use rooms::policy::Operation;
 use rooms::{Command, Refusal};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use socketioxide::extract::AckSender;
 use storage::read::Thing;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -20,6 +19,7 @@ use super::room_of;
 use crate::contract::{Shape, shape};
 use crate::gateway::Session;
 use crate::hub::{Hub, Outcome};
+use crate::wire::AckSender;
 
 /// Fields as a row writes them: `name` or `name?`, then what it is.
 pub type Fields = &'static [(&'static str, Kind)];

@@ -15,6 +15,7 @@ use rooms::model::intervention::{
     HumanIntervention, InterventionResponse, InterventionType, Outcome,
 };
 use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
+use rooms::model::room::ParticipantType;
 use rooms::model::step::ProcessStep;
 use rooms::{Code, Event, FieldError, Timestamp};
 use serde::Serialize;
@@ -244,10 +245,23 @@ shapes! {
     }
     /// Whether it takes requests.
     Readiness {
-        /// `ok` or `unavailable`.
+        /// `ok`, `degraded` (it serves, but hears of other nodes' commits a moment later) or `unavailable`.
         status: String,
         /// Per part.
         parts: Parts,
+        /// Why a part is not well, by its name, where it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reasons: Option<BTreeMap<String, String>>,
+    }
+    /// Somebody in a room.
+    Present {
+        /// Whose id.
+        id: String,
+        /// Agent or human.
+        #[serde(rename = "type")]
+        kind: ParticipantType,
+        /// There now; false where it says that somebody left.
+        online: bool,
     }
     /// What a human answered for a step, as a later attempt at it is told.
     PriorAnswer {

@@ -89,7 +89,7 @@ async fn with_status(call: &Call, mut agent: Value) -> Result<Value, Refused> {
     let (hub, space) = (&call.hub, &call.principal.workspace_id);
     let id = AgentId(agent["id"].as_str().unwrap_or_default().to_owned());
     let live = hub.store().live_attempts(space, &id).await?.len() as u64;
-    let connected = hub.agents.of(space, &id).iter().any(|s| s.ready);
+    let connected = hub.presence.is_online(space, &id);
     let status = match (connected, live >= agent["slots"].as_u64().unwrap_or(1)) {
         (false, _) => "offline",
         (true, true) => "busy",
@@ -143,6 +143,7 @@ async fn remove(call: Call) -> Answer {
         .store()
         .revoke_keys(&call.principal.workspace_id, None, of, now())
         .await?;
+    call.hub.revoked();
     done()
 }
 
@@ -176,6 +177,7 @@ async fn revoke_keys(call: Call) -> Answer {
         .store()
         .revoke_keys(&call.principal.workspace_id, key, of, now())
         .await?;
+    call.hub.revoked();
     match key {
         Some(key) if revoked == 0 => Err(Refusal::not_found("key", key).into()),
         _ => done(),

@@ -1,0 +1,275 @@
+//! Several nodes on one store are one hub: whoever is connected to whichever of them sees and may do the same.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tests::hub::member;
+use tests::rest::Rest;
+use tests::server::ADMIN_KEY;
+use tests::services::Redis;
+use tests::{Agent, Database, Hub, SOON, Server, array, check, number, text};
+use tokio::time::{Duration, sleep};
+
+/// Nodes that share a database and a Redis; tests act on the first through `Hub`.
+struct Nodes {
+    hub: Hub,
+    others: Vec<Server>,
+}
+
+impl Nodes {
+    async fn start(count: usize, redis: &str) -> Self {
+        let database = Database::postgres().await;
+        let settings = [("REDIS_URL", redis)];
+        let mut others = Vec::new();
+        for _ in 1..count {
+            let server = Server::start_with(database.again(), &settings).await;
+            others.push(server);
+        }
+        let server = Server::start_with(database, &settings).await;
+        let admin = Rest::new(&server.url(), ADMIN_KEY);
+        let hub = Hub { server, admin };
+        let nodes = Self { hub, others };
+        nodes.all_say("ok").await;
+        nodes
+    }
+
+    fn url(&self, other: usize) -> String {
+        self.others[other].url()
+    }
+
+    async fn person(&self, other: usize) -> Agent {
+        Agent::connect(&self.url(other), "admin", json!({ "token": ADMIN_KEY })).await
+    }
+
+    async fn agent(&self, other: usize, id: &str, key: &str, instance: &str) -> Agent {
+        let auth = json!({ "token": key, "instanceId": instance });
+        let agent = Agent::connect(&self.url(other), id, auth).await;
+        agent.ready(instance).await;
+        agent
+    }
+
+    /// Waits until every node says this of its relay.
+    async fn all_say(&self, relay: &str) {
+        for url in std::iter::once(self.hub.server.url()).chain(self.others.iter().map(Server::url))
+        {
+            let admin = Rest::new(&url, ADMIN_KEY);
+            until("every node says how its relay is", async || {
+                let body = admin.get("!/readyz").await.expect(200);
+                body["parts"]["relay"] == relay
+            })
+            .await;
+        }
+    }
+
+    async fn room(&self) -> String {
+        let room = json!({ "name": "Shared", "type": "workspace" });
+        let room = self.hub.admin.post("/collaboration/rooms", &room).await;
+        text(&room.expect(201), "/id")
+    }
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < SOON, "it never came to be that {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn shared_redis() -> String {
+    std::env::var("BATON_TEST_REDIS_URL")
+        .expect("BATON_TEST_REDIS_URL is set by tests/services/with-services.sh")
+}
+
+fn message(room: &str, body: &str) -> Value {
+    json!({ "roomId": room, "body": body })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_on_one_node_is_heard_on_the_others_at_once_and_in_order() {
+    let nodes = Nodes::start(3, &shared_redis()).await;
+    let room = nodes.room().await;
+    let mut listeners = vec![nodes.hub.person().await];
+    for other in 0..2 {
+        listeners.push(nodes.person(other).await);
+    }
+    for listener in &listeners {
+        let joined = listener.ask("room:join", json!({ "roomId": room })).await;
+        assert_eq!(number(&joined.data, "/head"), 1);
+    }
+    // A sweep of the log would take up to a second: so a quick one shows that the relay carried it. The fastest of some counts, since
+    // the machine may be busy.
+    let mut fastest = Duration::MAX;
+    for n in 0..20 {
+        let speaker = &listeners[n % 3];
+        let began = Instant::now();
+        speaker
+            .ask("message:send", message(&room, &format!("number {n}")))
+            .await;
+        for listener in &mut listeners {
+            let event = listener.event("message.posted").await;
+            assert_eq!(number(&event, "/seq"), n as u64 + 2);
+            assert_eq!(event["data"]["body"], format!("number {n}"));
+        }
+        fastest = fastest.min(began.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(500), "took {fastest:?}");
+    check::verify(&nodes.hub).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signals_and_presence_are_shared_and_a_killed_node_takes_its_people_with_it() {
+    let mut nodes = Nodes::start(2, &shared_redis()).await;
+    let room = nodes.room().await;
+    let key = nodes.hub.register("ann", &[]).await;
+    let mut here = nodes.hub.person().await;
+    here.ask("room:join", json!({ "roomId": room })).await;
+    let invite = json!({ "type": "agent", "id": "ann", "role": "participant" });
+    let path = format!("/collaboration/rooms/{room}/participants");
+    let _ = nodes.hub.admin.post(&path, &invite).await.expect(201);
+
+    let there = nodes.agent(0, "ann", &key, "ann-1").await;
+    there.ask("room:join", json!({ "roomId": room })).await;
+    let is_ann = |event: &Value| event["data"]["id"] == "ann";
+    let came = here.event_where("presence.changed", is_ann).await;
+    assert_eq!(came["data"]["online"], true);
+    assert_eq!(came["roomId"], room);
+    there
+        .ask("typing:set", json!({ "roomId": room, "typing": true }))
+        .await;
+    let typing = here.event("typing.changed").await;
+    assert_eq!(typing["actor"]["id"], "ann");
+
+    let listed = here.ask("presence:list", json!({ "roomId": room })).await;
+    let listed: Vec<&str> = array(&listed.data, "/participants")
+        .iter()
+        .filter_map(|p| p["id"].as_str())
+        .collect();
+    assert_eq!(listed, ["admin", "ann"]);
+    let online = nodes.hub.admin.get("/agents/ann").await.expect(200);
+    assert_eq!(online["status"], "online");
+
+    nodes.others[0].kill().await;
+    let went = here.event_where("presence.changed", is_ann).await;
+    assert_eq!(went["data"]["online"], false);
+    let offline = nodes.hub.admin.get("/agents/ann").await.expect(200);
+    assert_eq!(offline["status"], "offline");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_on_another_node_is_given_work_and_told_what_becomes_of_it() {
+    let nodes = Nodes::start(2, &shared_redis()).await;
+    let key = nodes.hub.register("ann", &["add"]).await;
+    let mut ann = nodes.agent(0, "ann", &key, "ann-1").await;
+    // A second connection on the first node, as another copy: still one agent, with its one slot.
+    let twin = nodes.hub.connect("ann", &key, "ann-2").await;
+    twin.ready("ann-2").await;
+    let team = nodes
+        .hub
+        .team(
+            &[member("ann")],
+            json!({ "timeoutSettings": { "offerMs": 2000 } }),
+        )
+        .await;
+    let steps = json!([
+        { "key": "a", "name": "a", "description": "", "assignedAgentId": "ann" },
+        { "key": "b", "name": "b", "description": "", "assignedAgentId": "ann" },
+    ]);
+    let process = nodes.hub.process(&team, steps).await;
+    let events = async || nodes.hub.events(&process.room).await;
+    until("one step is offered", async || {
+        check::count(&events().await, "assignment.offered") == 1
+    })
+    .await;
+    // Whichever copy it went to, the other one gets nothing while the slot is in use.
+    let offered = events().await;
+    let offered = offered
+        .iter()
+        .find(|e| e["type"] == "assignment.offered")
+        .cloned()
+        .unwrap_or_default();
+    let instance = text(&offered, "/data/instanceId");
+    drop(twin);
+    if instance == "ann-2" {
+        // It is gone without an answer: the offer expires, and the one that is there gets it.
+        until("the offer expires", async || {
+            check::count(&events().await, "assignment.expired") == 1
+        })
+        .await;
+    }
+    let work = ann.offer().await;
+    ann.ask("attempt:accept", work.payload(&json!({}))).await;
+    let log = events().await;
+    assert_eq!(check::count(&log, "assignment.accepted"), 1);
+
+    let path = format!("/processes/{}", process.id);
+    let _ = nodes.hub.admin.delete(&path).await;
+    let cancelled = ann.event("work.cancelled").await;
+    assert_eq!(cancelled["attemptId"], work.attempt_id);
+    check::verify(&nodes.hub).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_key_ends_its_sessions_on_every_node() {
+    let nodes = Nodes::start(2, &shared_redis()).await;
+    let key = nodes.hub.register("ann", &[]).await;
+    let mut ann = nodes.agent(0, "ann", &key, "ann-1").await;
+    let _ = nodes.hub.admin.delete("/agents/ann").await.expect(204);
+    let closed = ann.event("session.closed").await;
+    assert_eq!(closed, json!({ "code": "revoked", "reconnect": false }));
+    until("the connection is closed", async || {
+        ann.client
+            .command("presence:list", json!({}))
+            .await
+            .is_err_and(|e| matches!(e, baton::client::CommandError::Closed))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_goes_and_comes_back_costs_nothing_but_a_moment() {
+    let mut redis = Redis::start().await;
+    let mut nodes = Nodes::start(2, &redis.url()).await;
+    let room = nodes.room().await;
+    let mut here = nodes.hub.person().await;
+    let mut there = nodes.person(0).await;
+    for who in [&here, &there] {
+        who.ask("room:join", json!({ "roomId": room })).await;
+    }
+    let mut seq = 1;
+    let mut say = async |from: &Agent, here: &mut Agent, there: &mut Agent| {
+        from.ask("message:send", message(&room, "word")).await;
+        seq += 1;
+        for listener in [here, there] {
+            let event = listener.event("message.posted").await;
+            assert_eq!(number(&event, "/seq"), seq);
+        }
+    };
+    let speaker = nodes.hub.person().await;
+    say(&speaker, &mut here, &mut there).await;
+
+    redis.kill().await;
+    say(&speaker, &mut here, &mut there).await;
+    nodes.all_say("degraded").await;
+    say(&speaker, &mut here, &mut there).await;
+    // Nobody is taken for gone because Redis is.
+    let listed = here.ask("presence:list", json!({ "roomId": room })).await;
+    assert_eq!(array(&listed.data, "/participants").len(), 1);
+
+    redis.launch().await;
+    nodes.all_say("ok").await;
+    say(&speaker, &mut here, &mut there).await;
+
+    // A node that is killed loses nothing that the other one was told.
+    nodes.others[0].kill().await;
+    speaker.ask("message:send", message(&room, "alone")).await;
+    nodes.others[0].launch();
+    nodes.others[0].ready().await;
+    let back = nodes.person(0).await;
+    let joined = back
+        .ask("room:join", json!({ "roomId": room, "since": seq }))
+        .await;
+    assert_eq!(array(&joined.data, "/events").len(), 1);
+    assert_eq!(joined.data["events"][0]["data"]["body"], "alone");
+    check::verify(&nodes.hub).await;
+}
