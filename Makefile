@@ -36,11 +36,13 @@ check: ## Formatting, lints and types only
 	cd web-client && { [ -d node_modules ] || $(NPM_CI); } && npm run typecheck
 
 .PHONY: chaos
-chaos: ## Kill the server again and again under real agents: CHAOS_ROUNDS=200, CHAOS_SEED=a printed seed
+chaos: ## Hurt three nodes and all they depend on under load: CHAOS_SEED, CHAOS_ROUNDS, CHAOS_FAULTS=kill_node,redis_down
 	cargo build --locked --workspace --bin baton
-	BATON_TEST_BIN=$(CURDIR)/target/debug/baton BATON_CRASH_ROUNDS=$(or $(CHAOS_ROUNDS),200) \
-	BATON_CRASH_SEED=$(CHAOS_SEED) \
-	$(WITH_SERVICES) cargo test --locked --workspace --test crash --test zombie -- --nocapture
+	BATON_TEST_BIN=$(CURDIR)/target/debug/baton BATON_TEST_OLD_BIN=$$(tests/services/previous.sh) \
+	BATON_CRASH_ROUNDS=$(or $(CRASH_ROUNDS),50) BATON_CHAOS_ROUNDS=$(or $(CHAOS_ROUNDS),1) \
+	$(if $(CHAOS_SEED),BATON_CHAOS_SEED=$(CHAOS_SEED) BATON_CRASH_SEED=$(CHAOS_SEED)) \
+	$(if $(CHAOS_FAULTS),BATON_CHAOS_FAULTS=$(CHAOS_FAULTS)) \
+	$(WITH_SERVICES) cargo test --locked --workspace --test chaos --test cluster --test crash --test zombie -- --include-ignored --nocapture
 
 # The peers' packages are installed under target/bench on first use.
 .PHONY: bench

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
@@ -83,6 +83,22 @@ impl RelaySlot {
     }
 }
 
+/// Counts while it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A node.
 pub struct Hub {
     store: Store,
@@ -110,6 +126,8 @@ pub struct Hub {
     pub timers: Notify,
     /// A graceful stop is under way.
     pub draining: AtomicBool,
+    /// Commands that are being executed.
+    pub in_flight: AtomicUsize,
     lanes: OnceLock<Vec<mpsc::Sender<Job>>>,
     relay: RelaySlot,
     states: moka::sync::Cache<RoomId, State>,
@@ -145,6 +163,7 @@ impl Hub {
             work: Notify::new(),
             timers: Notify::new(),
             draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
             lanes: OnceLock::new(),
             states: moka::sync::Cache::new(CACHED_ROOMS),
             spaces: DashMap::new(),
@@ -195,6 +214,7 @@ impl Hub {
                 "too many commands are waiting; try again in a moment",
             )
         })?;
+        let _counted = Counted::new(&self.in_flight);
         answer.await.map_err(|_| stopped())?
     }
 

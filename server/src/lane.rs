@@ -47,7 +47,8 @@ pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
         metrics::histogram!("baton_batch_size").record(batch.len() as f64);
         match execute(&hub, &batch).await {
             Ok(done) => finish(&hub, batch, done),
-            Err(e) if batch.len() == 1 => refuse(batch, &e),
+            // Run again, what may have been committed would take effect twice.
+            Err(e) if batch.len() == 1 || e.is_unknown() => refuse(batch, &e),
             Err(_) => {
                 for job in batch {
                     let single = [job];
@@ -362,15 +363,15 @@ async fn commit(
     for _ in 0..20 {
         match hub
             .store()
-            .events_from(first.room_id, first.seq - 1, 1)
+            .was_committed(first.room_id, first.seq, first.id)
             .await
         {
-            Ok(found) if found.first().is_some_and(|f| f.id == first.id) => return Ok(()),
-            Ok(_) => return Err(e),
+            Ok(true) => return Ok(()),
+            Ok(false) => return Err(e),
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(250)).await,
         }
     }
-    Err(e)
+    Err(storage::Error::Unknown(e.to_string()))
 }
 
 async fn lock_spaces(

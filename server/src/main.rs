@@ -38,6 +38,9 @@ enum Cmd {
         /// Take back so many migrations, with the data in what they made.
         #[arg(long)]
         down: Option<usize>,
+        /// Let the store hold what only this version and later ones can read; when every node is new.
+        #[arg(long, conflicts_with = "down")]
+        raise_level: bool,
     },
     /// Make, list and revoke keys; works beside a running server.
     #[command(subcommand)]
@@ -52,6 +55,20 @@ enum Cmd {
         /// A key that may read it.
         #[arg(long, env = "BATON_KEY")]
         key: String,
+    },
+    /// Copy an SQLite store to a file, beside a running server. (Postgres: pg_dump, or a base backup with its WAL.)
+    Backup {
+        /// The file to make.
+        to: PathBuf,
+    },
+    /// Put an SQLite backup back, while no server runs; or tell a store that its future is another one now.
+    Restore {
+        /// The backup.
+        #[arg(required_unless_present = "new_log")]
+        from: Option<PathBuf>,
+        /// Only begin new logs: after Postgres was restored or recovered to a point in time.
+        #[arg(long, conflicts_with = "from")]
+        new_log: bool,
     },
     /// Check every invariant in a store.
     Verify,
@@ -196,7 +213,14 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
             node.stop().await;
         }
         Cmd::Demo(args) => run_demo(config, args).await?,
-        Cmd::Migrate { down } => {
+        Cmd::Migrate {
+            raise_level: true, ..
+        } => {
+            let store = open(&config).await?;
+            store.migrate().await?;
+            println!("the store has level {}", store.raise_level().await?);
+        }
+        Cmd::Migrate { down, .. } => {
             let store = open(&config).await?;
             match down {
                 Some(n) => println!("took back: {:?}", store.migrate_down(n).await?),
@@ -209,6 +233,24 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
         }
         Cmd::Keys(keys) => run_keys(&config, keys).await?,
         Cmd::Tail { room, url, key } => tail(&room, &url, &key).await?,
+        Cmd::Backup { to } => {
+            open(&config).await?.back_up(&to).await?;
+            println!("wrote {}", to.display());
+        }
+        Cmd::Restore { from, .. } => {
+            if let Some(from) = from {
+                let now = rooms::Timestamp(chrono::Utc::now().timestamp_micros());
+                if let Some(kept) = storage::backup::put_back(&from, &config.database_url, now)? {
+                    println!("kept the store that was there as {}", kept.display());
+                }
+            }
+            let store = open(&config).await?;
+            store.migrate().await?;
+            let rooms = store.begin_new_log().await?;
+            println!(
+                "{rooms} rooms have a new log: clients start over, and attempts made after the backup are stale"
+            );
+        }
         Cmd::Verify => {
             let report = open(&config).await?.verify().await?;
             for problem in &report.problems {

@@ -26,7 +26,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::problem::Refused;
-use crate::relay::Health;
+use crate::relay::{Channel, Health, Message};
 use crate::session::{self, End};
 use crate::wire::{self, Frame};
 use crate::{
@@ -273,7 +273,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(layer)
         .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&hub.transports),
+            Arc::clone(&hub),
             transport::watch,
         ))
         .layer(cors)
@@ -355,6 +355,8 @@ pub async fn metrics() -> String {
         .unwrap_or_default()
 }
 
+/// How long what is in flight may take to finish when a node stops.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
 /// How long the database may take before it counts as away.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -401,31 +403,53 @@ impl Node {
             .map(|key| format!("{}/#key={key}", self.url))
     }
 
-    /// Drains: tells the clients, lets what is in flight finish, and closes.
+    /// Drains: no longer ready, so that nobody new comes; tells the clients to go elsewhere, spread over a while; lets what is in flight
+    /// finish; and closes.
     pub async fn stop(self) {
-        self.hub.draining.store(true, Ordering::Relaxed);
-        let sockets = self.hub.sessions.all();
-        let draining = Frame::of("server.draining", &json!({"reconnectInMs": 1_000}));
-        for socket in &sockets {
-            self.hub.wire.send(*socket, &draining);
-        }
-        tokio::time::sleep(Duration::from_millis(if sockets.is_empty() {
-            0
+        let hub = &self.hub;
+        hub.draining.store(true, Ordering::Relaxed);
+        // Alone there is nowhere else to go: the clients come back to this address, and a quick stop is what shortens the gap.
+        let spread = if hub.relay().is_shared() {
+            let each = Duration::from_millis(2)
+                * u32::try_from(hub.sessions.all().len()).unwrap_or(u32::MAX);
+            each.clamp(Duration::from_secs(1), Duration::from_secs(10))
         } else {
-            300
-        }))
-        .await;
-        // The connections end with the process, without a goodbye on the wire: stock clients take a DISCONNECT or a CLOSE packet for a
-        // dismissal and would not come back by themselves.
-        let closed = End::Shutdown.frame();
-        for socket in sockets {
-            self.hub.wire.send(socket, &closed);
+            Duration::from_millis(300)
+        };
+        let sockets = hub.sessions.all();
+        let most = u32::try_from(sockets.len().max(1)).unwrap_or(u32::MAX);
+        for (n, socket) in (0u32..).zip(&sockets) {
+            let wait = u64::try_from((spread * n / most).as_millis()).unwrap_or(1_000);
+            let draining = Frame::of("server.draining", &json!({"reconnectInMs": wait}));
+            hub.wire.send(*socket, &draining);
+        }
+        let left = async {
+            while !hub.sessions.all().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(spread + Duration::from_millis(200), left).await;
+        let idle = async {
+            while hub.in_flight.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(IN_FLIGHT, idle).await;
+        // Without a goodbye of the protocol's own: stock clients take a DISCONNECT or a CLOSE packet for a dismissal and would not come
+        // back by themselves. Their connections break, and they come back to another node.
+        for socket in hub.sessions.all() {
+            session::end(hub, socket, End::Shutdown);
         }
         self.stop.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.server).await;
+        let _ = tokio::time::timeout(IN_FLIGHT, self.server).await;
+        hub.relay().publish(&Channel::Nodes, &Message::Gone);
         for task in self.tasks {
             task.abort();
         }
-        self.hub.store().close().await;
+        // The last message is given a moment to leave.
+        if hub.relay().is_shared() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        hub.store().close().await;
     }
 }

@@ -12,11 +12,15 @@ use crate::hub::Hub;
 /// How often due timers are looked for.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Runs until the process ends. Leases are spared for a while after the start and after an outage of the database, so that the hub's
-/// own absence costs no agent its work: a lease that ran out meanwhile gets its full length from then on.
+/// A look that takes so much longer than it should was an absence: the database hung, or this process stood still.
+const ABSENCE: Duration = Duration::from_secs(1);
+
+/// Runs until the process ends. Leases are spared for a while after the start and after an outage of the database or of this process, so
+/// that the hub's own absence costs no agent its work: a lease that ran out meanwhile gets its full length from then on.
 pub async fn run(hub: Arc<Hub>) {
     let mut since = Instant::now();
     loop {
+        let began = Instant::now();
         tokio::time::sleep(EVERY).await;
         // One look takes all timers but leases at once; leases only when they have had their grace.
         let found = match hub.store().due_timers(true, 500).await {
@@ -27,6 +31,9 @@ pub async fn run(hub: Arc<Hub>) {
                 continue;
             }
         };
+        if began.elapsed() > EVERY + ABSENCE {
+            since = Instant::now();
+        }
         let mut fired = Vec::new();
         for (room, space, timer, due) in found {
             if let Timer::Lease { .. } = timer {

@@ -20,9 +20,13 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use dashmap::DashMap;
 use futures::task::AtomicWaker;
+use rooms::{Code, Refusal};
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::hub::Hub;
+use crate::problem::Refused;
 
 /// The engine's ping interval and timeout together are shorter.
 const FORGOTTEN: Duration = Duration::from_secs(120);
@@ -211,12 +215,19 @@ impl Transports {
 
 /// Notes the WebSocket of a session that upgrades, and refuses what comes for a session that was cut off, as the engine refuses what comes
 /// for one that it does not know.
-pub async fn watch(
-    State(transports): State<Arc<Transports>>,
-    request: Request,
-    next: Next,
-) -> Response {
+///
+/// A node that drains takes no new session: a client that is told so over HTTP tries again by itself, and a load balancer asks another
+/// node, while one that is refused by the protocol stays away.
+pub async fn watch(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
+    let transports = &hub.transports;
     let query = request.uri().query().unwrap_or_default();
+    if hub.is_draining()
+        && request.uri().path().starts_with("/socket.io")
+        && !query.contains("sid=")
+    {
+        let refusal = Refusal::new(Code::Unavailable, "the server is stopping; try again");
+        return Refused(refusal).into_response();
+    }
     let session = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("sid="))

@@ -126,6 +126,12 @@ pub enum Error {
     /// What was read is not what was written.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
+    /// A backup or a restore is not possible so.
+    #[error("{0}")]
+    Backup(String),
+    /// COMMIT got no answer, and nobody could be asked what became of it.
+    #[error("it is not known whether the transaction was committed: {0}")]
+    Unknown(String),
     /// The schema is not the one of this binary.
     #[error("{0}")]
     Schema(String),
@@ -138,13 +144,23 @@ impl From<serde_json::Error> for Error {
 }
 
 impl Error {
+    /// Whether what was asked may have happened or not.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+
     /// Whether the database is away or busy, so that the same may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Unknown(_) => true,
             Self::Sqlx(sqlx::Error::Database(e)) => {
-                // Class 40: serialization failure or deadlock; 55P03: lock timeout; 57P0x: shutting down; 5 and 6: SQLite busy, locked.
+                // Class 08: connection lost; 25P03: idle in a transaction for too long; 40: serialization failure or deadlock; 53: too many
+                // connections; 55P03: lock timeout; 57P0x: shutting down; 5 and 6: SQLite busy, locked.
                 e.code().is_some_and(|c| {
                     c.starts_with("40")
+                        || c.starts_with("08")
+                        || c.starts_with("53")
+                        || c == "25P03"
                         || c.starts_with("57P")
                         || c == "55P03"
                         || c == "5"
@@ -182,6 +198,16 @@ pub enum Conn {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// How long one statement may take on Postgres. A network that swallows what it is given would else hold its caller for minutes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn within<T>(done: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer from Postgres");
+    tokio::time::timeout(PATIENCE, done)
+        .await
+        .map_err(|_| sqlx::Error::Io(late()))?
+}
+
 impl Store {
     /// Connects; makes the file of an SQLite store where there is none.
     pub async fn connect(url: &str) -> Result<Self, Error> {
@@ -215,10 +241,14 @@ impl Store {
                 .map_err(|e| Error::Url(format!("the Postgres URL cannot be read ({e})")))?
                 .application_name("baton")
                 .statement_cache_capacity(512)
+                // A node that is frozen, or cut off, in the middle of a transaction loses it and its locks, so that it holds up nobody for long.
                 .options([
                     ("lock_timeout", "5s"),
-                    ("idle_in_transaction_session_timeout", "5s"),
-                    ("tcp_user_timeout", "5000"),
+                    ("idle_in_transaction_session_timeout", "4s"),
+                    ("tcp_user_timeout", "4000"),
+                    ("tcp_keepalives_idle", "2"),
+                    ("tcp_keepalives_interval", "1"),
+                    ("tcp_keepalives_count", "3"),
                 ]);
             let pool = PgPoolOptions::new()
                 .max_connections(20)
@@ -245,7 +275,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Conn::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Conn::Postgres(within(pool.begin()).await?),
         })
     }
 
@@ -253,7 +283,7 @@ impl Store {
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
-            Self::Postgres(pool) => Conn::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Conn::Postgres(within(pool.begin()).await?),
         })
     }
 
@@ -267,9 +297,8 @@ impl Store {
                 rows.iter().map(sqlite_row).collect()
             }
             Self::Postgres(pool) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?)
-                    .fetch_all(pool)
-                    .await?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(pool);
+                let rows = within(rows).await?;
                 rows.iter().map(pg_row).collect()
             }
         }
@@ -325,9 +354,9 @@ impl Conn {
                 rows.iter().map(sqlite_row).collect()
             }
             Self::Postgres(tx) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?)
-                    .fetch_all(&mut **tx)
-                    .await?;
+                let rows =
+                    sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(&mut **tx);
+                let rows = within(rows).await?;
                 rows.iter().map(pg_row).collect()
             }
         }
@@ -340,10 +369,10 @@ impl Conn {
                 .execute(&mut **tx)
                 .await?
                 .rows_affected(),
-            Self::Postgres(tx) => sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?)
-                .execute(&mut **tx)
-                .await?
-                .rows_affected(),
+            Self::Postgres(tx) => {
+                let done = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).execute(&mut **tx);
+                within(done).await?.rows_affected()
+            }
         })
     }
 
@@ -419,9 +448,7 @@ impl Conn {
                 );
                 let args = pg_arrays(table, rows)?;
                 if let Self::Postgres(tx) = self {
-                    sqlx::query_with(AssertSqlSafe(sql), args)
-                        .execute(&mut **tx)
-                        .await?;
+                    within(sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx)).await?;
                 }
             }
             Self::Sqlite(_) => {
@@ -456,7 +483,7 @@ impl Conn {
     pub async fn commit(self) -> Result<(), Error> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Postgres(tx) => within(tx.commit()).await?,
         }
         Ok(())
     }

@@ -2,8 +2,9 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), reads for lists and the
-//! dispatcher ([`read`]), credentials ([`keys`]) and the check of a store ([`verify`]). No rule of the domain lives here.
+//! dispatcher ([`read`]), credentials ([`keys`]), backups ([`backup`]) and the check of a store ([`verify`]). No rule of the domain lives here.
 
+pub mod backup;
 pub mod db;
 pub mod keys;
 pub mod migrate;

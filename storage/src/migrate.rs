@@ -8,17 +8,35 @@ struct Migration {
     down: [&'static str; 2],
 }
 
-const ALL: &[Migration] = &[Migration {
-    version: 1,
-    up: [
-        include_str!("../migrations/sqlite/0001_init.up.sql"),
-        include_str!("../migrations/postgres/0001_init.up.sql"),
-    ],
-    down: [
-        include_str!("../migrations/sqlite/0001_init.down.sql"),
-        include_str!("../migrations/postgres/0001_init.down.sql"),
-    ],
-}];
+const ALL: &[Migration] = &[
+    Migration {
+        version: 1,
+        up: [
+            include_str!("../migrations/sqlite/0001_init.up.sql"),
+            include_str!("../migrations/postgres/0001_init.up.sql"),
+        ],
+        down: [
+            include_str!("../migrations/sqlite/0001_init.down.sql"),
+            include_str!("../migrations/postgres/0001_init.down.sql"),
+        ],
+    },
+    Migration {
+        version: 2,
+        up: [
+            include_str!("../migrations/sqlite/0002_store.up.sql"),
+            include_str!("../migrations/postgres/0002_store.up.sql"),
+        ],
+        down: [
+            include_str!("../migrations/sqlite/0002_store.down.sql"),
+            include_str!("../migrations/postgres/0002_store.down.sql"),
+        ],
+    },
+];
+
+/// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A
+/// migration only adds, so that the binary before it goes on beside this one; a feature that writes what the one before cannot read waits
+/// until the store's level is raised, when all nodes are new.
+pub const LEVEL: i64 = 1;
 
 /// The version that this binary works with.
 pub fn latest() -> i64 {
@@ -56,6 +74,23 @@ impl Store {
         Ok(rows.first().map_or(0, |r| r.int(0)))
     }
 
+    /// The store's level: what is written into it, every binary of this level can read.
+    pub async fn level(&self) -> Result<i64, Error> {
+        let rows = self
+            .query("SELECT level FROM store WHERE id = 1", Vec::new())
+            .await?;
+        Ok(rows.first().map_or(1, |r| r.int(0)))
+    }
+
+    /// Raises the store's level to this binary's: from now on an older one does not start on it. The level.
+    pub async fn raise_level(&self) -> Result<i64, Error> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE store SET level = $1 WHERE id = 1 AND level < $1";
+        tx.execute(sql, vec![LEVEL.into()]).await?;
+        tx.commit().await?;
+        self.level().await
+    }
+
     /// The version of a schema that is there; changes nothing.
     pub async fn schema_version_read(&self) -> Result<i64, Error> {
         let sql = "SELECT COALESCE(MAX(version), 0) FROM schema_version";
@@ -66,10 +101,14 @@ impl Store {
     /// Brings the schema up to this binary's version; the versions that were applied.
     pub async fn migrate(&self) -> Result<Vec<i64>, Error> {
         let found = self.schema_version().await?;
-        if found > latest() {
+        let level = if found > latest() {
+            self.level().await?
+        } else {
+            0
+        };
+        if level > LEVEL {
             return Err(Error::Schema(format!(
-                "the store has schema version {found}, this binary knows {}; use a newer baton",
-                latest()
+                "the store has level {level}, this binary reads up to {LEVEL}; use a newer baton",
             )));
         }
         let mut applied = Vec::new();

@@ -3,7 +3,9 @@
 use rooms::Timestamp;
 use rooms::command::Timer;
 use rooms::event::Event;
-use rooms::id::{AgentId, AttemptId, InstanceId, ProcessId, RoomId, StepId, TeamId, WorkspaceId};
+use rooms::id::{
+    AgentId, AttemptId, EventId, InstanceId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
+};
 use rooms::model::access::Workspace;
 use rooms::model::step::ProcessStep;
 use serde_json::{Value as Json, json};
@@ -517,6 +519,33 @@ impl Store {
         );
         let rows = self.query(&sql, vec![room.0.into(), since.into()]).await?;
         rows.iter().map(|r| parse(r.text(0))).collect()
+    }
+
+    /// Whether a transaction whose COMMIT got no answer took effect: whether its event is there once its locks are gone.
+    pub async fn was_committed(
+        &self,
+        room: RoomId,
+        seq: u64,
+        event: EventId,
+    ) -> Result<bool, Error> {
+        let args = || vec![room.0.into(), seq.into()];
+        let find = "SELECT id FROM events WHERE room_id = $1 AND seq = $2";
+        // A room that the transaction made cannot be locked, so it is given a moment instead.
+        for _ in 0..4 {
+            let mut tx = self.begin().await?;
+            let lock = format!("SELECT id FROM rooms WHERE id = $1{}", tx.for_update());
+            let locked = !tx.query(&lock, vec![room.0.into()]).await?.is_empty();
+            let found = tx.query(find, args()).await?;
+            if let Some(row) = found.first() {
+                return Ok(row.uuid(0) == event.0);
+            }
+            if locked {
+                return Ok(false);
+            }
+            drop(tx);
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        }
+        Ok(false)
     }
 
     /// The events of a log as they go out: seq, type and text.

@@ -24,6 +24,8 @@ install_packages() {
     local missing=()
     { postgres_bin && command -v psql; } >/dev/null || missing+=(postgresql)
     command -v redis-server >/dev/null || missing+=(redis-server)
+    # For the test of the load balancer's configuration. Debian keeps it out of users' PATH.
+    { command -v nginx || [ -x /usr/sbin/nginx ]; } >/dev/null || missing+=(nginx)
     find_chromium >/dev/null || missing+=(chromium)
     python_can_make_venvs || missing+=(python3-venv)
     if [ ${#missing[@]} -gt 0 ]; then

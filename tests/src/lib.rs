@@ -14,6 +14,8 @@ pub mod check;
 pub mod database;
 pub mod document;
 pub mod hub;
+pub mod load;
+pub mod proxy;
 pub mod raw;
 pub mod rest;
 pub mod script;

@@ -36,7 +36,11 @@ pub fn binary() -> PathBuf {
 /// A command of the binary on a database, with nothing of the caller's own configuration.
 #[must_use]
 pub fn baton(database: &Database) -> Command {
-    let mut command = Command::new(binary());
+    command_of(&binary(), database)
+}
+
+fn command_of(binary: &Path, database: &Database) -> Command {
+    let mut command = Command::new(binary);
     command
         .current_dir(database.folder())
         .env("DATABASE_URL", database.url())
@@ -74,6 +78,7 @@ pub struct Server {
     pub database: Database,
     port: u16,
     settings: Vec<(String, String)>,
+    binary: PathBuf,
     child: Option<Child>,
 }
 
@@ -85,6 +90,11 @@ impl Server {
 
     /// The same with more of its environment.
     pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(binary(), database, settings).await
+    }
+
+    /// The same with another binary.
+    pub async fn start_as(binary: PathBuf, database: Database, settings: &[(&str, &str)]) -> Self {
         let settings = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -93,6 +103,7 @@ impl Server {
             database,
             port: free_port(),
             settings,
+            binary,
             child: None,
         };
         server.launch();
@@ -135,7 +146,7 @@ impl Server {
             .append(true)
             .open(self.log_path())
             .expect("the log can be opened");
-        let child = baton(&self.database)
+        let child = command_of(&self.binary, &self.database)
             .arg("serve")
             .env("BATON_LISTEN", self.address())
             .env("BATON_ADMIN_KEY", ADMIN_KEY)
@@ -182,6 +193,16 @@ impl Server {
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         child.kill().await.expect("the process can be killed");
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let child = self.child.as_ref().expect("the server runs");
+        child.id().expect("the process has not been waited for")
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.

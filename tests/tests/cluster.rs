@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tests::hub::member;
+use tests::load::Load;
+use tests::proxy::Proxy;
 use tests::rest::Rest;
 use tests::server::ADMIN_KEY;
 use tests::services::Redis;
@@ -272,4 +274,93 @@ async fn a_redis_that_goes_and_comes_back_costs_nothing_but_a_moment() {
     assert_eq!(array(&joined.data, "/events").len(), 1);
     assert_eq!(joined.data["events"][0]["data"]["body"], "alone");
     check::verify(&nodes.hub).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
+    let database = Database::postgres().await;
+    let redis = shared_redis();
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        let settings = [("REDIS_URL", redis.as_str())];
+        servers.push(Server::start_with(database.again(), &settings).await);
+    }
+    let addresses: Vec<String> = servers.iter().map(Server::address).collect();
+    let front = Proxy::start(&addresses).await;
+    let url = format!("http://{}", front.address());
+    let load = Load::start(&url, 2, 6, Duration::from_millis(30)).await;
+    for server in &mut servers {
+        let before = load.acked();
+        until("posts are acknowledged", async || {
+            load.acked() > before + 20
+        })
+        .await;
+        server.stop().await;
+        server.launch();
+        server.ready().await;
+    }
+    let before = load.acked();
+    until("posts are acknowledged", async || {
+        load.acked() > before + 20
+    })
+    .await;
+    load.hush_for_a_moment().await;
+    load.settle(SOON).await;
+    let (posts, _) = load.check();
+    assert!(posts > 60);
+    let verified = servers[0].command(&["verify"]).await;
+    assert!(verified.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_says_so_and_takes_no_new_session() {
+    let nodes = Nodes::start(2, &shared_redis()).await;
+    let Nodes { hub, mut others } = nodes;
+    let url = others[0].url();
+    let mut person = Agent::connect(&url, "admin", json!({ "token": ADMIN_KEY })).await;
+    let stops = async { others[0].stop().await };
+    let sees = async {
+        let draining = person.event("server.draining").await;
+        assert!(number(&draining, "/reconnectInMs") <= 10_000);
+        let ready = reqwest::get(format!("{url}/readyz")).await;
+        assert_eq!(ready.expect("it still answers").status(), 503);
+        let new = format!("{url}/socket.io/?EIO=4&transport=polling");
+        let new = reqwest::get(new).await.expect("it still answers");
+        assert_eq!(new.status(), 503);
+        assert!(new.headers().contains_key("retry-after"));
+        // What is asked for while it drains is still done.
+        let room = json!({ "name": "Late", "type": "workspace" });
+        let late = Rest::new(&url, ADMIN_KEY)
+            .post("/collaboration/rooms", &room)
+            .await;
+        text(&late.expect(201), "/id")
+    };
+    let ((), room) = tokio::join!(stops, sees);
+    let path = format!("/collaboration/rooms/{room}");
+    let _ = hub.admin.get(&path).await.expect(200);
+}
+
+/// Set by `make chaos`, which builds the version before this one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs BATON_TEST_OLD_BIN: make chaos"]
+async fn two_versions_run_side_by_side_on_one_store() {
+    let old = std::env::var_os("BATON_TEST_OLD_BIN").expect("BATON_TEST_OLD_BIN names a binary");
+    let database = Database::postgres().await;
+    let redis = shared_redis();
+    let settings = [("REDIS_URL", redis.as_str())];
+    let first = Server::start_as(old.clone().into(), database.again(), &settings).await;
+    let new = Server::start_with(database.again(), &settings).await;
+    // The old one starts again on the schema that the new one has brought up to date.
+    let mut second = Server::start_as(old.into(), database.again(), &settings).await;
+    let front = Proxy::start(&[first.address(), new.address(), second.address()]).await;
+    let url = format!("http://{}", front.address());
+    let load = Load::start(&url, 3, 6, Duration::from_millis(30)).await;
+    until("posts are acknowledged", async || load.acked() > 100).await;
+    second.crash().await;
+    until("posts are acknowledged", async || load.acked() > 200).await;
+    load.hush_for_a_moment().await;
+    load.settle(SOON).await;
+    load.check();
+    let verified = new.command(&["verify"]).await;
+    assert!(verified.status.success());
 }

@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 
 use rooms::id::{AttemptId, ProcessId, RoomId, StepId};
 use rooms::model::access::Principal;
-use rooms::{Command, Refusal, policy};
+use rooms::{Code, Command, Refusal, policy};
 use serde_json::{Value, json};
 use storage::Idempotency;
 use storage::read::Thing;
@@ -128,7 +128,23 @@ async fn room_of(
         .room_of(thing, &principal.workspace_id, id)
         .await
         .map_err(|e| storage_refusal(&e))?;
-    found.ok_or_else(|| Refusal::not_found(thing.name(), id))
+    if let Some(room) = found {
+        return Ok(room);
+    }
+    let lost = thing == Thing::Attempt
+        && hub
+            .store()
+            .is_of_a_lost_future(id)
+            .await
+            .map_err(|e| storage_refusal(&e))?;
+    Err(if lost {
+        Refusal::new(
+            Code::StaleLease,
+            "the store was restored to a time before this attempt; stop working on it",
+        )
+    } else {
+        Refusal::not_found(thing.name(), id)
+    })
 }
 
 /// The room of the attempt, or of the process named.

@@ -1,0 +1,395 @@
+//! People and agents at work on a hub of several nodes, and the record of what each of them saw: what must hold is checked from that.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use baton::client::{Client, ClientOptions, RoomFollower};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, sleep, timeout};
+use uuid::Uuid;
+
+use crate::rest::Rest;
+use crate::server::ADMIN_KEY;
+use crate::{array, text};
+
+/// How long a command may go unanswered before it is sent again.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A post that was acknowledged.
+#[derive(Clone, Debug)]
+pub struct Acked {
+    /// In which room.
+    pub room: String,
+    /// Where in its log, as the ack said.
+    pub seq: u64,
+    /// The message's id, as the ack said.
+    pub id: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// An event that an observer saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its place.
+    pub seq: u64,
+    /// Its id.
+    pub id: String,
+    /// The message in it, if it is one.
+    pub message: Option<String>,
+}
+
+/// What is recorded.
+#[derive(Debug, Default)]
+pub struct Record {
+    acked: Mutex<Vec<Acked>>,
+    seen: Mutex<HashMap<(String, usize), Vec<(Seen, Instant)>>>,
+    decided: Mutex<HashMap<String, Vec<Value>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The load; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Load {
+    /// Where everybody connects.
+    pub url: String,
+    /// The rooms that are posted to.
+    pub rooms: Vec<String>,
+    /// What happened.
+    pub record: Arc<Record>,
+    quiet: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    loop {
+        let options = ClientOptions {
+            url: url.to_owned(),
+            auth: json!({ "token": ADMIN_KEY }),
+            reconnect: true,
+        };
+        match timeout(PATIENCE, Client::connect(options)).await {
+            Ok(Ok(client)) => return client,
+            _ => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// A request that is sent until it has an answer that is not "come back later".
+pub async fn persist(url: &str, path: &str, body: &Value) -> Value {
+    let key = Uuid::now_v7().to_string();
+    let rest = Rest::new(url, ADMIN_KEY);
+    loop {
+        let request = rest
+            .request(reqwest::Method::POST, path)
+            .header("Idempotency-Key", &key)
+            .timeout(PATIENCE)
+            .json(body);
+        if let Ok(response) = request.send().await
+            && response.status().is_success()
+            && let Ok(body) = response.json().await
+        {
+            return body;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+impl Load {
+    /// Begins: `posters` people post to the rooms, each every `pace`; two observers follow each room.
+    pub async fn start(url: &str, rooms: usize, posters: usize, pace: Duration) -> Self {
+        let mut ids = Vec::new();
+        for n in 0..rooms {
+            let room = json!({ "name": format!("Load {n}"), "type": "workspace" });
+            ids.push(text(
+                &persist(url, "/collaboration/rooms", &room).await,
+                "/id",
+            ));
+        }
+        let record = Arc::new(Record::default());
+        let quiet = Arc::new(AtomicBool::new(false));
+        let mut tasks = Vec::new();
+        for (n, room) in ids.iter().flat_map(|room| [(0, room), (1, room)]) {
+            let key = (room.clone(), n);
+            tasks.push(tokio::spawn(observe(
+                url.to_owned(),
+                key,
+                Arc::clone(&record),
+            )));
+        }
+        for n in 0..posters {
+            let room = ids[n % ids.len()].clone();
+            tasks.push(tokio::spawn(post(
+                url.to_owned(),
+                room,
+                pace,
+                Arc::clone(&record),
+                Arc::clone(&quiet),
+            )));
+        }
+        Self {
+            url: url.to_owned(),
+            rooms: ids,
+            record,
+            quiet,
+            tasks,
+        }
+    }
+
+    /// Two people answer whatever is asked, each as quickly as they can, over connections of their own.
+    pub fn decide(&mut self) {
+        for who in 0..2 {
+            let (url, record) = (self.url.clone(), Arc::clone(&self.record));
+            self.tasks.push(tokio::spawn(decide(url, who, record)));
+        }
+    }
+
+    /// Nobody begins another post, until [`Load::speak`].
+    pub fn hush(&self) {
+        self.quiet.store(true, Ordering::Relaxed);
+    }
+
+    /// Everybody goes on.
+    pub fn speak(&self) {
+        self.quiet.store(false, Ordering::Relaxed);
+    }
+
+    /// [`Load::hush`], and waits until nothing is acknowledged any more.
+    pub async fn hush_for_a_moment(&self) {
+        self.hush();
+        let mut before = usize::MAX;
+        while before != self.acked() {
+            before = self.acked();
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// How many posts were acknowledged so far.
+    #[must_use]
+    pub fn acked(&self) -> usize {
+        lock(&self.record.acked).len()
+    }
+
+    /// The posts that were acknowledged since a moment, in that order.
+    #[must_use]
+    pub fn acked_since(&self, since: Instant) -> Vec<Acked> {
+        let acked = lock(&self.record.acked);
+        acked.iter().filter(|a| a.at >= since).cloned().collect()
+    }
+
+    /// The longest time in a period in which nothing was acknowledged, or nothing delivered to some observer of a busy room.
+    #[must_use]
+    pub fn longest_stall(&self, from: Instant, to: Instant) -> (Duration, Duration) {
+        let longest = |mut moments: Vec<Instant>| {
+            moments.retain(|at| *at > from && *at < to);
+            moments.extend([from, to]);
+            moments.sort_unstable();
+            moments
+                .windows(2)
+                .map(|pair| pair[1] - pair[0])
+                .max()
+                .unwrap_or_default()
+        };
+        let acks = longest(lock(&self.record.acked).iter().map(|a| a.at).collect());
+        let deliveries = longest(
+            lock(&self.record.seen)
+                .values()
+                .flatten()
+                .map(|s| s.1)
+                .collect(),
+        );
+        (acks, deliveries)
+    }
+
+    /// How long after `from` as much is acknowledged within a second as `rate` a second.
+    #[must_use]
+    pub fn back_at(&self, from: Instant, rate: f64) -> Option<Duration> {
+        let acked = self.acked_since(from);
+        acked.iter().enumerate().find_map(|(n, first)| {
+            let end = first.at + Duration::from_secs(1);
+            let within = acked[n..].iter().take_while(|a| a.at < end).count();
+            (within as f64 >= rate).then(|| first.at - from)
+        })
+    }
+
+    /// Waits until every observer has everything that was acknowledged; how long after the last ack that was.
+    ///
+    /// # Panics
+    /// When that takes longer than `most`.
+    pub async fn settle(&self, most: Duration) -> Duration {
+        let mut last: HashMap<String, u64> = HashMap::new();
+        let mut at = Instant::now();
+        for acked in lock(&self.record.acked).iter() {
+            let seq = last.entry(acked.room.clone()).or_default();
+            *seq = (*seq).max(acked.seq);
+            at = acked.at;
+        }
+        let began = Instant::now();
+        loop {
+            let missing: Vec<_> = lock(&self.record.seen)
+                .iter()
+                .filter(|((room, _), seen)| {
+                    seen.last().map_or(0, |s| s.0.seq) < last.get(room).copied().unwrap_or(0)
+                })
+                .map(|((room, n), seen)| (room.clone(), *n, seen.len()))
+                .collect();
+            if missing.is_empty() {
+                return at.elapsed();
+            }
+            assert!(
+                began.elapsed() < most,
+                "observers lack what was acknowledged: {missing:?}, wanted {last:?}"
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Checks the histories: every observer of a room saw the same, in the same order, without a gap, and in it every acknowledged
+    /// message once, where its ack said; nothing was decided twice. How many posts and how many decisions.
+    ///
+    /// # Panics
+    /// When anything does not hold.
+    pub fn check(&self) -> (usize, usize) {
+        let seen = lock(&self.record.seen);
+        let acked = lock(&self.record.acked);
+        for room in &self.rooms {
+            let of = |n: usize| -> Vec<Seen> {
+                let all = seen.get(&(room.clone(), n)).into_iter().flatten();
+                all.map(|s| s.0.clone()).collect()
+            };
+            let (one, other) = (of(0), of(1));
+            for (index, event) in one.iter().enumerate() {
+                assert_eq!(
+                    event.seq,
+                    index as u64 + 1,
+                    "a gap or a repeat in room {room}"
+                );
+            }
+            let both = one.len().min(other.len());
+            assert_eq!(one[..both], other[..both], "two observers of room {room}");
+            let mut places: HashMap<&str, Vec<u64>> = HashMap::new();
+            for event in &one {
+                if let Some(message) = &event.message {
+                    places.entry(message).or_default().push(event.seq);
+                }
+            }
+            for ack in acked.iter().filter(|a| a.room == *room) {
+                assert_eq!(
+                    places.get(ack.id.as_str()),
+                    Some(&vec![ack.seq]),
+                    "the acknowledged message {} of room {room}",
+                    ack.id
+                );
+            }
+        }
+        let decided = lock(&self.record.decided);
+        for (intervention, answers) in decided.iter() {
+            let mut distinct: Vec<_> = answers.iter().map(|a| a["responseId"].clone()).collect();
+            distinct.dedup();
+            assert_eq!(
+                distinct.len(),
+                1,
+                "{intervention} was decided twice: {answers:?}"
+            );
+        }
+        (acked.len(), decided.len())
+    }
+}
+
+async fn post(
+    url: String,
+    room: String,
+    pace: Duration,
+    record: Arc<Record>,
+    quiet: Arc<AtomicBool>,
+) {
+    let client = connect(&url).await;
+    drop(client.take_incoming());
+    loop {
+        if quiet.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        }
+        let payload = json!({ "roomId": room, "body": "under load", "commandId": Uuid::now_v7().to_string() });
+        loop {
+            match timeout(PATIENCE, client.command("message:send", payload.clone())).await {
+                Ok(Ok(reply)) => {
+                    let acked = Acked {
+                        room: room.clone(),
+                        seq: reply.seq.unwrap_or_default(),
+                        id: text(&reply.data, "/id"),
+                        at: Instant::now(),
+                    };
+                    lock(&record.acked).push(acked);
+                    break;
+                }
+                // Not answered, or not possible just now: the same again, with the same commandId.
+                _ => sleep(Duration::from_millis(50)).await,
+            }
+        }
+        sleep(pace).await;
+    }
+}
+
+async fn observe(url: String, key: (String, usize), record: Arc<Record>) {
+    let client = connect(&url).await;
+    let mut follower =
+        RoomFollower::new(client, key.0.clone(), Some(0)).expect("nobody else reads it");
+    loop {
+        match follower.next().await {
+            Ok(event) => {
+                let message = event["type"] == "message.posted";
+                let seen = Seen {
+                    seq: event["seq"].as_u64().unwrap_or_default(),
+                    id: text(&event, "/id"),
+                    message: message.then(|| text(&event, "/data/id")),
+                };
+                lock(&record.seen)
+                    .entry(key.clone())
+                    .or_default()
+                    .push((seen, Instant::now()));
+            }
+            Err(error) => panic!("room {} can be followed no further: {error}", key.0),
+        }
+    }
+}
+
+async fn decide(url: String, who: usize, record: Arc<Record>) {
+    let rest = Rest::new(&url, ADMIN_KEY);
+    let ask = async |method: reqwest::Method, path: &str, body: Option<&Value>| {
+        let mut request = rest.request(method, path).timeout(PATIENCE);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.ok()?;
+        let good = response.status().is_success();
+        Some((good, response.json::<Value>().await.ok()?))
+    };
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        let inbox = ask(reqwest::Method::GET, "/interventions?status=pending", None).await;
+        let Some((true, inbox)) = inbox else { continue };
+        for open in array(&inbox, "/items") {
+            let id = text(open, "/id");
+            let response = format!("{id}-{who}");
+            let answer = json!({ "action": "approve", "responseId": response });
+            let path = format!("/interventions/{id}");
+            if let Some((true, _)) = ask(reqwest::Method::PUT, &path, Some(&answer)).await {
+                let accepted = json!({ "responseId": response });
+                lock(&record.decided).entry(id).or_default().push(accepted);
+            }
+        }
+    }
+}
