@@ -2208,10 +2208,14 @@ export interface components {
         };
         /** @description Whether it takes requests. */
         Readiness: {
-            /** @description `ok` or `unavailable`. */
+            /** @description `ok`, `degraded` (it serves, but hears of other nodes' commits a moment later) or `unavailable`. */
             status: string;
             /** @description Per part. */
             parts: components["schemas"]["Parts"];
+            /** @description Why a part is not well, by its name, where it is known. */
+            reasons?: {
+                [key: string]: string;
+            } | null;
         };
         /** @description An agent to register. */
         RegisterAgent: {
