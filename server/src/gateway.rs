@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::{self, AgentSocket};
-use crate::commands::table::Kind::{Any, Flag, Many, One, Text, Whole};
+use crate::commands::table::Kind::{Flag, Many, One, Text, Whole};
 use crate::commands::table::{CommandRow, Does, direct};
 use crate::commands::{self, Payload};
 use crate::contract::{shape, shapes};
