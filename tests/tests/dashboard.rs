@@ -32,11 +32,15 @@ fn demo(hub: &Hub) -> Child {
         .expect("the demo can be started")
 }
 
-/// Runs a scenario with the sign-in link of a key.
-async fn scenario(hub: &Hub, name: &str, key: &str) {
+fn browser(hub: &Hub, name: &str, key: &str) -> Script {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-client/e2e/run.mjs");
     let link = format!("{}/#key={key}", hub.server.url());
-    let mut browser = Script::start(Language::JavaScript, &file, &[name, &link], &[]);
+    Script::start(Language::JavaScript, &file, &[name, &link], &[])
+}
+
+/// Runs a scenario with the sign-in link of a key.
+async fn scenario(hub: &Hub, name: &str, key: &str) {
+    let mut browser = browser(hub, name, key);
     browser.says(&format!("{name}: passed")).await;
     browser.succeeds().await;
 }
@@ -51,6 +55,57 @@ async fn a_person_approves_on_the_page_and_the_process_completes() {
         .expect("the demo ends")
         .expect("it can be waited for");
     assert!(ended.success(), "the demo ended with {ended}");
+}
+
+/// Runs a scenario that brings its own agents, teams and processes, on an empty store.
+async fn scenario_alone(name: &str) {
+    let hub = Hub::start(Database::sqlite()).await;
+    scenario(&hub, name, ADMIN_KEY).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_browsers_see_the_same_messages_in_the_same_order() {
+    scenario_alone("order").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_costs_the_page_nothing_and_doubles_nothing() {
+    let mut hub = Hub::start(Database::sqlite()).await;
+    let mut browser = browser(&hub, "restart", ADMIN_KEY);
+    browser.says("now kill it").await;
+    hub.server.crash().await;
+    browser.says("restart: passed").await;
+    browser.succeeds().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_strangers_write_stays_text() {
+    scenario_alone("inert").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_screen_can_be_used_by_everybody_on_a_desk_and_on_a_phone() {
+    scenario_alone("screens").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_reached_and_decided_without_a_mouse() {
+    scenario_alone("keyboard").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_is_shown_as_it_was_after_any_event() {
+    scenario_alone("replay").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_with_a_schema_is_a_form_that_is_checked_before_and_after() {
+    scenario_alone("forms").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_events_scroll_smoothly_and_a_flood_leaves_the_page_answering() {
+    scenario_alone("load").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,13 +5,14 @@ import { chromium } from "playwright-core";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** How long one expectation may take to come true. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = Number(process.env.BATON_PATIENCE_MS ?? 60_000);
 
 /**
- * Opens the sign-in link in a fresh browser, runs `scenario(page, tools)` and closes the browser. Fails too when the page
- * logs an error that is not `expected`, asks anybody but its own server, or leaves the key in the address bar.
+ * Opens the sign-in link in a fresh browser (`look`: viewport, colour scheme), runs `scenario(page, tools)` and closes the
+ * browser. Fails too when the page logs an error that is not `expected`, asks anybody but its own server, or leaves the key in
+ * the address bar.
  */
-export async function withPage(link, scenario, { expected } = {}) {
+export async function withPage(link, scenario, { expected, ...look } = {}) {
   const { origin, hash } = new URL(link);
   const key = decodeURIComponent(hash.replace(/^#key=/, ""));
   const faults = [];
@@ -20,12 +21,12 @@ export async function withPage(link, scenario, { expected } = {}) {
     args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
   });
   try {
-    const page = await browser.newPage({ reducedMotion: "reduce" });
+    const page = await browser.newPage({ reducedMotion: "reduce", ...look });
     page.setDefaultTimeout(PATIENCE_MS);
     page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
     page.on("console", (message) => {
-      // Without a network the browser itself notes each attempt to connect; that is what the page is there to survive.
-      const foreseen = message.text().includes("ERR_INTERNET_DISCONNECTED") || expected?.test(message.text());
+      // Without a network or a server the browser itself notes each attempt to connect; that is what the page is there to survive.
+      const foreseen = /ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket connection/.test(message.text()) || expected?.test(message.text());
       if (message.type() === "error" && !foreseen) faults.push(`the page logged: ${message.text()}`);
     });
     page.on("request", (request) => {
@@ -33,7 +34,7 @@ export async function withPage(link, scenario, { expected } = {}) {
       if (url.protocol.startsWith("http") && url.host !== new URL(origin).host) faults.push(`the page asked ${url.host}`);
     });
     await page.goto(link);
-    await page.waitForSelector("[data-connection=live]");
+    await live(page);
     check(!page.url().includes(key), "the key is still in the address bar");
     await scenario(page, { origin, key, accessible: () => accessible(page) });
   } finally {
@@ -53,4 +54,17 @@ async function accessible(page) {
     (await globalThis.axe.run()).violations.map(({ id, nodes }) => `${id} at ${nodes.map((node) => node.target.join(" ")).join(", ")}`),
   );
   check(violations.length === 0, `accessibility: ${violations.join("; ")}`);
+}
+
+/** The page says that it is connected. */
+export function live(page) {
+  return page.waitForSelector("[data-connection=live]");
+}
+
+/** The run of the log that the page has, which must be without a gap or a repeat. */
+export async function runOf(page) {
+  const run = await page.locator("[role=log]").evaluate(({ dataset }) => [dataset.first, dataset.last, dataset.count].map(Number));
+  const [first, last, count] = run;
+  check(count === last - first + 1, `the timeline has a gap or a repeat: ${count} events from ${first} to ${last}`);
+  return { first, last, count };
 }

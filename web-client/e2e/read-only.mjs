@@ -19,6 +19,13 @@ export function readOnly(link) {
     await nothingToPress(page);
     check((await page.locator("textarea").count()) === 0, "there is a box to write in");
 
+    for (const path of ["/overview", "/processes", "/rooms", "/teams", "/agents"]) {
+      await page.goto(origin + path);
+      await page.waitForSelector("main h1");
+      await nothingToPress(page);
+      check((await page.locator("nav a[href='/keys'], nav a[href='/audit'], nav a[href='/webhooks']").count()) === 0, "the administration is offered");
+    }
+
     const refused = await fetch(`${origin}/api/orchestration/interventions/${id}`, {
       method: "PUT",
       headers: { "content-type": "application/json", "x-api-key": key },
@@ -29,7 +36,7 @@ export function readOnly(link) {
 }
 
 async function nothingToPress(page) {
-  for (const button of await page.getByRole("button").all()) {
+  for (const button of await page.locator("button, [role=button], main a").all()) {
     const name = ((await button.getAttribute("aria-label")) ?? (await button.textContent()) ?? "").trim();
     check(!FORBIDDEN.test(name), `there is a button “${name}”`);
   }

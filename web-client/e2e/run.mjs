@@ -1,25 +1,39 @@
 // Runs one scenario against a running server: npm run e2e -- SCENARIO URL#key=KEY
-// What each needs there: the first four a demo (`baton demo`), so that something comes to be approved; the designer's a team
-// “Test team” with an agent `worker` at work (see tests/tests/designer.rs); `keys` an admin's key.
+// What each needs there: `approve`, `offline`, `read-only` and `two-answers` a demo (`baton demo`), so that something comes to be
+// approved; the designer's a team “Test team” with an agent `worker` at work (see tests/tests/designer.rs); `keys` an admin's
+// key; the others bring what they need.
 import { approve } from "./approve.mjs";
 import { designer, designerErrors } from "./designer.mjs";
+import { forms } from "./forms.mjs";
+import { inert } from "./inert.mjs";
+import { keyboard } from "./keyboard.mjs";
 import { keys } from "./keys.mjs";
 import { offline } from "./offline.mjs";
+import { order } from "./order.mjs";
 import { readOnly } from "./read-only.mjs";
+import { replay } from "./replay.mjs";
+import { restart } from "./restart.mjs";
+import { screens } from "./screens.mjs";
 import { twoAnswers } from "./two-answers.mjs";
 
 const SCENARIOS = {
   approve,
-  offline,
-  "read-only": readOnly,
-  "two-answers": twoAnswers,
   designer,
   "designer-errors": designerErrors,
+  forms,
+  inert,
+  keyboard,
   keys,
+  offline,
+  order,
+  "read-only": readOnly,
+  replay,
+  restart,
+  screens,
+  "two-answers": twoAnswers,
 };
 
-const [first, second] = process.argv.slice(2);
-const [name, link] = second === undefined ? ["approve", first] : [first, second];
+const [name, link] = process.argv.slice(2);
 const scenario = SCENARIOS[name];
 if (!scenario || !link?.includes("#key=")) {
   console.error(`usage: npm run e2e -- [${Object.keys(SCENARIOS).join("|")}] URL#key=KEY`);
@@ -28,6 +42,7 @@ if (!scenario || !link?.includes("#key=")) {
 try {
   await scenario(link);
   console.log(`${name}: passed`);
+  process.exit(0);
 } catch (error) {
   console.error(`${name}: failed: ${error instanceof Error ? error.message : error}`);
   process.exit(1);

@@ -2,9 +2,8 @@
 // questions of every type. `npm run e2e:seed -- URL#key=KEY`; the scenarios use it too.
 import { randomUUID } from "node:crypto";
 import { io } from "socket.io-client";
+import { PATIENCE_MS } from "./browser.mjs";
 
-/** How long one thing may take to come true on a loaded machine. */
-const PATIENCE_MS = 60_000;
 
 export function api(link) {
   const { origin, hash } = new URL(link);

@@ -285,7 +285,7 @@ function OfflineBar() {
 export function NotFound() {
   return (
     <main>
-      <Empty icon={<Compass className="size-5" />} title="There is nothing here">
+      <Empty as="h1" icon={<Compass className="size-5" />} title="There is nothing here">
         <Link className="text-accent-text underline" to="/inbox">
           Go to the inbox
         </Link>

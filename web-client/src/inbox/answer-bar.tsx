@@ -48,7 +48,7 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
   const ready = live && !reply.sending;
   const idle = mode === "choose-action" && ready;
   const open = idle && !hindered;
-  const fieldError = reply.error?.problem.errors?.some(({ path }) => /^(value|modifications)\b/.test(path)) ? reply.error : undefined;
+  const fieldError = reply.error?.problem.errors?.some(({ path }) => /^(value|modifications)/.test(path)) ? reply.error : undefined;
   return (
     <footer className="shrink-0 border-t border-line bg-surface px-4 py-3 shadow-[0_-4px_16px_var(--shade)] sm:px-6">
       <Shortcuts

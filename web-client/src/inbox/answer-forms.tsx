@@ -126,7 +126,7 @@ export function Edit({ intervention: { subject = null, schema }, busy, error, on
 /** What the server says of the fields of a value, by their place in the value. */
 function fieldProblems(error: BatonError | undefined, name: string): { path: string; message: string }[] {
   return (error?.problem.errors ?? [])
-    .filter(({ path }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`))
+    .filter(({ path }) => path.startsWith(name))
     .map(({ path, message }) => ({ path: path.slice(name.length).replace(/^\./, ""), message }));
 }
 

@@ -62,14 +62,14 @@ function Figures({ processes, span, partial }: { processes: readonly Process[]; 
   const agents = useMemo(() => loads(processes, 6), [processes]);
   return (
     <div className="mx-auto flex max-w-7xl flex-col gap-6 px-4 py-5 sm:px-6">
-      <dl className="grid grid-cols-2 gap-3 sm:grid-cols-3 xl:grid-cols-6">
+      <ul aria-label="Figures" className="grid grid-cols-2 gap-3 sm:grid-cols-3 xl:grid-cols-6">
         <Figure to="/processes?status=running" name="Running" value={counts.running} tone="busy" icon={CirclePlay} />
         <Figure to="/inbox" name="Wait for a person" value={counts.waiting} tone="wait" icon={Hand} />
         <Figure to="/processes?status=paused" name="Paused" value={counts.paused} tone="neutral" icon={CirclePause} />
         <Figure to="/processes?status=failed" name="Failed" value={counts.failed} tone="bad" icon={CircleX} />
         <Figure to="/processes?status=completed" name="Completed" value={counts.completed} tone="good" icon={CircleCheck} />
         <Figure name="Success" value={rate === undefined ? "none ended" : `${Math.round(rate)} %`} tone="accent" icon={Activity} />
-      </dl>
+      </ul>
       <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
         <Section title="Ended, over time" aside={<Legend />}>
           <div className="card overflow-hidden p-4">
@@ -95,12 +95,13 @@ function Figures({ processes, span, partial }: { processes: readonly Process[]; 
 
 function Figure({ name, value, tone, icon: Icon, to }: { name: string; value: ReactNode; tone: Tone; icon: LucideIcon; to?: string }) {
   return (
-    <div className={`card relative flex items-center gap-3 p-3.5 ${to ? "transition-colors hover:border-line-strong" : ""}`}>
+    <li className={`card relative flex items-center gap-3 p-3.5 ${to ? "transition-colors hover:border-line-strong" : ""}`}>
       <span className={`grid size-9 shrink-0 place-items-center rounded-full ${TONE_CLASS[tone]}`}>
         <Icon className="size-4.5" aria-hidden="true" />
       </span>
-      <div className="flex min-w-0 flex-col-reverse">
-        <dt className="truncate text-xs text-ink-soft">
+      <p className="flex min-w-0 flex-col">
+        <strong className={`font-semibold tracking-tight tabular-nums ${typeof value === "number" || String(value).endsWith("%") ? "text-xl leading-7" : "text-sm leading-7"}`}>{value}</strong>
+        <span className="truncate text-xs text-ink-soft">
           {to ? (
             <Link to={to} className="after:absolute after:inset-0 after:rounded-xl focus-visible:outline-none focus-visible:after:outline-2 focus-visible:after:outline-accent">
               {name}
@@ -108,10 +109,9 @@ function Figure({ name, value, tone, icon: Icon, to }: { name: string; value: Re
           ) : (
             name
           )}
-        </dt>
-        <dd className={`font-semibold tracking-tight tabular-nums ${typeof value === "number" || String(value).endsWith("%") ? "text-xl leading-7" : "text-sm leading-7"}`}>{value}</dd>
-      </div>
-    </div>
+        </span>
+      </p>
+    </li>
   );
 }
 

@@ -40,8 +40,8 @@ export default function RoomScreen() {
             <Dialog
               title="Who takes part"
               trigger={
-                <Button aria-label="Who takes part">
-                  <Users className="size-4" aria-hidden="true" /> {participants.length}
+                <Button>
+                  <Users className="size-4" aria-hidden="true" /> {participants.length} <span className="sr-only">take part</span>
                 </Button>
               }
             >

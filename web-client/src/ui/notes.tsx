@@ -39,11 +39,11 @@ export function ProblemNote({ error, onRetry }: { error: BatonError; onRetry?: (
   );
 }
 
-export function Empty({ icon, title, children }: { icon: ReactNode; title: string; children?: ReactNode }) {
+export function Empty({ icon, title, as: Heading = "h2", children }: { icon: ReactNode; title: string; as?: "h1" | "h2"; children?: ReactNode }) {
   return (
     <div className="grid place-items-center px-6 py-16 text-center">
       <div className="mb-3 grid size-12 place-items-center rounded-full bg-sunken text-ink-faint">{icon}</div>
-      <h2 className="text-base font-semibold">{title}</h2>
+      <Heading className="text-base font-semibold">{title}</Heading>
       <div className="mt-1 max-w-xs text-sm text-ink-soft">{children}</div>
     </div>
   );

@@ -50,6 +50,9 @@ export default function SchemaForm({ schema, value, onChange, onSubmit, problems
       templates={TEMPLATES}
       experimental_defaultFormStateBehavior={{ emptyObjectFields: "populateRequiredDefaults" }}
       onChange={(event: IChangeEvent) => onChange((event.formData ?? null) as Json)}
+      onError={() => {
+        // What is wrong stands at the fields; without this the form writes it to the console too.
+      }}
       onSubmit={(event: IChangeEvent) => onSubmit((event.formData ?? null) as Json)}
     >
       {children}

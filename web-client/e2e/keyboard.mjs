@@ -1,0 +1,112 @@
+import { check, withPage } from "./browser.mjs";
+import { seed, until } from "./seed.mjs";
+
+/** From the list to a decision, and on to a process's graph, its past and its room, without a mouse. */
+export async function keyboard(link) {
+  const made = await seed(link);
+  try {
+    await withPage(link, async (page, { origin }) => {
+      const key = (name) => page.keyboard.press(name);
+      await page.waitForSelector("section[aria-label=Inbox] li a");
+      await everythingIsReached(page);
+
+      // Decide one: down the list, open it, think of rejecting it, approve it.
+      const approval = made.open.find(({ schema, type }) => type === "approval" && !schema);
+      await page.evaluate(() => document.activeElement?.blur());
+      const rows = await page.locator("section[aria-label=Inbox] li a").count();
+      let open = "";
+      for (let down = 0; down < rows && open !== approval.description; down++) {
+        await key("j");
+        const row = page.locator(`section[aria-label=Inbox] li:nth-child(${down + 1}) a[aria-current=true]`);
+        await row.waitFor();
+        open = await row.locator("p").first().textContent();
+      }
+      check(open === approval.description, "j does not reach the approval");
+      await key("Enter");
+      await page.getByRole("button", { name: "Approve" }).waitFor();
+      await key("r");
+      await page.waitForSelector("#why:focus");
+      await key("Escape");
+      await page.waitForSelector("#why", { state: "detached" });
+      await key("a");
+      await page.waitForSelector("[data-outcome=approved]");
+
+      // To the processes, and into the first.
+      await key("g");
+      await key("p");
+      await page.waitForSelector("main tbody a");
+      await everythingIsReached(page);
+      await page.goto(`${origin}/processes/${made.article.id}`);
+      await page.waitForSelector(".react-flow [data-step=facts]");
+      await tabTo(page, ".react-flow__node:has([data-step=facts])");
+      await key("Enter");
+      await page.waitForSelector("section[aria-label='Step Find what changed']");
+
+      // Back in time, event by event.
+      await tabTo(page, "button:has-text('Look back')");
+      await key("Enter");
+      await page.waitForSelector("[data-replayed]");
+      await tabTo(page, "input[type=range]");
+      const at = async () => Number(await page.locator("[data-replayed]").getAttribute("data-replayed"));
+      const before = await at();
+      await key("ArrowLeft");
+      await until("the slider went back by one", async () => (await at()) === before - 1);
+      await tabTo(page, "button:has-text('Live')");
+      await key("Enter");
+
+      // Say something in the room.
+      await tabTo(page, "textarea[aria-label='Message to the room']");
+      await page.keyboard.type("written without a mouse");
+      await key("Enter");
+      await page.locator("[role=log]").getByText("written without a mouse").waitFor();
+    });
+  } finally {
+    made.close();
+  }
+}
+
+/** Presses Tab until the element has the focus. */
+async function tabTo(page, selector) {
+  for (let presses = 0; presses < 150; presses++) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selectorFor(selector))) return;
+    if (selector.includes(":has-text") && (await page.locator(`${selector}:focus`).count()) > 0) return;
+  }
+  throw new Error(`Tab never reaches ${selector}`);
+}
+
+/** The browser itself does not know `:has-text`. */
+function selectorFor(selector) {
+  return selector.includes(":has-text") ? "no-such-element" : selector;
+}
+
+/** Whatever can be pressed, followed or filled in gets the focus by Tab alone, and shows that it has it. */
+async function everythingIsReached(page) {
+  await page.evaluate(() => {
+    globalThis.reached = new Set();
+    globalThis.bare = [];
+    document.activeElement?.blur();
+  });
+  const wanted = await page.evaluate(() => {
+    const all = [...document.querySelectorAll("a[href], button:not(:disabled), input, select, textarea, [tabindex='0']")];
+    return all.filter((each) => each.checkVisibility() && !each.closest("[aria-hidden=true]")).length;
+  });
+  for (let presses = 0; presses < wanted + 10; presses++) {
+    await page.keyboard.press("Tab");
+    await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return;
+      globalThis.reached.add(element);
+      const shown = [element, element.firstElementChild].filter(Boolean).some((each) => getComputedStyle(each).outlineStyle !== "none" || getComputedStyle(each, "::after").outlineStyle !== "none");
+      if (!shown) globalThis.bare.push(element.outerHTML.slice(0, 100));
+    });
+  }
+  const { missed, bare } = await page.evaluate(() => ({
+    missed: [...document.querySelectorAll("a[href], button:not(:disabled), input, select, textarea")]
+      .filter((each) => each.checkVisibility() && !globalThis.reached.has(each))
+      .map((each) => each.outerHTML.slice(0, 120)),
+    bare: globalThis.bare,
+  }));
+  check(missed.length === 0, `Tab does not reach ${missed.join(" | ")}`);
+  check(bare.length === 0, `it cannot be seen that these have the focus: ${bare.join(" | ")}`);
+}
