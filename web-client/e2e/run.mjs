@@ -8,6 +8,7 @@ import { forms } from "./forms.mjs";
 import { inert } from "./inert.mjs";
 import { keyboard } from "./keyboard.mjs";
 import { keys } from "./keys.mjs";
+import { load } from "./load.mjs";
 import { offline } from "./offline.mjs";
 import { order } from "./order.mjs";
 import { readOnly } from "./read-only.mjs";
@@ -24,6 +25,7 @@ const SCENARIOS = {
   inert,
   keyboard,
   keys,
+  load,
   offline,
   order,
   "read-only": readOnly,

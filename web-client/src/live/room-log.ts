@@ -1,5 +1,6 @@
 import type { BatonError, Connection, RoomEvent, RoomStatus, RoomSubscription } from "@baton/client";
 import { toBatonError } from "@baton/client";
+import { EventIndex } from "../room/index-of-events";
 import { RoomSignals } from "./room-signals";
 
 export interface RoomLogState {
@@ -18,17 +19,21 @@ export interface RoomLogState {
 
 /** So many events are kept in memory; beyond it those furthest from the reader are let go, and fetched again when wanted. */
 const MOST = 12_000;
+/** So many of them at once, so that it is rare. */
+const LET_GO = 2_000;
 const PAGE = 500;
-/** A flood is one rendering per so many milliseconds, not one per event. */
-const TELL_MS = 40;
+/** A flood is one rendering per so many milliseconds at most, and never one before the last has been painted. */
+const TELL_MS = 60;
 
 /** A run of one room's log for showing it: from some event up to the newest, growing at both ends. */
 export class RoomLog {
   readonly signals: RoomSignals;
+  readonly index = new EventIndex();
   readonly #subscription: RoomSubscription;
   readonly #listeners = new Set<() => void>();
   #state: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
   #arrived: RoomEvent[] = [];
+  #changed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Grows with every reset: an older page of another log is ignored. */
   #turn = 0;
@@ -39,12 +44,15 @@ export class RoomLog {
     this.#subscription.subscribe({
       event: (event) => {
         this.signals.event(event);
+        // A reader who is far back will fetch the newest again anyway.
+        if (!this.#state.atHead && this.#arrived.length >= PAGE) this.#arrived.shift();
         this.#arrived.push(event);
         this.#tell();
       },
       reset: () => {
         this.#turn++;
         this.#arrived = [];
+        this.index.clear();
         this.#set({ events: [], known: false, earlier: false, loadingEarlier: false, atHead: true });
       },
       signal: (name, data) => this.signals.signal(name, data),
@@ -75,7 +83,9 @@ export class RoomLog {
       if (turn !== this.#turn) return;
       const events = page.events.filter((event) => event.seq < oldest.seq);
       const all = [...events, ...this.#state.events];
-      const kept = all.length > MOST ? all.slice(0, MOST) : all;
+      const kept = all.length > MOST ? all.slice(0, MOST - LET_GO) : all;
+      this.index.add(events);
+      this.index.remove(all.slice(kept.length));
       const atHead = this.#state.atHead && kept.length === all.length;
       const first = kept[0]?.seq ?? 1;
       this.#set({ events: kept, loadingEarlier: false, earlier: events.length > 0 && first > Math.max(1, page.first), atHead });
@@ -96,6 +106,8 @@ export class RoomLog {
       // What came while the page was on its way has been let go too: take it from the subscription's own run.
       const events = [...page.events, ...this.#arrived.filter((event) => event.seq > last)];
       this.#arrived = [];
+      this.index.clear();
+      this.index.add(events);
       this.#set({ events, atHead: true, earlier: (events[0]?.seq ?? 1) > 1, loadingEarlier: false });
     } catch (error) {
       this.#set({ error: toBatonError(error) });
@@ -111,22 +123,36 @@ export class RoomLog {
 
   #set(change: Partial<RoomLogState>): void {
     this.#state = { ...this.#state, ...change };
+    this.#changed = true;
     this.#tell();
   }
 
   #tell(): void {
     this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
       this.#take();
+      this.#changed = false;
       for (const listener of [...this.#listeners]) listener();
+      // Hands over what came meanwhile only after this has been painted: what a person does goes in between.
+      painted(() => {
+        this.#timer = undefined;
+        if (this.#changed || (this.#arrived.length > 0 && this.#state.atHead)) this.#tell();
+      });
     }, TELL_MS);
   }
 
   #take(): void {
     if (this.#arrived.length === 0 || !this.#state.atHead) return;
     const all = [...this.#state.events, ...this.#arrived];
+    this.index.add(this.#arrived);
     this.#arrived = [];
-    const events = all.length > MOST ? all.slice(all.length - MOST) : all;
+    const events = all.length > MOST ? all.slice(all.length - MOST + LET_GO) : all;
+    if (events.length < all.length) this.index.remove(all.slice(0, all.length - events.length));
     this.#state = { ...this.#state, events, earlier: (events[0]?.seq ?? 1) > 1 };
   }
+}
+
+/** Calls back after the next frame has been drawn; a page in the background draws none, so there at once. */
+function painted(then: () => void): void {
+  if (typeof document === "undefined" || document.hidden) then();
+  else requestAnimationFrame(() => setTimeout(then));
 }

@@ -10,6 +10,7 @@ import { Markdown } from "../ui/markdown";
 import { Empty, Loading, ProblemNote } from "../ui/notes";
 import { Composer } from "./composer";
 import type { Names } from "./describe";
+import { EventIndex } from "./index-of-events";
 import { Entry, type Threads } from "./timeline";
 
 type Shown = "all" | "talk" | "handoffs" | "interventions" | "alerts" | "monitoring";
@@ -31,12 +32,14 @@ function belongs(shown: Shown, { type, channel }: RoomEvent): boolean {
 
 const EMPTY: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
 
+const NOTHING = new EventIndex();
+
 interface RoomPanelProps {
   log: RoomLog | undefined;
   roomId: string;
   participants: readonly Participant[];
-  /** What the log's events only name by id. */
-  names: Names;
+  /** What ids are called, where the page knows more than the events say. */
+  names?: Names;
   archived?: CollaborationRoom["archived"];
   /** What had happened by a moment of the past; absent: what has happened, and what comes. */
   past?: readonly RoomEvent[];
@@ -55,7 +58,8 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
     return shown === "all" ? events : events.filter((event) => belongs(shown, event));
   }, [events, shown, thread]);
   const mayPost = may("rooms:post") && !archived && live;
-  const threads = useThreads(events, setThread, mayPost);
+  const index = useMemo(() => (past === undefined ? log?.index : new EventIndex(past)), [past, log]) ?? NOTHING;
+  const threads = useMemo<Threads>(() => ({ said: (id) => index.said(id), open: setThread, mayReply: mayPost }), [index, mayPost]);
   const known = state.known || state.error !== undefined;
   return (
     <section aria-label="Room" className="flex h-full min-h-0 flex-col">
@@ -92,7 +96,7 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
           What agents and people do and say appears here as it happens.
         </Empty>
       )}
-      <Log key={`${thread ?? ""} ${shown} ${live}`} rows={visible} state={live ? state : EMPTY} log={log} names={names} threads={threads} me={me?.principal.id} follow={live}>
+      <Log key={`${thread ?? ""} ${shown} ${live}`} rows={visible} state={live ? state : EMPTY} log={log} names={names ?? index} threads={threads} index={index} me={me?.principal.id} follow={live}>
         {live && thread === undefined && (shown === "all" || shown === "talk") && <Streams log={log} />}
       </Log>
       <Typing log={log} />
@@ -100,24 +104,6 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
       {archived && <p className="shrink-0 border-t border-line px-4 py-3 text-sm text-ink-soft">This room is archived: it can be read, and takes no new messages.</p>}
     </section>
   );
-}
-
-function useThreads(events: readonly RoomEvent[], open: (id: string) => void, mayReply: boolean): Threads {
-  return useMemo(() => {
-    const replies = new Map<string, number>();
-    const messages = new Map<string, RoomEvent>();
-    for (const event of events) {
-      if (event.type !== "message.posted") continue;
-      messages.set(String(event.data.id), event);
-      const to = event.data.replyTo;
-      if (typeof to === "string") replies.set(to, (replies.get(to) ?? 0) + 1);
-    }
-    const said = (id: string) => {
-      const event = messages.get(id);
-      return event && { who: event.actor.name || event.actor.id, text: String(event.data.body).slice(0, 140) };
-    };
-    return { replies, said, open, mayReply };
-  }, [events, open, mayReply]);
 }
 
 /** Fetch the page before when the reader is nearer to its beginning than this. */
@@ -130,6 +116,7 @@ interface LogProps {
   log: RoomLog | undefined;
   names: Names;
   threads: Threads;
+  index: EventIndex;
   me: string | undefined;
   /** Whether to keep to the end as events come. */
   follow: boolean;
@@ -137,7 +124,7 @@ interface LogProps {
 }
 
 /** The rows in view and a few around them. It keeps to the end while the reader is there, and stays put when not. */
-function Log({ rows, state, log, names, threads, me, follow, children }: LogProps) {
+function Log({ rows, state, log, names, threads, index, me, follow, children }: LogProps) {
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const [atEnd, setAtEnd] = useState(true);
@@ -191,7 +178,7 @@ function Log({ rows, state, log, names, threads, me, follow, children }: LogProp
       >
         <div>
           <Virtualizer ref={list} data={rows} as="ol" item="li" scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
-            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} me={me} />}
+            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} me={me} />}
           </Virtualizer>
           {children}
         </div>

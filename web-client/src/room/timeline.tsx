@@ -4,13 +4,11 @@ import { memo } from "react";
 import { Link } from "react-router";
 import { TONE_CLASS } from "../ui/badge";
 import { Markdown } from "../ui/markdown";
-import { clock } from "../ui/time";
+import { clock, moment } from "../ui/time";
 import { describe, type Line, type Names } from "./describe";
 
 /** What can be done with a message of the timeline; nothing where nobody may post. */
 export interface Threads {
-  /** How many replies each message has, by its id. */
-  replies: ReadonlyMap<string, number>;
   /** What a reply answers, by the id of the message. */
   said(id: string): { who: string; text: string } | undefined;
   open(id: string): void;
@@ -31,15 +29,14 @@ export function Timeline({ events, names }: { events: readonly RoomEvent[]; name
 }
 
 /** One event: an icon for what happened, who did it, and what was said. */
-export const Entry = memo(function Entry({ event, names, threads, me }: { event: RoomEvent; names: Names; threads?: Threads; me?: string | undefined }) {
+export const Entry = memo(function Entry({ event, names, threads, replies = 0, me }: { event: RoomEvent; names: Names; threads?: Threads; replies?: number; me?: string | undefined }) {
   const line = describe(event, names);
   const { id, replyTo, mentions } = event.data as { id?: string; replyTo?: string; mentions?: string[] };
   const isMessage = event.type === "message.posted" && id !== undefined;
   const forMe = me !== undefined && isMessage && mentions?.includes(me);
   const answered = isMessage && replyTo !== undefined ? threads?.said(replyTo) : undefined;
-  const replies = isMessage ? (threads?.replies.get(id) ?? 0) : 0;
   return (
-    <div className={`group flex gap-2.5 py-1.5 text-sm ${forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq}>
+    <div className={`group flex gap-2.5 py-1.5 text-sm [contain:layout_style] ${forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq}>
       <Dot line={line} />
       <div className="min-w-0 flex-1">
         <p className="flex gap-2">
@@ -48,7 +45,7 @@ export const Entry = memo(function Entry({ event, names, threads, me }: { event:
             <Said line={line} />
             {forMe && <span className="text-accent-text"> mentions you</span>}
           </span>
-          <time dateTime={event.at} title={`${new Date(event.at).toLocaleString()}, event ${event.seq}`} className="shrink-0 text-xs leading-5 text-ink-faint tabular-nums">
+          <time dateTime={event.at} title={`${moment(event.at)}, event ${event.seq}`} className="shrink-0 text-xs leading-5 text-ink-faint tabular-nums">
             {clock(event.at)}
           </time>
         </p>

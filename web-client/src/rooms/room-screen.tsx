@@ -1,11 +1,9 @@
 import type { CollaborationRoom, Participant } from "@baton/client";
 import { useQuery } from "@tanstack/react-query";
 import { Users } from "lucide-react";
-import { useMemo } from "react";
 import { useParams } from "react-router";
 import { RoomLog } from "../live/room-log";
-import { useExternal, useOwned } from "../live/use-live";
-import { namesIn } from "../room/describe";
+import { useOwned } from "../live/use-live";
 import { People } from "../room/people";
 import { RoomPanel } from "../room/room-panel";
 import { useSession } from "../session/session";
@@ -15,7 +13,6 @@ import { Dialog } from "../ui/dialog";
 import { useMedia } from "../ui/use-media";
 
 const NOBODY: Participant[] = [];
-const NO_EVENTS: never[] = [];
 
 /** A room of a team or of the workspace: its timeline, and beside it (on a phone: behind a button) who takes part. */
 export default function RoomScreen() {
@@ -24,9 +21,6 @@ export default function RoomScreen() {
   const beside = useMedia("(min-width: 64rem)");
   const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<CollaborationRoom>(`/collaboration/rooms/${encodeURIComponent(roomId)}`), refetchInterval: 15_000 });
   const log = useOwned(room.data?.id, (id) => new RoomLog(connection, id));
-  const state = useExternal(log, undefined);
-  const events = state?.events ?? NO_EVENTS;
-  const names = useMemo(() => namesIn(events), [events]);
   if (!room.data) return <DetailPending label="Room" error={room.error} onRetry={() => void room.refetch()} />;
   const { id, name, participants = NOBODY, archived } = room.data;
   const people = <People roomId={id} participants={participants} log={log} onChange={() => void room.refetch()} />;
@@ -52,7 +46,7 @@ export default function RoomScreen() {
       </header>
       <div className="flex min-h-0 flex-1">
         <div className="min-w-0 flex-1">
-          <RoomPanel log={log} roomId={id} participants={participants} names={names} archived={archived ?? false} />
+          <RoomPanel log={log} roomId={id} participants={participants} archived={archived ?? false} />
         </div>
         {beside && (
           <aside aria-label="Who takes part" className="w-72 shrink-0 overflow-y-auto border-l border-line bg-surface p-4">

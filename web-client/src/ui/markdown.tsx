@@ -1,6 +1,5 @@
 import DOMPurify, { type Config } from "dompurify";
 import { Marked } from "marked";
-import { useMemo } from "react";
 
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
@@ -42,7 +41,30 @@ export function renderMarkdown(text: string): string {
   return holder.innerHTML;
 }
 
+/** Text in which nothing can mean anything to Markdown: letters, digits, spaces and the commonest punctuation, on one line. */
+const PLAIN = /^[\p{L}][\p{L}\p{N} ,;!?'"()…€%/-]*(?:[.:](?=\s|$|\d)[\p{L}\p{N} ,;!?'"()…€%/-]*)*$/u;
+
+/** What was drawn lately: a timeline draws its rows again and again as they come into view. */
+const drawn = new Map<string, string>();
+const MOST_DRAWN = 500;
+
+function drawnMarkdown(text: string): string {
+  const known = drawn.get(text);
+  if (known !== undefined) return known;
+  const html = renderMarkdown(text);
+  const oldest = drawn.keys().next().value;
+  if (drawn.size >= MOST_DRAWN && oldest !== undefined) drawn.delete(oldest);
+  drawn.set(text, html);
+  return html;
+}
+
 export function Markdown({ text }: { text: string }) {
-  const html = useMemo(() => renderMarkdown(text), [text]);
-  return <div className="prose" dangerouslySetInnerHTML={{ __html: html }} />;
+  if (PLAIN.test(text) && !text.includes("www")) {
+    return (
+      <div className="prose">
+        <p>{text}</p>
+      </div>
+    );
+  }
+  return <div className="prose" dangerouslySetInnerHTML={{ __html: drawnMarkdown(text) }} />;
 }

@@ -1,0 +1,197 @@
+import os from "node:os";
+import { io } from "socket.io-client";
+import { check, runOf, withPage } from "./browser.mjs";
+import { api, until } from "./seed.mjs";
+
+const EVENTS = 10_000;
+/** Script and layout in one frame, at most, in milliseconds of the page's own processor time. */
+const FRAME_MS = 8;
+/** From an interaction to the next paint, at most. */
+const ANSWER_MS = 200;
+const PER_SECOND = 200;
+const FLOOD_S = 12;
+/** What a page may hold: the elements of what is in view, and the events of one room. */
+const MOST_NODES = 6_000;
+const MOST_MIB = 120;
+
+/** Scrolling through a room of 10,000 events stays cheap in every frame, and 200 events a second leave the page answering. */
+export async function load(link) {
+  const { origin, hash } = new URL(link);
+  const token = decodeURIComponent(hash.replace(/^#key=/, ""));
+  const call = api(link);
+  const earlier = (await call("GET", "/collaboration/rooms?type=workspace&limit=200")).items.find(({ name, head }) => name === "Ten thousand" && head > EVENTS);
+  const { id } = earlier ?? (await call("POST", "/collaboration/rooms", { name: "Ten thousand", type: "workspace", participants: [] }));
+  const socket = io(origin, { auth: { token }, transports: ["websocket"] });
+  const send = (number) =>
+    new Promise((resolve, reject) =>
+      socket.emit("message:send", { roomId: id, body: text(number) }, (ack) => (ack.ok ? resolve() : ack.error.code === "rate_limited" ? setTimeout(() => send(number).then(resolve, reject), 200) : reject(new Error(JSON.stringify(ack.error))))),
+    );
+  for (let sent = earlier ? EVENTS : 0; sent < EVENTS; sent += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, each) => send(sent + each)));
+    if (sent % 2_500 === 0) console.log(`${sent} of ${EVENTS} posted`);
+  }
+
+  try {
+    await withPage(
+      link,
+      async (page) => {
+        await page.goto(`${origin}/rooms/${id}`);
+        await page.waitForSelector("[role=log] [data-seq]");
+        const session = await page.context().newCDPSession(page);
+        await page.mouse.move(600, 500);
+
+        // Up to the very first event: every page of history is fetched on the way.
+        await until("the whole log has been scrolled through", async () => {
+          await page.locator("[role=log]").evaluate((element) => element.scrollTo({ top: 0 }));
+          return (await runOf(page)).first === 1;
+        });
+        const { count } = await runOf(page);
+        check(count >= EVENTS, `the page has ${count} events`);
+
+        const frames = framesOf(
+          await traced(session, async () => {
+            for (let step = 0; step < 240; step++) {
+              await page.mouse.wheel(0, 240);
+              await page.evaluate(() => new Promise(requestAnimationFrame));
+            }
+          }),
+        );
+        console.log(`scrolling: ${frames.length} frames, script and layout p50 ${at(frames, 0.5).toFixed(1)} ms, p95 ${at(frames, 0.95).toFixed(1)} ms, worst ${at(frames, 1).toFixed(1)} ms`);
+        check(at(frames, 0.95) <= FRAME_MS, `script and layout take ${at(frames, 0.95).toFixed(1)} ms in one frame of twenty`);
+
+        const { nodes, mib } = await memory(session);
+        console.log(`memory: ${nodes} nodes, ${mib.toFixed(0)} MiB of script's heap`);
+        check(nodes <= MOST_NODES, `the page has ${nodes} nodes`);
+        check(mib <= MOST_MIB, `the page holds ${mib.toFixed(0)} MiB`);
+
+        await page.getByRole("button", { name: "Latest" }).click();
+        let answers;
+        const tasks = tasksOf(
+          await traced(session, async () => {
+            answers = await flooded(page, (number) => send(EVENTS + number));
+          }),
+        );
+        const { sent, seconds, durations } = answers;
+        const busy = tasks.reduce((sum, each) => sum + each, 0) / 1000 / seconds;
+        console.log(
+          `flood: ${(sent / seconds).toFixed(0)} events/s for ${seconds.toFixed(0)} s; the page's thread is busy for ${(busy * 100).toFixed(0)} % of the time, its longest task ${at(tasks, 1).toFixed(0)} ms; ` +
+            `${durations.length} interactions, to the next paint p50 ${at(durations, 0.5)} ms, INP ${at(durations, 0.98)} ms by the clock of a machine with ${os.loadavg()[0].toFixed(0)} processes waiting`,
+        );
+        check(durations.length > 10, "no interaction was measured");
+        check(at(tasks, 1) <= ANSWER_MS / 2, `a task of ${at(tasks, 1).toFixed(0)} ms keeps the page from answering`);
+        check(at(durations, 0.98) <= ANSWER_MS || os.loadavg()[0] > os.cpus().length, `an interaction takes ${at(durations, 0.98)} ms to the next paint`);
+        const { head } = await call("GET", `/collaboration/rooms/${id}/events?limit=1`);
+        await until("the page has caught up", async () => (await runOf(page)).last === head);
+        const after = await memory(session);
+        check(after.nodes <= MOST_NODES, `after the flood the page has ${after.nodes} nodes`);
+      },
+      { viewport: { width: 1440, height: 900 } },
+    );
+  } finally {
+    socket.close();
+  }
+}
+
+function text(number) {
+  return number % 10 === 0 ? `**Report ${number}**\n\n- read ${number} lines\n- \`state\` is *fine*` : `message ${number}: ${"word ".repeat(number % 30)}`;
+}
+
+/** What the page's main thread did during some work: its own events of the browser's trace. */
+async function traced(session, work) {
+  const events = [];
+  const collect = ({ value }) => events.push(...value);
+  session.on("Tracing.dataCollected", collect);
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["devtools.timeline", "disabled-by-default-devtools.timeline", "toplevel", "v8"] } });
+  await work();
+  const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+  await session.send("Tracing.end");
+  await complete;
+  session.off("Tracing.dataCollected", collect);
+  // The page's thread is the one that lays out most.
+  const counts = new Map();
+  for (const { name, pid, tid } of events) if (name === "Layout" || name === "UpdateLayoutTree") counts.set(`${pid} ${tid}`, (counts.get(`${pid} ${tid}`) ?? 0) + 1);
+  const [thread] = [...counts].sort(([, a], [, b]) => b - a)[0];
+  const [pid, tid] = thread.split(" ").map(Number);
+  return events.filter((each) => each.pid === pid && (each.tid === tid || each.name === "BeginMainThreadFrame")).sort((a, b) => a.ts - b.ts);
+}
+
+const SCRIPT_AND_LAYOUT = /^(FunctionCall|EvaluateScript|FireAnimationFrame|TimerFire|EventDispatch|RunMicrotasks|Layout|UpdateLayoutTree|V8\.GC.*|MinorGC|MajorGC)$/;
+
+/** Milliseconds of script, style and layout in each frame, in the thread's own processor time: a loaded machine does not count. */
+function framesOf(events) {
+  const beats = events.filter(({ name }) => name === "BeginMainThreadFrame");
+  const starts = (beats.length > 20 ? beats : events.filter(({ name }) => name === "FireAnimationFrame")).map(({ ts }) => ts);
+  const frames = new Array(starts.length).fill(0);
+  let frame = 0;
+  for (const { ts, took } of outermost(events, ({ name }) => SCRIPT_AND_LAYOUT.test(name))) {
+    while (frame + 1 < starts.length && starts[frame + 1] <= ts) frame++;
+    if (starts[frame] <= ts) frames[frame] += took;
+  }
+  check(frames.length > 20, `only ${frames.length} frames were traced`);
+  return frames.sort((a, b) => a - b);
+}
+
+/** Milliseconds of each task of the thread, in its own processor time: for as long nothing else is answered. */
+function tasksOf(events) {
+  return outermost(events, ({ name }) => name === "RunTask" || name === "ThreadControllerImpl::RunTask")
+    .map(({ took }) => took)
+    .sort((a, b) => a - b);
+}
+
+/** The spans that are wanted, without those that run within another: they are counted with it. */
+function outermost(events, wanted) {
+  let end = -1;
+  const spans = [];
+  for (const each of events) {
+    if (each.ph !== "X" || !wanted(each) || each.ts < end) continue;
+    end = each.ts + (each.dur ?? 0);
+    spans.push({ ts: each.ts, took: (each.tdur ?? each.dur ?? 0) / 1000 });
+  }
+  return spans;
+}
+
+const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+
+async function memory(session) {
+  await session.send("HeapProfiler.collectGarbage");
+  await session.send("Performance.enable");
+  const { metrics } = await session.send("Performance.getMetrics");
+  const of = (wanted) => metrics.find(({ name }) => name === wanted).value;
+  return { nodes: of("Nodes"), mib: of("JSHeapUsedSize") / 1024 / 1024 };
+}
+
+/** Clicks and types while events come, and measures from each interaction to the next paint. */
+async function flooded(page, send) {
+  await page.evaluate(() => {
+    globalThis.interactions = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) if (entry.interactionId) globalThis.interactions.push(entry.duration);
+    }).observe({ type: "event", durationThreshold: 16, buffered: false });
+  });
+  let sent = 0;
+  let over = false;
+  const began = Date.now();
+  const flood = (async () => {
+    const waiting = new Set();
+    while (!over) {
+      const due = Math.floor(((Date.now() - began) / 1000) * PER_SECOND);
+      for (; sent < due; sent++) {
+        const one = send(sent).finally(() => waiting.delete(one));
+        waiting.add(one);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await Promise.all(waiting);
+  })();
+  const box = page.getByLabel("Message to the room");
+  for (let round = 0; Date.now() - began < FLOOD_S * 1000; round++) {
+    await page.getByRole("button", { name: ["Messages", "All"][round % 2], exact: true }).click();
+    await box.click();
+    await page.keyboard.type("abc", { delay: 20 });
+  }
+  const seconds = (Date.now() - began) / 1000;
+  over = true;
+  await flood;
+  await box.fill("");
+  return { sent, seconds, durations: (await page.evaluate(() => globalThis.interactions)).sort((a, b) => a - b) };
+}
