@@ -1,20 +1,21 @@
 import { describe, expect, it } from "vitest";
 import type { Definition } from "../src/designer/definition";
 import { faultsOf, fieldLabel, readable, stillTold } from "../src/designer/faults";
+import { definitionOf, rowsOf, schemaOf, type Template, templateOf } from "../src/designer/templates";
 import { reduce } from "../src/designer/use-draft";
 
 const definition: Definition = { name: "P", teamId: "t", steps: [{ key: "a", name: "A" }, { key: "b", name: "B", dependencies: ["a"] }] };
 const told = [
   { path: "teamId", message: "there is no such team" },
-  { path: "steps[1].conditions[0].condition", message: "ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' expecting {'[', '{'}\n | 1 +\n | ...^" },
+  { path: "steps[1].conditions[0].condition", message: "does not compile at line 1, column 4: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '}'}" },
 ];
 
 describe("what is wrong with a definition", () => {
   it("is found at the step and field that it belongs to", () => {
     const faults = faultsOf(definition, told, false);
     expect(faults.of("teamId")).toBe("there is no such team");
-    expect(faults.ofStep(1, "conditions[0].condition")).toBe("Unexpected end, at character 4.");
-    expect(faults.ofStep(1, "conditions")).toBe("Unexpected end, at character 4.");
+    expect(faults.ofStep(1, "conditions[0].condition")).toBe("does not compile at character 4: it ends too early");
+    expect(faults.ofStep(1, "conditions")).toBe("does not compile at character 4: it ends too early");
     expect(faults.ofStep(1, "condition")).toBeUndefined();
     expect(faults.ofStep(0, "conditions")).toBeUndefined();
     expect([faults.count(0), faults.count(1)]).toEqual([0, 1]);
@@ -73,5 +74,46 @@ describe("the history of a draft", () => {
     const state = reduce(reduce(reduce(start, { do: "change", to: named("a") }), { do: "undo" }), { do: "change", to: named("b") });
     expect(reduce(state, { do: "redo" }).now.name).toBe("b");
     expect(state.future).toEqual([]);
+  });
+});
+
+describe("a template", () => {
+  const kept: Template = {
+    id: "t1",
+    version: 2,
+    name: "Weekly",
+    failFast: true,
+    steps: [
+      { key: "a", name: "A", description: "", dependencies: [], triggerRule: "all_succeeded", conditions: [], inputs: {}, requiresApproval: false, assignedAgentId: null, metadata: {} },
+      { key: "b", name: "B", dependencies: ["a"], triggerRule: "any_failed", inputs: { topic: { $from: "variables.topic" } }, maxAttempts: 0 },
+    ],
+  };
+
+  it("is drawn on without what the server has filled in", () => {
+    expect(definitionOf(kept, "team")).toEqual({
+      name: "Weekly",
+      teamId: "team",
+      steps: [
+        { key: "a", name: "A" },
+        { key: "b", name: "B", dependencies: ["a"], triggerRule: "any_failed", inputs: { topic: { $from: "variables.topic" } }, maxAttempts: 0 },
+      ],
+    });
+  });
+
+  it("is what a definition says but for the team", () => {
+    const definition = { ...definitionOf(kept, "team"), failFast: false, priority: "high" as const };
+    expect(templateOf(definition)).toEqual({ name: "Weekly", steps: definition.steps, failFast: false, priority: "high" });
+  });
+
+  it("asks for what the variables suggest", () => {
+    const rows = rowsOf({ topic: "bees", depth: 3, share: 0.5, urgent: true, list: [1] });
+    expect(rows.map(({ name, kind }) => [name, kind])).toEqual([["topic", "string"], ["depth", "integer"], ["share", "number"], ["urgent", "boolean"]]);
+    expect(schemaOf(rows.slice(0, 2))).toEqual({
+      type: "object",
+      properties: { topic: { type: "string", default: "bees" }, depth: { type: "integer", default: 3 } },
+      required: ["topic", "depth"],
+      additionalProperties: false,
+    });
+    expect(schemaOf([])).toBeUndefined();
   });
 });

@@ -2,7 +2,6 @@ import type { Json } from "@baton/client";
 import { ScrollText } from "lucide-react";
 import { type ListSource, useList } from "../live/use-list";
 import { Segments } from "../ui/field";
-import { JsonView } from "../ui/json-view";
 import { ListBody } from "../ui/list-body";
 import { Empty } from "../ui/notes";
 import { Page } from "../ui/page";
@@ -38,15 +37,16 @@ const COLUMNS: Column<AuditEntry>[] = [
       <>
         <span className="block font-mono text-xs font-medium break-words">{entry.action}</span>
         {entry.detail !== undefined && entry.detail !== null && entry.detail !== "" && (
-          <span className="mt-0.5 block text-xs break-words text-ink-soft">
-            <JsonView value={entry.detail} />
-          </span>
+          <span className="mt-0.5 block text-xs break-words text-ink-soft">{typeof entry.detail === "string" ? entry.detail : JSON.stringify(entry.detail)}</span>
         )}
+        <span className="mt-0.5 block text-xs text-ink-faint sm:hidden">
+          <Ago at={entry.at} />
+        </span>
       </>
     ),
   },
-  { header: "Who", width: "9rem", cell: (entry) => (entry.actor ? <span className="break-words">{`${entry.actor.kind} ${entry.actor.id}`}</span> : <span className="text-ink-faint">nobody known</span>) },
-  { header: "Outcome", width: "8rem", cell: (entry) => <span className={entry.outcome === "ok" ? "text-good" : "text-bad"}>{entry.outcome}</span> },
+  { header: "Who", width: "8rem", cell: (entry) => (entry.actor ? <span className="break-words">{`${entry.actor.kind} ${entry.actor.id}`}</span> : <span className="text-ink-faint">nobody known</span>) },
+  { header: "Outcome", width: "7rem", cell: (entry) => <span className={`break-all ${entry.outcome === "ok" ? "text-good" : "text-bad"}`}>{entry.outcome}</span> },
   { header: "How", from: "lg", width: "11rem", cell: (entry) => <span className="text-ink-soft">{[entry.transport, entry.address].filter(Boolean).join(" from ")}</span> },
   {
     header: "When",

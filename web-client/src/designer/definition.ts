@@ -6,7 +6,7 @@ import type { Json, StartProcess, StepInput } from "@baton/client";
  *
  * Every function here gives a new definition and changes none.
  */
-export type Definition = StartProcess;
+export type Definition = Omit<StartProcess, "name" | "steps"> & { name: string; steps: StepInput[] };
 
 /** As the server takes it. */
 export const KEY_RULE = /^[A-Za-z0-9_.:-]{1,64}$/;

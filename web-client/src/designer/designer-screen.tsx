@@ -1,20 +1,25 @@
 import { type AgentTeam, BatonError, type FieldError, newId, toBatonError } from "@baton/client";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { ArrowLeft, LayoutGrid, Play, Plus, Redo2, Trash2, Undo2, Workflow } from "lucide-react";
+import { ArrowLeft, BookCopy, FolderOpen, LayoutGrid, Play, Plus, Redo2, Save, Trash2, Undo2, Workflow } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
-import { useNavigate } from "react-router";
+import { useNavigate, useSearchParams } from "react-router";
 import { useIsLive } from "../live/use-connection";
 import { useSession } from "../session/session";
 import { Button } from "../ui/button";
 import { Segments } from "../ui/field";
+import { Menu, MenuItem } from "../ui/menu";
 import { Empty, ErrorNote, ProblemNote } from "../ui/notes";
 import { useMedia } from "../ui/use-media";
 import { addStep, type Definition, EMPTY, keyOf, placeOf, textOf } from "./definition";
 import { fieldLabel, type Faults, faultsOf, stillTold } from "./faults";
 import { JsonPane } from "./json-pane";
 import { ProcessForm } from "./process-form";
+import { SaveTemplate } from "./save-template";
 import { StepForm } from "./step-form";
 import { StepList } from "./step-list";
+import { TemplateList } from "./template-list";
+import { TemplateStart } from "./template-start";
+import { definitionOf } from "./templates";
 import { useDraft } from "./use-draft";
 
 const Canvas = lazy(() => import("./canvas"));
@@ -28,8 +33,15 @@ const SIDES: readonly (readonly [Side, string])[] = [
 /** Room enough to draw in. */
 const ROOMY = "(min-width: 60rem)";
 
-/** The visual process designer: a definition is drawn, filled in and started. */
+/** Starting a process: drawn here, or from a template by filling in its form. */
 export default function DesignerScreen() {
+  const [parameters] = useSearchParams();
+  const templateId = parameters.get("template");
+  return templateId ? <TemplateStart key={templateId} templateId={templateId} /> : <Designer />;
+}
+
+/** The visual process designer: a definition is drawn, filled in and started. */
+function Designer() {
   const { rest, may } = useSession();
   const live = useIsLive();
   const navigate = useNavigate();
@@ -46,6 +58,7 @@ export default function DesignerScreen() {
   const [sending, setSending] = useState(false);
   const [said, setSaid] = useState("");
   const [tidied, setTidied] = useState(0);
+  const [dialog, setDialog] = useState<"templates" | "save">();
   const panel = useRef<HTMLElement>(null);
   const sent = useRef({ text: "", key: "" });
 
@@ -149,12 +162,22 @@ export default function DesignerScreen() {
 
   return (
     <main className="flex h-full flex-col">
+      <TemplateList
+        open={dialog === "templates"}
+        onOpenChange={(open) => setDialog(open ? "templates" : undefined)}
+        onEdit={(template) => {
+          change(definitionOf(template, definition.teamId));
+          setChosen(undefined);
+          setSide("process");
+        }}
+      />
+      <SaveTemplate definition={definition} open={dialog === "save"} onOpenChange={(open) => setDialog(open ? "save" : undefined)} />
       <header className="flex min-h-14 shrink-0 items-center gap-0.5 border-b border-line bg-surface px-4 py-2 sm:gap-2 sm:px-6">
         <h1 className="mr-1 truncate text-lg font-semibold tracking-tight sm:mr-2">Start a process</h1>
         <Tool label="Undo" disabled={!draft.undo} onClick={() => draft.undo?.()}>
           <Undo2 className="size-4" aria-hidden="true" />
         </Tool>
-        <Tool label="Redo" disabled={!draft.redo} onClick={() => draft.redo?.()}>
+        <Tool label="Redo" roomyOnly disabled={!draft.redo} onClick={() => draft.redo?.()}>
           <Redo2 className="size-4" aria-hidden="true" />
         </Tool>
         <Tool
@@ -169,7 +192,25 @@ export default function DesignerScreen() {
         >
           <Trash2 className="size-4" aria-hidden="true" />
         </Tool>
-        <div className="ml-auto flex items-center gap-2">
+        <div className="ml-auto flex items-center gap-1 sm:gap-2">
+          {may("templates:read") && (
+            <Menu
+              trigger={
+                <Button className="max-sm:px-2" aria-label="Templates">
+                  <BookCopy className="size-4" aria-hidden="true" /> <span className="max-sm:hidden">Templates</span>
+                </Button>
+              }
+            >
+              <MenuItem icon={<FolderOpen />} onSelect={() => setDialog("templates")}>
+                Open a template
+              </MenuItem>
+              {may("templates:create") && (
+                <MenuItem icon={<Save />} disabled={definition.steps.length === 0} onSelect={() => setDialog("save")}>
+                  Save as a template
+                </MenuItem>
+              )}
+            </Menu>
+          )}
           {may("processes:create") ? (
             <Button tone="accent" disabled={!live || sending} onClick={() => void start()}>
               <Play className="size-4" aria-hidden="true" /> {sending ? "Starting…" : "Start"}
@@ -231,9 +272,9 @@ export default function DesignerScreen() {
   );
 }
 
-function Tool({ label, disabled, onClick, children }: { label: string; disabled: boolean; onClick(): void; children: ReactNode }) {
+function Tool({ label, disabled, roomyOnly = false, onClick, children }: { label: string; disabled: boolean; roomyOnly?: boolean; onClick(): void; children: ReactNode }) {
   return (
-    <Button tone="quiet" className="px-2" aria-label={label} title={label} disabled={disabled} onClick={onClick}>
+    <Button tone="quiet" className={`px-2 ${roomyOnly ? "max-sm:hidden" : ""}`} aria-label={label} title={label} disabled={disabled} onClick={onClick}>
       {children}
     </Button>
   );

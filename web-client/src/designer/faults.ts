@@ -52,13 +52,15 @@ export function stillTold(told: readonly FieldError[], before: Definition, after
   });
 }
 
-/** A compiler's message in one line that a person can read: what is wrong and where, without the list of all that could have followed. */
+/** A compiler's message in one line that a person can read: without the list of all that could have followed. */
 export function readable(message: string): string {
   const line = message.split("\n").find((each) => each.trim() !== "")?.trim() ?? message;
-  const found = /^ERROR: <input>:\d+:(\d+): (?:Syntax error: )?(.+)$/.exec(line);
-  if (!found) return line;
-  const what = (found[2] ?? "").replace(/ expecting \{.*$/, "").replace("'<EOF>'", "end").replace("mismatched input", "unexpected").replace("extraneous input", "unexpected");
-  return `${what.charAt(0).toUpperCase()}${what.slice(1)}, at character ${found[1]}.`;
+  return line
+    .replace("at line 1, column ", "at character ")
+    .replace(/ expecting .*?(?=; does not compile|$)/g, "")
+    .replace(/Syntax error: /, "")
+    .replace("mismatched input '<EOF>'", "it ends too early")
+    .replace(/(?:mismatched|extraneous) input/, "unexpected");
 }
 
 const FIELDS: Record<string, string> = {

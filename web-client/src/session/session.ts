@@ -20,6 +20,8 @@ export type Operation =
   | "rooms:post"
   | "teams:create"
   | "teams:update"
+  | "templates:create"
+  | "templates:read"
   | "webhooks:manage";
 
 /** Who may read may ask for this, but posting needs a role in the room that no reader has. */

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 /** What else can be done, behind one button. */
 export function Menu({ trigger, children }: { trigger: ReactNode; children: ReactNode }) {
   return (
-    <DropdownMenu.Root>
+    <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content sideOffset={6} align="end" collisionPadding={8} className="z-20 min-w-48 rounded-xl border border-line bg-raised p-1 shadow-xl">
