@@ -79,6 +79,8 @@ operations! {
     WorkspacesRead = "workspaces:read", Read, false;
     /// Make workspaces; the bootstrap key only.
     WorkspacesCreate = "workspaces:create", Admin, false;
+    /// Read the audit.
+    AuditRead = "audit:read", Admin, false;
     /// Timers and the dispatcher.
     SystemOnly = "system:only", Admin, false;
 }

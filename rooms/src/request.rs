@@ -228,6 +228,12 @@ requests! {
         #[schema(value_type = Option<Object>)]
         metadata: Option<Object>,
     }
+    /// A key to make for the agent that the path names; it may write, as an agent.
+    CreateAgentKey {
+        /// A name to recognise it by.
+        #[serde(default)]
+        name: Option<String>,
+    }
     /// A workspace to make.
     CreateWorkspace {
         /// Chosen by the caller.

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, header};
 use rooms::id::WorkspaceId;
 use rooms::model::access::Principal;
 use rooms::{Code, Refusal};
+use sha2::{Digest, Sha256};
 
 use crate::hub::Hub;
 use crate::problem::storage_refusal;
@@ -57,6 +58,19 @@ pub async fn of_headers(hub: &Hub, headers: &HeaderMap) -> Result<Principal, Ref
     )
     .await
     .map(|p| p.1)
+}
+
+/// A key made from the credential of a request: what it seals, only the same credential opens.
+pub fn sealer(headers: &HeaderMap) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"baton: an answer that holds a secret");
+    for name in ["authorization", "x-api-key", "cookie"] {
+        for value in headers.get_all(name) {
+            hash.update([0]);
+            hash.update(value.as_bytes());
+        }
+    }
+    hash.finalize().into()
 }
 
 /// A new key: its id and the whole of it.

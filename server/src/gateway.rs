@@ -7,6 +7,7 @@
 use std::future::ready;
 use std::sync::Arc;
 
+use axum::extract::ConnectInfo;
 use rooms::id::{AgentId, InstanceId, RoomId, is_valid_name};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
@@ -21,14 +22,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::{self, AgentSocket};
+use crate::caller::{Asked, Caller, Source, Transport};
 use crate::commands::table::Kind::{Flag, Many, One, Text, Whole};
 use crate::commands::table::{CommandRow, Does, direct};
-use crate::commands::{self, Payload};
+use crate::commands::{self, Key, Payload};
 use crate::contract::{shape, shapes};
 use crate::hub::Hub;
 use crate::presence::{self, Entry};
 use crate::problem::{problem, storage_refusal};
 use crate::session::{self, End};
+use crate::transport::Connection;
 use crate::wire::{AckSender, Frame, Io, Socket};
 
 /// Commands of one socket that wait; a client that sends faster is told so.
@@ -47,6 +50,7 @@ pub struct Session {
     hub: Arc<Hub>,
     socket: Socket,
     principal: Principal,
+    source: Source,
     joined: Vec<RoomId>,
 }
 
@@ -116,10 +120,19 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
         gone.cancel();
         ready(())
     });
+    let peer = socket
+        .req_parts()
+        .extensions
+        .get::<ConnectInfo<Connection>>();
+    let source = Source {
+        transport: Transport::Socket,
+        address: peer.map(|p| p.0.address().ip()),
+    };
     let session = Session {
         hub: Arc::clone(hub),
         socket,
         principal,
+        source,
         joined: Vec::new(),
     };
     tokio::spawn(work(session, queue, over));
@@ -289,11 +302,37 @@ impl Session {
         let row = commands::find(name)?;
         let key = take_command_id(&mut data)?;
         if let Does::Socket(handler) = &row.does {
-            policy::allows(&self.principal, row.operation)?;
-            return Ok((handler(self, data, ack).await?, None));
+            let allowed = policy::allows(&self.principal, row.operation);
+            let result = match allowed {
+                Ok(()) => handler(self, data, ack).await,
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = &result
+                && refusal.code == Code::Forbidden
+            {
+                self.note(row.name, refusal);
+            }
+            return Ok((result?, None));
         }
-        let outcome = commands::run(&self.hub, &self.principal, name, data, key).await?;
+        let key = key.map(|key| Key::of_command(key, name, &data));
+        let caller = Caller {
+            principal: &self.principal,
+            source: self.source,
+        };
+        let outcome = commands::run(&self.hub, caller, name, data, key.as_ref()).await?;
         Ok((outcome.data, outcome.seq))
+    }
+
+    /// A connection's own commands change nothing; what is audited of them is who tried what it may not.
+    fn note(&self, name: &str, refusal: &Refusal) {
+        let asked = Asked {
+            action: name.to_owned(),
+            target: String::new(),
+            source: self.source,
+        };
+        self.hub
+            .refusals
+            .note(asked.refused(&self.principal, refusal));
     }
 
     async fn leave(&mut self, data: Value) -> Result<Value, Refusal> {
@@ -468,6 +507,11 @@ impl Session {
         }
         let space = self.principal.workspace_id.clone();
         let room = self.hub.workspace_room(&space).await?;
+        let asked = Asked {
+            action: "agent:ready".to_owned(),
+            target: String::new(),
+            source: self.source,
+        };
         let command = rooms::Command::AgentReady {
             agent_id: agent.clone(),
             slots: ask.slots,
@@ -475,7 +519,7 @@ impl Session {
         };
         let registered = self
             .hub
-            .execute(&self.principal, room, command, None, None)
+            .ask(&self.principal, Some(asked), room, command, None, None)
             .await?
             .data;
         if let Some(old) = ask.replaces.filter(|old| *old != instance) {

@@ -17,10 +17,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::agents::Agents;
+use crate::caller::Asked;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::lane::{self, Job};
 use crate::presence::Presence;
+use crate::refusals::{self, Refusals};
 use crate::relay::{Alone, Channel, Message, Relay, SharedRelay};
 use crate::session::{self, Sessions};
 use crate::transport::Transports;
@@ -120,6 +122,8 @@ pub struct Hub {
     pub delivery: Delivery,
     /// Agents' sockets.
     pub agents: Agents,
+    /// The audit of refusals.
+    pub refusals: Refusals,
     /// Wakes the dispatcher.
     pub work: Notify,
     /// Wakes the timers.
@@ -148,6 +152,7 @@ impl Hub {
         let wire = Wire::default();
         let relay = RelaySlot::default();
         let (slow, lagging) = mpsc::unbounded_channel();
+        let (refusals, noted) = refusals::channel();
         let hub = Arc::new(Self {
             agents: Agents::new(wire.clone(), slow.clone(), relay.clone()),
             delivery: Delivery::new(wire.clone(), store.clone(), slow, relay.clone()),
@@ -160,6 +165,7 @@ impl Hub {
             sessions: Sessions::default(),
             store,
             config,
+            refusals,
             work: Notify::new(),
             timers: Notify::new(),
             draining: AtomicBool::new(false),
@@ -176,6 +182,7 @@ impl Hub {
         }
         let _ = hub.lanes.set(senders);
         tokio::spawn(session::cut_off_slow(Arc::clone(&hub), lagging));
+        tokio::spawn(refusals::write(Arc::clone(&hub), noted));
         hub
     }
 
@@ -193,6 +200,21 @@ impl Hub {
         key: Option<Idempotency>,
         correlation: Option<String>,
     ) -> Result<Outcome, Refusal> {
+        let asked = Asked::by_system(&command);
+        self.ask(principal, asked, room, command, key, correlation)
+            .await
+    }
+
+    /// Runs a command that is audited, where it changes something, as what was asked.
+    pub async fn ask(
+        &self,
+        principal: &Principal,
+        asked: Option<Asked>,
+        room: RoomId,
+        command: Command,
+        key: Option<Idempotency>,
+        correlation: Option<String>,
+    ) -> Result<Outcome, Refusal> {
         rooms::policy::allows(principal, command.operation())?;
         let stopped = || Refusal::new(Code::Unavailable, "the server is stopping; try again");
         let lanes = self.lanes.get().ok_or_else(stopped)?;
@@ -202,6 +224,7 @@ impl Hub {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             principal: principal.clone(),
+            asked,
             room,
             command,
             key,

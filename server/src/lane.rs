@@ -13,9 +13,11 @@ use rooms::id::{EventId, RoomId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::{Code, Command, Ctx, Facts, Needs, Refusal, State, decide, needs};
 use serde_json::Value;
+use storage::audit::AuditRow;
 use storage::{Idempotency, Tx, WriteSet};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::caller::Asked;
 use crate::hub::{Committed, Hub, Logged, Outcome};
 use crate::problem::storage_refusal;
 
@@ -26,6 +28,8 @@ const BATCH: usize = 128;
 pub struct Job {
     /// Who asks.
     pub principal: Principal,
+    /// What was asked, for the audit; none: it is not audited.
+    pub asked: Option<Asked>,
     /// The room that decides.
     pub room: RoomId,
     /// What is asked.
@@ -156,6 +160,7 @@ async fn attempt(
     let mut refused_keys = Vec::new();
     let mut answered: BTreeMap<String, (String, String)> = used;
     let mut echoes: Vec<Event> = Vec::new();
+    let mut audited = Vec::new();
     for job in batch {
         let key_name = job
             .key
@@ -236,6 +241,17 @@ async fn attempt(
             set.events.push(event);
         }
         let grew = seq > room.after.seq;
+        if let (true, Some(asked)) = (grew, &job.asked) {
+            let row = match &decision.reply {
+                Ok(_) => asked.done(&job.principal),
+                Err(refusal) => asked.refused(&job.principal, refusal),
+            };
+            audited.push(AuditRow {
+                room: Some(job.room),
+                correlation: job.correlation.clone().unwrap_or_default(),
+                ..row
+            });
+        }
         room.after = decision.state;
         room.after.seq = seq;
         set.timers.extend(
@@ -314,6 +330,7 @@ async fn attempt(
         .filter_map(|id| loaded.get(id))
         .map(|l| (l.before.clone(), l.after.clone()))
         .collect();
+    set.audit = Some((now, audited));
     tx.release_keys(&refused_keys).await?;
     let texts = tx.write(&set).await?;
     commit(hub, tx, &set, &changed).await?;
@@ -434,7 +451,8 @@ async fn load(
     Ok(loaded)
 }
 
-fn repeat(key: &Idempotency, hash: &str, response: &str) -> Result<Outcome, Refusal> {
+/// The first answer again, for the same request.
+pub fn repeat(key: &Idempotency, hash: &str, response: &str) -> Result<Outcome, Refusal> {
     if hash != key.hash {
         return Err(Refusal::new(
             Code::IdempotencyConflict,

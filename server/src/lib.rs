@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod auth;
+pub mod caller;
 pub mod client;
 pub mod cluster;
 pub mod commands;
@@ -19,6 +20,7 @@ pub mod hub;
 pub mod lane;
 pub mod presence;
 pub mod problem;
+pub mod refusals;
 pub mod relay;
 pub mod rest;
 pub mod serve;

@@ -400,7 +400,7 @@ async fn run_keys(config: &Config, keys: Keys) -> anyhow::Result<()> {
                 principal,
                 name: String::new(),
             };
-            store.keep_key(&key, now).await?;
+            store.keep_key(&key).await?;
             if json {
                 println!("{}", serde_json::json!({"id": id, "key": token}));
             } else {
@@ -429,7 +429,7 @@ async fn run_keys(config: &Config, keys: Keys) -> anyhow::Result<()> {
         }
         Keys::Revoke { id, workspace } => {
             if store
-                .revoke_keys(&workspace.as_str().into(), Some(&id), None, now)
+                .revoke_keys(&workspace.as_str().into(), Some(&id), None)
                 .await?
                 == 0
             {

@@ -55,14 +55,23 @@ fn now() -> rooms::Timestamp {
     rooms::Timestamp(chrono::Utc::now().timestamp_micros())
 }
 
-/// Makes a workspace and its room; false when there is one.
-pub async fn make_workspace(hub: &Hub, id: &WorkspaceId, name: &str) -> Result<bool, Refused> {
+/// Makes a workspace and its room, unless there is one.
+async fn make_workspace(hub: &Hub, id: &WorkspaceId, name: &str) -> Result<(), Refused> {
+    let mut change = hub.store().plain_change().await?;
     let room = RoomId(uuid::Uuid::now_v7());
-    if !hub.store().make_workspace(id, name, room, now()).await? {
-        return Ok(false);
+    change.make_workspace(id, name, room).await?;
+    change.commit(None, None).await?;
+    ensure_rooms(hub).await
+}
+
+/// Makes the room of every workspace that has none: a crash between the two leaves one without.
+pub async fn ensure_rooms(hub: &Hub) -> Result<(), Refused> {
+    for workspace in hub.store().workspaces().await? {
+        if hub.store().heads(&[workspace.room_id]).await?.is_empty() {
+            ensure_room(hub, &workspace.id, &workspace.name, workspace.room_id).await?;
+        }
     }
-    ensure_room(hub, id, name, room).await?;
-    Ok(true)
+    Ok(())
 }
 
 async fn ensure_room(
@@ -122,14 +131,6 @@ async fn bootstrap(hub: &Hub) -> anyhow::Result<Option<String>> {
     let space = WorkspaceId::from("default");
     let wrap = |e: Refused| anyhow::anyhow!("{}", e.0);
     make_workspace(hub, &space, "default").await.map_err(wrap)?;
-    // A crash between the two would leave a workspace without its room.
-    for workspace in hub.store().workspaces().await? {
-        if hub.store().heads(&[workspace.room_id]).await?.is_empty() {
-            ensure_room(hub, &workspace.id, &workspace.name, workspace.room_id)
-                .await
-                .map_err(wrap)?;
-        }
-    }
     let mut principal = Principal {
         kind: PrincipalKind::User,
         id: "admin".to_owned(),
@@ -145,7 +146,7 @@ async fn bootstrap(hub: &Hub) -> anyhow::Result<Option<String>> {
             principal,
             name: "BATON_ADMIN_KEY".to_owned(),
         };
-        hub.store().keep_key(&key, now()).await?;
+        hub.store().keep_key(&key).await?;
         return Ok(Some(token));
     }
     if !hub.store().keys(Some(&space)).await?.is_empty() {
@@ -159,7 +160,7 @@ async fn bootstrap(hub: &Hub) -> anyhow::Result<Option<String>> {
         principal,
         name: "first".to_owned(),
     };
-    hub.store().keep_key(&key, now()).await?;
+    hub.store().keep_key(&key).await?;
     Ok(Some(token))
 }
 
@@ -179,6 +180,7 @@ fn recorder() -> anyhow::Result<()> {
     metrics::describe_counter!("baton_events_total", "Events appended");
     metrics::describe_counter!("baton_deliveries_total", "Events sent to sockets");
     metrics::describe_gauge!("baton_connections", "Socket.IO connections");
+    metrics::describe_counter!("baton_audit_dropped_total", "Refusals that the audit lost");
     metrics::describe_histogram!(
         "baton_commit_seconds",
         "From taking a batch to its commit and announcement"

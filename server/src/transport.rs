@@ -167,11 +167,18 @@ impl axum::serve::Listener for Listener {
 
 /// The connection that a request came on, as a request's extension.
 #[derive(Clone)]
-pub struct Connection(Arc<Switch>);
+pub struct Connection(Arc<Switch>, SocketAddr);
+
+impl Connection {
+    /// Where it comes from.
+    pub fn address(&self) -> SocketAddr {
+        self.1
+    }
+}
 
 impl Connected<IncomingStream<'_, Listener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        Self(Arc::clone(&stream.io().switch))
+        Self(Arc::clone(&stream.io().switch), *stream.remote_addr())
     }
 }
 
@@ -199,7 +206,7 @@ impl Transports {
             .query()
             .is_some_and(|q| q.contains("transport=websocket"));
         if own
-            && let Some(ConnectInfo(Connection(switch))) =
+            && let Some(ConnectInfo(Connection(switch, _))) =
                 parts.extensions.get::<ConnectInfo<Connection>>()
         {
             switch.cut();
@@ -239,7 +246,7 @@ pub async fn watch(State(hub): State<Arc<Hub>>, request: Request, next: Next) ->
             return (StatusCode::BAD_REQUEST, body).into_response();
         }
         if query.contains("transport=websocket")
-            && let Some(ConnectInfo(Connection(switch))) =
+            && let Some(ConnectInfo(Connection(switch, _))) =
                 request.extensions().get::<ConnectInfo<Connection>>()
         {
             transports.upgrades.insert(session, Arc::downgrade(switch));

@@ -2,7 +2,7 @@
 //! would protect nothing that guessing could reach.
 
 use rooms::Timestamp;
-use rooms::id::{RoomId, WorkspaceId};
+use rooms::id::WorkspaceId;
 use rooms::model::access::{Permission, Principal, PrincipalKind};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -103,30 +103,10 @@ impl Store {
     }
 
     /// Keeps a key; one of the same id is replaced.
-    pub async fn keep_key(&self, key: &NewKey, now: Timestamp) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
-        tx.execute(
-            "DELETE FROM api_keys WHERE id = $1",
-            vec![key.id.as_str().into()],
-        )
-        .await?;
-        tx.execute(
-            "INSERT INTO api_keys (id, workspace_id, kind, principal, permission, bootstrap, name, hash, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            vec![
-                key.id.as_str().into(),
-                key.principal.workspace_id.as_str().into(),
-                key.principal.kind.as_str().into(),
-                key.principal.id.as_str().into(),
-                permission_text(key.principal.permission).into(),
-                key.principal.bootstrap.into(),
-                key.name.as_str().into(),
-                hash(&key.token).into(),
-                now.into(),
-            ],
-        )
-        .await?;
-        tx.commit().await
+    pub async fn keep_key(&self, key: &NewKey) -> Result<(), Error> {
+        let mut change = self.plain_change().await?;
+        change.keep_key(key).await?;
+        change.commit(None, None).await
     }
 
     /// Revokes a key of a workspace, or all of a principal's; how many.
@@ -135,25 +115,10 @@ impl Store {
         workspace: &WorkspaceId,
         id: Option<&str>,
         principal: Option<(&str, &str)>,
-        now: Timestamp,
     ) -> Result<u64, Error> {
-        let mut tx = self.begin().await?;
-        let mut sql =
-            "UPDATE api_keys SET revoked_at = $1 WHERE workspace_id = $2 AND revoked_at IS NULL"
-                .to_owned();
-        let mut args = vec![now.into(), workspace.as_str().into()];
-        if let Some(id) = id {
-            args.push(id.into());
-            sql.push_str(&format!(" AND id = ${}", args.len()));
-        }
-        if let Some((kind, principal)) = principal {
-            args.push(kind.into());
-            sql.push_str(&format!(" AND kind = ${}", args.len()));
-            args.push(principal.into());
-            sql.push_str(&format!(" AND principal = ${}", args.len()));
-        }
-        let n = tx.execute(&sql, args).await?;
-        tx.commit().await?;
+        let mut change = self.plain_change().await?;
+        let n = change.revoke_keys(workspace, id, principal).await?;
+        change.commit(None, None).await?;
         Ok(n)
     }
 
@@ -206,24 +171,5 @@ impl Store {
              WHERE workspace_id = $1{before} ORDER BY created_at DESC, id DESC LIMIT $2"
         );
         Ok(self.query(&sql, args).await?.iter().map(info).collect())
-    }
-
-    /// Makes a workspace's row; its room is made by a command. False when there is one.
-    pub async fn make_workspace(
-        &self,
-        id: &WorkspaceId,
-        name: &str,
-        room: RoomId,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let mut tx = self.begin().await?;
-        let made = tx
-            .execute(
-                "INSERT INTO workspaces (id, name, room_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                vec![id.as_str().into(), name.into(), room.0.into(), now.into()],
-            )
-            .await?;
-        tx.commit().await?;
-        Ok(made > 0)
     }
 }

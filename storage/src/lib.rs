@@ -1,10 +1,13 @@
 //! Baton's durable state. The only crate that knows sqlx.
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
-//! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), reads for lists and the
-//! dispatcher ([`read`]), credentials ([`keys`]), backups ([`backup`]) and the check of a store ([`verify`]). No rule of the domain lives here.
+//! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), changes that no room
+//! decides ([`change`]), the audit ([`audit`]), reads for lists and the dispatcher ([`read`]), credentials ([`keys`]), backups ([`backup`]) and
+//! the check of a store ([`verify`]). No rule of the domain lives here.
 
+pub mod audit;
 pub mod backup;
+pub mod change;
 pub mod db;
 pub mod keys;
 pub mod migrate;

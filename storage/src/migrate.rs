@@ -8,29 +8,27 @@ struct Migration {
     down: [&'static str; 2],
 }
 
+/// The four scripts of a migration.
+macro_rules! migration {
+    ($version:literal, $name:literal) => {
+        Migration {
+            version: $version,
+            up: [
+                include_str!(concat!("../migrations/sqlite/", $name, ".up.sql")),
+                include_str!(concat!("../migrations/postgres/", $name, ".up.sql")),
+            ],
+            down: [
+                include_str!(concat!("../migrations/sqlite/", $name, ".down.sql")),
+                include_str!(concat!("../migrations/postgres/", $name, ".down.sql")),
+            ],
+        }
+    };
+}
+
 const ALL: &[Migration] = &[
-    Migration {
-        version: 1,
-        up: [
-            include_str!("../migrations/sqlite/0001_init.up.sql"),
-            include_str!("../migrations/postgres/0001_init.up.sql"),
-        ],
-        down: [
-            include_str!("../migrations/sqlite/0001_init.down.sql"),
-            include_str!("../migrations/postgres/0001_init.down.sql"),
-        ],
-    },
-    Migration {
-        version: 2,
-        up: [
-            include_str!("../migrations/sqlite/0002_store.up.sql"),
-            include_str!("../migrations/postgres/0002_store.up.sql"),
-        ],
-        down: [
-            include_str!("../migrations/sqlite/0002_store.down.sql"),
-            include_str!("../migrations/postgres/0002_store.down.sql"),
-        ],
-    },
+    migration!(1, "0001_init"),
+    migration!(2, "0002_store"),
+    migration!(3, "0003_audit"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

@@ -12,6 +12,7 @@ use rooms::{Facts, Needs, Timestamp};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::audit::{self, AuditRow};
 use crate::db::{Conn, Error, Kind, Store, Table, Value, marks};
 use crate::projection::{EVENTS, Projection};
 
@@ -79,6 +80,8 @@ pub struct WriteSet {
     pub reads: Vec<(RoomId, PrincipalKind, String, u64)>,
     /// Timers that fired, with the due time that was seen.
     pub fired: Vec<(RoomId, String, Timestamp)>,
+    /// Who asked for what; with the time of the transaction.
+    pub audit: Option<(Timestamp, Vec<AuditRow>)>,
 }
 
 /// A lane's transaction.
@@ -385,6 +388,9 @@ impl Tx {
             .map(|((room, kind, id), seq)| vec![room.into(), kind.into(), id.into(), seq.into()])
             .collect();
         self.conn.write(&READ_MARKS, reads).await?;
+        if let Some((at, rows)) = &set.audit {
+            audit::write(&mut self.conn, rows, *at).await?;
+        }
         Ok(texts)
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::rest::check_problem;
-use crate::{SOON, number, text};
+use crate::{SOON, contract, number, text};
 
 /// A connected agent, or a person: anyone with a socket.
 #[derive(Debug)]
@@ -110,7 +110,10 @@ impl Agent {
     /// When it does not.
     pub async fn ask(&self, command: &str, payload: Value) -> Reply {
         match self.client.command(command, payload.clone()).await {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                contract::check_ack(command, &reply.data, reply.seq);
+                reply
+            }
             Err(error) => panic!("{} sent {command} {payload:#}: {error}", self.id),
         }
     }
@@ -175,6 +178,7 @@ impl Agent {
                     if let Some(ack) = ack {
                         ack.send(json!({ "ok": true }));
                     }
+                    contract::check_event(&got, &data);
                     let event = (got, data);
                     if is_it(&event) {
                         return event.1;

@@ -2,7 +2,8 @@
 //! public contract.
 //!
 //! [`database`] makes an empty store, [`server`] runs the binary on it, [`rest`] and [`agent`] speak to it from
-//! outside, [`hub`] puts the four together for a test, [`check`] says what must always hold. [`raw`] is a Socket.IO
+//! outside, [`hub`] puts the four together for a test, [`check`] says what must always hold, [`contract`] holds all that
+//! comes against the published documents. [`raw`] is a Socket.IO
 //! connection frame by frame, for what a well-behaved client never sends; [`script`] runs clients in
 //! other languages; [`document`] takes the programs out of the documentation.
 //!
@@ -11,6 +12,7 @@
 
 pub mod agent;
 pub mod check;
+pub mod contract;
 pub mod database;
 pub mod document;
 pub mod hub;

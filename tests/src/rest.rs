@@ -4,7 +4,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::text;
+use crate::{contract, text};
 
 /// The API as one principal sees it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,10 @@ impl Rest {
     /// When no answer comes, or its body is neither empty nor JSON.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("the request is well-formed");
+        let (method, path) = (
+            request.method().to_string(),
+            request.url().path().to_owned(),
+        );
         let sent = format!(
             "{} {} {}",
             request.method(),
@@ -77,6 +81,11 @@ impl Rest {
                 String::from_utf8_lossy(&bytes)
             ),
         };
+        match status {
+            200..300 => contract::check_answer(&method, &path, status, &body),
+            400.. if body.get("code").is_some() => contract::check_problem(&body),
+            _ => {}
+        }
         Answer {
             request: sent,
             status,

@@ -190,6 +190,7 @@ on_both_databases! {
         let reader = Rest::new(&hub.server.url(), &text(&made, "/key"));
         let _ = reader.get("/teams").await.expect(200);
         let _ = reader.post("/teams", &team).await.refused(403, "forbidden");
+        let _ = reader.get("/audit").await.refused(403, "forbidden");
         // A revoked key is none.
         let revoked = hub.server.command(&["keys", "revoke", &text(&made, "/id")]).await;
         assert!(revoked.status.success());

@@ -50,6 +50,8 @@ on_both_databases! {
         assert_eq!(text(&ended, "/context/sharedData/steps/dig/by"), "second");
         let events = hub.events(&process.room).await;
         assert_eq!(check::count(&events, "step.completed"), 1);
+        let audit = hub.admin.get("/audit").await.expect(200);
+        assert!(audit.to_string().contains("stale_lease"), "the audit keeps refusals: {audit:#}");
         check::verify(&hub).await;
     }
 }

@@ -322,12 +322,13 @@ impl Decider<'_> {
     }
 
     pub(super) fn remove_agent(&mut self, id: &AgentId) -> Ruled {
-        self.agent(id)?;
+        let mut removed = self.agent(id)?;
+        removed.archived = true;
         self.emit(EventBody::AgentRemoved(AgentChange {
             id: id.clone(),
             archived: true,
         }));
-        Ok(Value::Null)
+        Ok(super::json(&removed))
     }
 
     /// An agent announces itself: registered if it was not, changed where it says more than the registry knows.

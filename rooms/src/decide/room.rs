@@ -1,6 +1,6 @@
 //! Rooms: who takes part, and what is said in them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::start::{initiator, participant};
 use super::{Decider, Ruled, check_text};
@@ -157,15 +157,19 @@ impl Decider<'_> {
         if !themselves {
             self.require_role(RoomRole::Coordinator)?;
         }
-        if self.state.given_role(who.kind, &who.id).is_none() {
-            return Err(Refusal::not_found("participant", &who.id));
-        }
+        let room = self.state.room.as_ref();
+        let removed = room
+            .and_then(|room| {
+                let is_it = |p: &&Participant| (p.kind, &p.id) == (who.kind, &who.id);
+                room.participants.iter().find(is_it).cloned()
+            })
+            .ok_or_else(|| Refusal::not_found("participant", &who.id))?;
         self.emit(EventBody::ParticipantLeft(ParticipantChange {
             id: who.id.clone(),
             kind: who.kind,
             role: None,
         }));
-        Ok(Value::Null)
+        Ok(super::json(&removed))
     }
 
     fn open_room(&self) -> Result<(), Refusal> {

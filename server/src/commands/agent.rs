@@ -7,13 +7,17 @@ use rooms::policy::Operation as O;
 use rooms::request::UpdateAgent;
 use rooms::{Code, Command, Refusal};
 use serde_json::json;
+use storage::Idempotency;
+use storage::change::Begun;
 
+use super::Request;
 use super::payload::{Nothing, Payload};
 use super::table::Kind::{Many, Text, Whole};
 use super::table::{CommandRow, Does, by_hand, direct, in_workspace};
 use crate::contract::shape;
 use crate::contract::shapes::Work;
 use crate::hub::{Hub, Outcome};
+use crate::lane::repeat;
 use crate::problem::storage_refusal;
 
 pub fn rows() -> Vec<CommandRow> {
@@ -62,13 +66,16 @@ pub fn rows() -> Vec<CommandRow> {
             "Pull ready steps that fit the caller, at most as many as it has free slots",
             O::WorkDo,
             &[("max?", Whole)],
-            Does::Hub(|hub, principal, p| Box::pin(claim(hub, principal, p))),
+            Does::Hub(|hub, request, p| Box::pin(claim(hub, request, p))),
         )
         .has(&[("attempts", Many(shape::<Work>))]),
     ]
 }
 
-async fn claim(hub: &Hub, principal: &Principal, mut p: Payload) -> Result<Outcome, Refusal> {
+/// Every offer has a key of its own under the command's, so that a claim that is sent again, even after a crash in its middle, takes
+/// no more than it took.
+async fn claim(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcome, Refusal> {
+    let principal = request.caller.principal;
     let agent = principal
         .agent_id()
         .ok_or_else(|| Refusal::forbidden("work:claim is for agents"))?;
@@ -77,11 +84,15 @@ async fn claim(hub: &Hub, principal: &Principal, mut p: Payload) -> Result<Outco
         return Err(Refusal::field("max", "must be from 1 to 100"));
     }
     p.nothing_more()?;
-    let ready = hub
-        .store()
-        .ready_steps(&principal.workspace_id, 500)
-        .await
-        .map_err(|e| storage_refusal(&e))?;
+    let wrap = |e: storage::Error| storage_refusal(&e);
+    let record = request.key.map(|k| k.record(principal));
+    if let Some(record) = &record
+        && let Some((hash, response)) = hub.store().answered(record).await.map_err(wrap)?
+    {
+        return repeat(record, &hash, &response);
+    }
+    let ready = hub.store().ready_steps(&principal.workspace_id, 500);
+    let ready = ready.await.map_err(wrap)?;
     let mut attempts = Vec::new();
     for waiting in ready {
         if attempts.len() as u64 >= max {
@@ -93,10 +104,12 @@ async fn claim(hub: &Hub, principal: &Principal, mut p: Payload) -> Result<Outco
             instance_id: principal.instance_id.clone(),
             claim: true,
         };
-        match hub
-            .execute(principal, RoomId(waiting.process_id.0), command, None, None)
-            .await
-        {
+        let part = record.clone().map(|k| Idempotency {
+            key: format!("{}#{}", k.key, attempts.len()),
+            ..k
+        });
+        let room = RoomId(waiting.process_id.0);
+        match request.ask(hub, room, command, part).await {
             Ok(outcome) => attempts.push(outcome.data),
             Err(refusal)
                 if refusal.code == Code::Conflict && refusal.detail.contains("free slot") =>
@@ -106,8 +119,15 @@ async fn claim(hub: &Hub, principal: &Principal, mut p: Payload) -> Result<Outco
             Err(_) => {}
         }
     }
+    let data = json!({"attempts": attempts});
+    if record.is_some()
+        && let Begun::New(change) = hub.store().change(record).await.map_err(wrap)?
+    {
+        let kept = json!({"data": data}).to_string();
+        change.commit(None, Some(kept)).await.map_err(wrap)?;
+    }
     Ok(Outcome {
-        data: json!({"attempts": attempts}),
+        data,
         seq: None,
         repeated: false,
     })

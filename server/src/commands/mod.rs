@@ -25,6 +25,7 @@ use rooms::model::access::Principal;
 use rooms::{Code, Command, Refusal, policy};
 use serde_json::{Value, json};
 use storage::Idempotency;
+use storage::audit::AuditRow;
 use storage::read::Thing;
 use uuid::Uuid;
 
@@ -32,6 +33,7 @@ pub use self::agent::give_up;
 use self::payload::truncated;
 pub use self::payload::{Nothing, Payload};
 use self::table::{CommandRow, Does};
+use crate::caller::{Asked, Caller, target_of};
 use crate::hub::{Hub, Outcome};
 use crate::problem::storage_refusal;
 use crate::wire::Frame;
@@ -69,35 +71,122 @@ pub fn find(name: &str) -> Result<&'static CommandRow, Refusal> {
     })
 }
 
-/// Makes a caller's key effective once per principal, for exactly this request.
-pub fn idempotency(principal: &Principal, key: &str, name: &str, payload: &Value) -> Idempotency {
-    Idempotency {
-        workspace: principal.workspace_id.clone(),
-        principal: format!("{}:{}", principal.kind.as_str(), principal.id),
-        key: key.to_owned(),
-        hash: storage::keys::hash(&format!("{name}\n{payload}")),
+/// A key that makes a request take effect once.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The commandId or the Idempotency-Key.
+    pub key: String,
+    /// Of the whole request.
+    pub hash: String,
+}
+
+impl Key {
+    /// The key of a socket's command.
+    pub fn of_command(key: String, name: &str, payload: &Value) -> Self {
+        let hash = storage::keys::hash(&format!("{name}\n{payload}"));
+        Self { key, hash }
+    }
+
+    /// The record that it makes.
+    pub fn record(&self, principal: &Principal) -> Idempotency {
+        Idempotency {
+            workspace: principal.workspace_id.clone(),
+            principal: format!("{}:{}", principal.kind.as_str(), principal.id),
+            key: self.key.clone(),
+            hash: self.hash.clone(),
+        }
     }
 }
 
-/// Runs a command that is no connection's own. `key` makes it take effect once.
+/// A command on its way: who asks, from where, and the key that makes it take effect once.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Who, from where.
+    pub caller: Caller<'a>,
+    /// The command's name.
+    pub name: &'static str,
+    /// Makes it take effect once.
+    pub key: Option<&'a Key>,
+    /// The ids that it names, for the audit.
+    target: &'a str,
+}
+
+impl Request<'_> {
+    /// Asks a room.
+    pub async fn ask(
+        &self,
+        hub: &Hub,
+        room: RoomId,
+        command: Command,
+        key: Option<Idempotency>,
+    ) -> Result<Outcome, Refusal> {
+        let asked = self.asked();
+        let correlation = self.key.map(|k| k.key.clone());
+        hub.ask(
+            self.caller.principal,
+            Some(asked),
+            room,
+            command,
+            key,
+            correlation,
+        )
+        .await
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            action: self.name.to_owned(),
+            target: self.target.to_owned(),
+            source: self.caller.source,
+        }
+    }
+}
+
+/// Runs a command that is no connection's own. A refusal is noted for the audit.
 pub async fn run(
     hub: &Hub,
-    principal: &Principal,
+    caller: Caller<'_>,
     name: &str,
     payload: Value,
-    key: Option<String>,
+    key: Option<&Key>,
 ) -> Result<Outcome, Refusal> {
     let row = find(name)?;
+    let fields = payload.as_object().into_iter().flatten();
+    let target = target_of(fields.map(|(name, value)| (name.as_str(), value)));
+    let request = Request {
+        caller,
+        name: row.name,
+        key,
+        target: &target,
+    };
+    let result = carry_out(hub, row, request, payload).await;
+    if let Err(refusal) = &result {
+        let noted = AuditRow {
+            correlation: key.map(|k| k.key.clone()).unwrap_or_default(),
+            ..request.asked().refused(caller.principal, refusal)
+        };
+        hub.refusals.note(noted);
+    }
+    result
+}
+
+async fn carry_out(
+    hub: &Hub,
+    row: &CommandRow,
+    request: Request<'_>,
+    payload: Value,
+) -> Result<Outcome, Refusal> {
+    let principal = request.caller.principal;
     policy::allows(principal, row.operation)?;
-    let idempotency = key
-        .as_ref()
-        .map(|k| idempotency(principal, k, name, &payload));
     let payload = Payload::new(payload)?;
     let route = match &row.does {
         Does::Room(route) => route,
-        Does::Hub(handler) => return handler(hub, principal, payload).await,
+        Does::Hub(handler) => return handler(hub, request, payload).await,
         Does::Socket(_) => {
-            return Err(Refusal::field("", format!("{name} needs a connection")));
+            return Err(Refusal::field(
+                "",
+                format!("{} needs a connection", row.name),
+            ));
         }
     };
     let (room, command) = route(hub, principal, payload).await?;
@@ -107,9 +196,8 @@ pub async fn run(
         }
         _ => None,
     };
-    let outcome = hub
-        .execute(principal, room, command, idempotency, key)
-        .await?;
+    let key = request.key.map(|k| k.record(principal));
+    let outcome = request.ask(hub, room, command, key).await?;
     if let Some((name, data)) = ephemeral {
         let event = json!({"roomId": room, "type": name, "actor": principal.actor(), "data": data, "workspaceId": principal.workspace_id});
         hub.signal(room, &Frame::of(&name, &event), None);

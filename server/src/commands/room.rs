@@ -34,7 +34,8 @@ pub fn rows() -> Vec<CommandRow> {
             O::RoomsInvite,
             ROOM,
             |_: R, who| Command::RemoveParticipant(who),
-        ),
+        )
+        .gives::<Participant>(),
         of(
             "room:read",
             "Say how far the caller has read",

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::payload::{Nothing, Payload};
-use super::room_of;
+use super::{Request, room_of};
 use crate::contract::{Shape, shape};
 use crate::gateway::Session;
 use crate::hub::{Hub, Outcome};
@@ -56,7 +56,7 @@ type Routed<'a> = BoxFuture<'a, Result<(RoomId, Command), Refusal>>;
 type Route = Box<dyn for<'a> Fn(&'a Hub, &'a Principal, Payload) -> Routed<'a> + Send + Sync>;
 /// What the hub does by itself, with several rooms.
 type HubHandler =
-    for<'a> fn(&'a Hub, &'a Principal, Payload) -> BoxFuture<'a, Result<Outcome, Refusal>>;
+    for<'a> fn(&'a Hub, Request<'a>, Payload) -> BoxFuture<'a, Result<Outcome, Refusal>>;
 /// What one connection does. A handler that takes the ack has answered by itself.
 type SocketHandler = for<'a> fn(
     &'a mut Session,

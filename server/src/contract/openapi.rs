@@ -45,7 +45,7 @@ fn parameters(operation: &Route) -> Vec<Value> {
     if !operation.is_open() {
         out.push(json!({"$ref": "#/components/parameters/Workspace"}));
     }
-    if operation.keyed {
+    if operation.changes() {
         out.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
     }
     out

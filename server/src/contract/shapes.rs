@@ -222,6 +222,41 @@ shapes! {
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     }
+    /// What was revoked.
+    Revoked {
+        /// How many keys.
+        revoked: u64,
+    }
+    /// What somebody asked for, and what came of it.
+    AuditEntry {
+        /// Its id.
+        id: uuid::Uuid,
+        /// When.
+        at: Timestamp,
+        /// Who.
+        actor: Actor,
+        /// A command's name.
+        action: String,
+        /// `ok`, or the code of the refusal.
+        outcome: String,
+        /// `rest`, `socket`, `system` or `cli`.
+        transport: String,
+        /// From where.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        /// The room that decided.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room_id: Option<rooms::id::RoomId>,
+        /// The ids that were named.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<BTreeMap<String, String>>,
+        /// Why it was refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+        /// The caller's commandId or Idempotency-Key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        correlation_id: Option<String>,
+    }
     /// The workspaces that the caller may see.
     Workspaces {
         /// All of them.

@@ -1,13 +1,17 @@
 //! The caller, and workspaces.
 
+use axum::response::IntoResponse;
+use rooms::id::RoomId;
 use rooms::model::access::Workspace;
 use rooms::policy::{self, Operation};
 use rooms::request::CreateWorkspace;
 use rooms::{Code, Refusal};
 use serde_json::json;
 
+use super::BASE;
 use super::call::Call;
-use super::route::{Answer, Route, created, ok, route};
+use super::change::{Answered, Started};
+use super::route::{Answer, Route, ok, route};
 use crate::contract::shapes as s;
 
 pub fn routes() -> Vec<Route> {
@@ -41,7 +45,7 @@ pub fn routes() -> Vec<Route> {
         .gives::<Workspace>()
         .body::<CreateWorkspace>()
         .located()
-        .unkeyed(),
+        .action("workspace:create"),
     ]
 }
 
@@ -73,12 +77,36 @@ async fn create(call: Call) -> Answer {
     if !rooms::id::is_valid_name(&ask.id) {
         return Err(Refusal::field("id", rooms::id::NAME_RULE).into());
     }
+    let id = ask.id.as_str().into();
     let name = ask.name.unwrap_or_else(|| ask.id.clone());
-    if !crate::serve::make_workspace(&call.hub, &ask.id.as_str().into(), &name).await? {
-        let detail = format!("there is a workspace {}", ask.id);
+    let mut change = match call.change().await? {
+        Started::New(change) => change,
+        Started::Again(answered) => {
+            // The first request may have ended between the row and the room.
+            crate::serve::ensure_rooms(&call.hub).await?;
+            return Ok(answered.into_response());
+        }
+    };
+    let made = Workspace {
+        id,
+        name,
+        room_id: RoomId(uuid::Uuid::now_v7()),
+        created_at: change.now(),
+    };
+    if !change
+        .make_workspace(&made.id, &made.name, made.room_id)
+        .await?
+    {
+        let detail = format!("there is a workspace {}", made.id);
         return Err(Refusal::new(Code::Conflict, detail).into());
     }
-    let all = call.hub.store().workspaces().await?;
-    let made = all.into_iter().find(|w| w.id.as_str() == ask.id);
-    Ok(created("workspaces", json!(made)))
+    let answered = Answered {
+        status: 201,
+        location: Some(format!("{BASE}/workspaces/{}", made.id)),
+        body: json!(made),
+        secret: false,
+    };
+    let response = call.commit(change, answered).await?;
+    crate::serve::ensure_rooms(&call.hub).await?;
+    Ok(response)
 }

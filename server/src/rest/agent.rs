@@ -1,16 +1,18 @@
 //! The registry of agents, and their keys.
 
-use axum::Json;
-use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use rooms::Refusal;
 use rooms::id::AgentId;
 use rooms::model::access::{Permission, Principal, PrincipalKind};
+use rooms::model::agent::Agent;
 use rooms::policy::Operation as O;
-use rooms::{Refusal, Timestamp};
+use rooms::request::CreateAgentKey;
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::route::{Answer, Route, Run, done, ok, route, runs};
+use super::change::{Answered, Started};
+use super::list::paged;
+use super::route::{Answer, Route, Run, ok, route, runs};
 use crate::auth;
 use crate::contract::shapes as s;
 use crate::problem::Refused;
@@ -53,7 +55,8 @@ pub fn routes() -> Vec<Route> {
             O::AgentsManage,
             remove,
         )
-        .status(204),
+        .gives::<Agent>()
+        .action("agent:remove"),
         route(
             "post",
             "/agents/{id}/keys",
@@ -62,9 +65,10 @@ pub fn routes() -> Vec<Route> {
             O::KeysManage,
             create_key,
         )
+        .body::<CreateAgentKey>()
         .gives::<s::NewKey>()
         .status(201)
-        .unkeyed(),
+        .action("key:create"),
         route(
             "delete",
             "/agents/{id}/keys",
@@ -73,15 +77,11 @@ pub fn routes() -> Vec<Route> {
             O::KeysManage,
             revoke_keys,
         )
-        .status(204)
+        .gives::<s::Revoked>()
         .query("keyId", "Only this one", &[])
         .query("id", "The same", &[])
-        .unkeyed(),
+        .action("key:revoke"),
     ]
-}
-
-fn now() -> Timestamp {
-    Timestamp(chrono::Utc::now().timestamp_micros())
 }
 
 /// What is derived of an agent: whether it is there, and free.
@@ -108,16 +108,11 @@ async fn list(call: Call) -> Answer {
         .store()
         .agents(&call.principal.workspace_id, after, limit + 1)
         .await?;
-    let more = found.len() as u64 > limit;
-    let mut items = Vec::new();
-    for agent in found.into_iter().take(usize::try_from(limit).unwrap_or(50)) {
+    let mut items = Vec::with_capacity(found.len());
+    for agent in found {
         items.push(with_status(&call, agent).await?);
     }
-    let mut out = json!({"items": items});
-    if more && let Some(last) = out["items"].as_array().and_then(|a| a.last()) {
-        out["nextCursor"] = last["id"].clone();
-    }
-    ok(out)
+    paged(items, limit, "id")
 }
 
 /// The agent that the path names.
@@ -137,18 +132,23 @@ async fn get(call: Call) -> Answer {
 async fn remove(call: Call) -> Answer {
     let mut payload = call.body()?;
     payload["agentId"] = call.id().into();
-    call.run("agent:remove", payload).await?;
+    let removed = call.run("agent:remove", payload).await?;
     let of = Some(("agent", call.id()));
     call.hub
         .store()
-        .revoke_keys(&call.principal.workspace_id, None, of, now())
+        .revoke_keys(&call.principal.workspace_id, None, of)
         .await?;
     call.hub.revoked();
-    done()
+    ok(removed)
 }
 
 async fn create_key(call: Call) -> Answer {
+    let ask: CreateAgentKey = call.parse()?;
     known(&call).await?;
+    let mut change = match call.change().await? {
+        Started::New(change) => change,
+        Started::Again(answered) => return Ok(answered.into_response()),
+    };
     let (id, token) = auth::new_key();
     let principal = Principal {
         kind: PrincipalKind::Agent,
@@ -162,24 +162,40 @@ async fn create_key(call: Call) -> Answer {
         id: id.clone(),
         token: token.clone(),
         principal,
-        name: String::new(),
+        name: ask.name.unwrap_or_default(),
     };
-    call.hub.store().keep_key(&key, now()).await?;
-    let made = json!({"id": id, "key": token});
-    Ok((StatusCode::CREATED, Json(made)).into_response())
+    change.keep_key(&key).await?;
+    let answered = Answered {
+        status: 201,
+        location: None,
+        body: json!({"id": id, "key": token}),
+        secret: true,
+    };
+    call.commit(change, answered).await
 }
 
 async fn revoke_keys(call: Call) -> Answer {
+    let mut change = match call.change().await? {
+        Started::New(change) => change,
+        Started::Again(answered) => return Ok(answered.into_response()),
+    };
     let key = call.param("keyId").or_else(|| call.param("id"));
     let of = Some(("agent", call.id()));
-    let revoked = call
-        .hub
-        .store()
-        .revoke_keys(&call.principal.workspace_id, key, of, now())
+    let revoked = change
+        .revoke_keys(&call.principal.workspace_id, key, of)
         .await?;
-    call.hub.revoked();
-    match key {
-        Some(key) if revoked == 0 => Err(Refusal::not_found("key", key).into()),
-        _ => done(),
+    if let Some(key) = key
+        && revoked == 0
+    {
+        return Err(Refusal::not_found("key", key).into());
     }
+    let answered = Answered {
+        status: 200,
+        location: None,
+        body: json!({"revoked": revoked}),
+        secret: false,
+    };
+    let response = call.commit(change, answered).await?;
+    call.hub.revoked();
+    Ok(response)
 }

@@ -1,12 +1,15 @@
-//! One request, admitted: who calls, and what was sent.
+//! One request, admitted: who calls, from where, and what was sent.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Bytes;
-use axum::http::HeaderMap;
+use axum::extract::{ConnectInfo, Query, Request};
+use axum::http::{HeaderMap, Uri};
 use rooms::model::access::Principal;
-use rooms::{FieldError, Refusal, policy};
+use rooms::{Code, FieldError, Refusal, policy};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use storage::read::Thing;
@@ -14,8 +17,33 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::route::{Reply, Route};
+use crate::caller::{Asked, Caller, Source, Transport, target_of_path};
+use crate::commands::{Key, payload::truncated};
 use crate::hub::Hub;
+use crate::problem::Refused;
+use crate::transport::Connection;
 use crate::{auth, commands};
+
+/// Who asks for what, as long as the request lives: what a refusal is noted with.
+pub struct Trace {
+    hub: Arc<Hub>,
+    principal: Principal,
+    asked: Asked,
+    correlation: String,
+    noted: AtomicBool,
+}
+
+impl Trace {
+    /// Notes a refusal for the audit, once: of a change, or of a read that is not allowed.
+    pub fn note(&self, route: &Route, refusal: &Refusal) {
+        let counts = route.changes() || refusal.code == Code::Forbidden;
+        if counts && !self.noted.swap(true, Ordering::Relaxed) {
+            let mut row = self.asked.refused(&self.principal, refusal);
+            row.correlation.clone_from(&self.correlation);
+            self.hub.refusals.note(row);
+        }
+    }
+}
 
 /// A request whose caller may make it and whose query the route knows.
 pub struct Call {
@@ -25,30 +53,107 @@ pub struct Call {
     pub principal: Principal,
     /// The query.
     pub query: HashMap<String, String>,
+    /// What its refusal is noted with.
+    pub trace: Arc<Trace>,
+    pub(super) key: Option<Key>,
+    pub(super) sealer: [u8; 32],
     path: HashMap<String, String>,
-    key: Option<String>,
     body: Bytes,
 }
 
+/// What of a request is not its body.
+pub struct Head {
+    /// The names in the path, with what stands there.
+    pub path: HashMap<String, String>,
+    /// Path and query.
+    pub uri: Uri,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+}
+
+impl Head {
+    /// Takes the parts that count.
+    pub fn of(path: HashMap<String, String>, request: &Request) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<Connection>>();
+        Self {
+            path,
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+            peer: peer.map(|p| p.0.address()),
+        }
+    }
+}
+
 impl Call {
-    /// Checks credential, permission and query, in this order.
+    /// Checks credential, permission, query and key, in this order.
     pub async fn admit(
         hub: Arc<Hub>,
         route: &Route,
-        path: HashMap<String, String>,
-        query: Result<HashMap<String, String>, ()>,
-        headers: &HeaderMap,
+        head: Head,
         body: Bytes,
     ) -> Result<Self, Refusal> {
-        let principal = auth::of_headers(&hub, headers).await?;
-        if let Some(operation) = route.operation {
-            policy::allows(&principal, operation)?;
+        let principal = auth::of_headers(&hub, &head.headers).await?;
+        let asked = Asked {
+            action: route.action.to_owned(),
+            target: target_of_path(&head.path),
+            source: Source {
+                transport: Transport::Rest,
+                address: head.peer.map(|p| p.ip()),
+            },
+        };
+        let mut trace = Trace {
+            hub: Arc::clone(&hub),
+            principal: principal.clone(),
+            asked,
+            correlation: String::new(),
+            noted: AtomicBool::new(false),
+        };
+        match Self::admitted(route, &principal, &head, &body) {
+            Ok((query, key)) => {
+                trace.correlation = key.as_ref().map(|k| k.key.clone()).unwrap_or_default();
+                Ok(Self {
+                    hub,
+                    principal,
+                    query,
+                    trace: Arc::new(trace),
+                    key,
+                    sealer: auth::sealer(&head.headers),
+                    path: head.path,
+                    body,
+                })
+            }
+            Err(refusal) => {
+                trace.note(route, &refusal);
+                Err(refusal)
+            }
         }
-        let query = query.map_err(|()| Refusal::field("", "the query cannot be read"))?;
+    }
+
+    fn admitted(
+        route: &Route,
+        principal: &Principal,
+        head: &Head,
+        body: &Bytes,
+    ) -> Result<(HashMap<String, String>, Option<Key>), Refusal> {
+        if let Some(operation) = route.operation {
+            policy::allows(principal, operation)?;
+        }
+        let query = Query::<HashMap<String, String>>::try_from_uri(&head.uri)
+            .map_err(|_| Refusal::field("", "the query cannot be read"))?
+            .0;
         check_query(route, &query)?;
-        let key = match headers.get("idempotency-key").map(|v| v.to_str()) {
+        let key = match head.headers.get("idempotency-key").map(|v| v.to_str()) {
+            Some(_) if !route.changes() => None,
             None => None,
-            Some(Ok(key)) if (1..=255).contains(&key.len()) => Some(key.to_owned()),
+            Some(Ok(key)) if (1..=255).contains(&key.len()) => {
+                let whole = request_text(route, &head.uri, body);
+                Some(Key {
+                    key: key.to_owned(),
+                    hash: storage::keys::hash(&whole),
+                })
+            }
             Some(_) => {
                 return Err(Refusal::field(
                     "Idempotency-Key",
@@ -56,14 +161,7 @@ impl Call {
                 ));
             }
         };
-        Ok(Self {
-            hub,
-            principal,
-            query,
-            path,
-            key,
-            body,
-        })
+        Ok((query, key))
     }
 
     /// The id in the path, as it was sent.
@@ -73,8 +171,7 @@ impl Call {
 
     /// The id in the path, of a thing that has a UUID.
     pub fn uuid(&self, thing: &str) -> Result<Uuid, Refusal> {
-        Uuid::parse_str(self.id())
-            .map_err(|_| Refusal::not_found(thing, commands::payload::truncated(self.id())))
+        Uuid::parse_str(self.id()).map_err(|_| Refusal::not_found(thing, truncated(self.id())))
     }
 
     /// The body as JSON; none is an empty object.
@@ -101,12 +198,9 @@ impl Call {
         let mut body = self.body()?;
         let taken = body.as_object_mut().and_then(|o| o.remove("action"));
         let list = known.join(", ");
-        match taken.as_ref().and_then(Value::as_str) {
-            Some(name) if known.contains(&name) => Ok((format!("{noun}:{name}"), body)),
+        match taken.as_ref().map(Value::as_str) {
+            Some(Some(name)) if known.contains(&name) => Ok((format!("{noun}:{name}"), body)),
             Some(_) => Err(Refusal::field("action", format!("must be one of {list}"))),
-            None if taken.is_some() => {
-                Err(Refusal::field("action", format!("must be one of {list}")))
-            }
             None => Err(Refusal::field(
                 "action",
                 format!("is missing; one of {list}"),
@@ -116,13 +210,23 @@ impl Call {
 
     /// Runs a command, and returns what it gave.
     pub async fn run(&self, name: &str, payload: Value) -> Result<Value, Refusal> {
-        let key = self.key.clone();
-        let outcome = commands::run(&self.hub, &self.principal, name, payload, key).await?;
+        let caller = Caller {
+            principal: &self.principal,
+            source: self.trace.asked.source,
+        };
+        // The command's own refusal is noted under its own name.
+        self.trace.noted.store(true, Ordering::Relaxed);
+        let outcome = commands::run(&self.hub, caller, name, payload, self.key.as_ref()).await?;
         Ok(outcome.data)
     }
 
+    /// What was asked, for the audit.
+    pub fn asked(&self) -> &Asked {
+        &self.trace.asked
+    }
+
     /// The resource that the path names.
-    pub async fn one(&self, thing: Thing) -> Result<Value, crate::problem::Refused> {
+    pub async fn one(&self, thing: Thing) -> Result<Value, Refused> {
         let id = self.uuid(thing.name())?;
         let space = &self.principal.workspace_id;
         let found = self.hub.store().get(thing, space, id).await?;
@@ -159,6 +263,32 @@ impl Call {
             }
         }
     }
+
+    /// A time in the query: RFC 3339, or a day.
+    pub fn time(&self, name: &str) -> Result<Option<rooms::Timestamp>, Refusal> {
+        let Some(text) = self.param(name) else {
+            return Ok(None);
+        };
+        let whole = if text.len() == 10 {
+            format!("{text}T00:00:00Z")
+        } else {
+            // A plus sign that was not escaped has become a space.
+            text.replace(' ', "+")
+        };
+        chrono::DateTime::parse_from_rfc3339(&whole)
+            .map(|t| Some(rooms::Timestamp(t.timestamp_micros())))
+            .map_err(|_| Refusal::field(name, "must be a time, as 2026-01-31T12:00:00Z"))
+    }
+}
+
+/// Method, path, query and body, however the JSON was laid out.
+fn request_text(route: &Route, uri: &Uri, body: &Bytes) -> String {
+    let body = match serde_json::from_slice::<Value>(body) {
+        Ok(json) => json.to_string(),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    let path = uri.path_and_query().map_or("", |p| p.as_str());
+    format!("{} {path}\n{body}", route.method)
 }
 
 /// Every parameter that the route does not know, and every value that a known one does not take.
@@ -168,37 +298,33 @@ fn check_query(route: &Route, query: &HashMap<String, String>) -> Result<(), Ref
         _ => &[],
     };
     let mut errors = Vec::new();
+    let mut say = |name: &str, message: String| {
+        errors.push(FieldError::new(truncated(name), message));
+    };
     for (name, value) in query {
         match route.query.iter().find(|p| p.name == name) {
             Some(param) if !param.values.is_empty() && !param.values.contains(&value.as_str()) => {
-                let message = format!("must be one of {}", param.values.join(", "));
-                errors.push(FieldError::new(name.as_str(), message));
+                say(name, format!("must be one of {}", param.values.join(", ")));
             }
-            Some(_) if value.contains('\0') => {
-                errors.push(FieldError::new(
-                    name.as_str(),
-                    "must not contain the character U+0000",
-                ));
+            None if !page.contains(&name.as_str()) => {
+                let known = route.query.iter().map(|p| p.name);
+                let known: Vec<_> = known.chain(page.iter().copied()).collect();
+                say(
+                    name,
+                    if known.is_empty() {
+                        "this route takes no parameters".to_owned()
+                    } else {
+                        format!(
+                            "is no parameter of this route; it knows {}",
+                            known.join(", ")
+                        )
+                    },
+                );
             }
-            Some(_) => {}
-            None if page.contains(&name.as_str()) => {}
-            None => {
-                let known: Vec<_> = route
-                    .query
-                    .iter()
-                    .map(|p| p.name)
-                    .chain(page.iter().copied())
-                    .collect();
-                let message = if known.is_empty() {
-                    "this route takes no parameters".to_owned()
-                } else {
-                    format!(
-                        "is no parameter of this route; it knows {}",
-                        known.join(", ")
-                    )
-                };
-                errors.push(FieldError::new(commands::payload::truncated(name), message));
+            _ if value.contains('\0') => {
+                say(name, "must not contain the character U+0000".to_owned());
             }
+            _ => {}
         }
     }
     if errors.is_empty() {

@@ -21,7 +21,7 @@ pub fn routes() -> Vec<Route> {
         )
         .body::<CheckExpression>()
         .gives::<s::ExpressionCheck>()
-        .unkeyed(),
+        .only_reads(),
     ]
 }
 

@@ -61,6 +61,7 @@ pub fn routes() -> Vec<Route> {
             O::HandoffsUpdate,
             change,
         )
+        .action("handoff:update")
         .body::<s::ChangeHandoff>()
         .gives::<s::HandoffResult>(),
     ]

@@ -1,15 +1,18 @@
 //! Keys: an admin makes one for another person, a backend or an agent, sees what there is, and revokes.
 
+use axum::response::IntoResponse;
+use rooms::Refusal;
 use rooms::id::AgentId;
 use rooms::model::access::{Permission, PrincipalKind};
 use rooms::policy::Operation;
 use rooms::request::CreateKey;
-use rooms::{Refusal, Timestamp};
 use serde_json::{Value, json};
 use storage::keys::{KeyInfo, NewKey, permission_text};
 
+use super::BASE;
 use super::call::Call;
-use super::route::{Answer, Route, created, done, ok, route};
+use super::change::{Answered, Started};
+use super::route::{Answer, Route, ok, route};
 use crate::commands::payload::truncated;
 use crate::contract::shapes as s;
 use crate::{auth, serve};
@@ -30,7 +33,7 @@ pub fn routes() -> Vec<Route> {
         .body::<CreateKey>()
         .gives::<s::MadeKey>()
         .located()
-        .unkeyed(),
+        .action("key:create"),
         route(
             "get",
             "/keys",
@@ -49,12 +52,8 @@ pub fn routes() -> Vec<Route> {
             revoke,
         )
         .status(204)
-        .unkeyed(),
+        .action("key:revoke"),
     ]
-}
-
-fn now() -> Timestamp {
-    Timestamp(chrono::Utc::now().timestamp_micros())
 }
 
 fn told(key: &KeyInfo) -> Value {
@@ -85,6 +84,10 @@ async fn create(call: Call) -> Answer {
             .await?
             .ok_or_else(|| Refusal::not_found("agent", &principal.id))?;
     }
+    let mut change = match call.change().await? {
+        Started::New(change) => change,
+        Started::Again(answered) => return Ok(answered.into_response()),
+    };
     let (id, token) = auth::new_key();
     let key = NewKey {
         id: id.clone(),
@@ -92,8 +95,8 @@ async fn create(call: Call) -> Answer {
         principal,
         name: ask.name,
     };
-    let made_at = now();
-    call.hub.store().keep_key(&key, made_at).await?;
+    let made_at = change.now();
+    change.keep_key(&key).await?;
     let made = KeyInfo {
         id,
         workspace_id: workspace.to_owned(),
@@ -105,7 +108,13 @@ async fn create(call: Call) -> Answer {
     };
     let mut out = told(&made);
     out["key"] = token.into();
-    Ok(created("keys", out))
+    let answered = Answered {
+        status: 201,
+        location: Some(format!("{BASE}/keys/{}", made.id)),
+        body: out,
+        secret: true,
+    };
+    call.commit(change, answered).await
 }
 
 async fn list(call: Call) -> Answer {
@@ -129,13 +138,23 @@ async fn list(call: Call) -> Answer {
 }
 
 async fn revoke(call: Call) -> Answer {
-    let revoked = call
-        .hub
-        .store()
-        .revoke_keys(&call.principal.workspace_id, Some(call.id()), None, now())
+    let mut change = match call.change().await? {
+        Started::New(change) => change,
+        Started::Again(answered) => return Ok(answered.into_response()),
+    };
+    let revoked = change
+        .revoke_keys(&call.principal.workspace_id, Some(call.id()), None)
         .await?;
     if revoked == 0 {
         return Err(Refusal::not_found("active key", truncated(call.id())).into());
     }
-    done()
+    let answered = Answered {
+        status: 204,
+        location: None,
+        body: Value::Null,
+        secret: false,
+    };
+    let response = call.commit(change, answered).await?;
+    call.hub.revoked();
+    Ok(response)
 }

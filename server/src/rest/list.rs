@@ -2,7 +2,7 @@
 
 use rooms::Refusal;
 use rooms::id::RoomId;
-use serde_json::json;
+use serde_json::{Value, json};
 use storage::db::Value as Sql;
 use storage::read::{Filter, Thing};
 use uuid::Uuid;
@@ -33,16 +33,23 @@ pub async fn page(call: &Call, thing: Thing, mut filter: Filter) -> Answer {
     }
     filter.search = call.param("search").map(str::to_owned);
     filter.limit = limit + 1;
-    let mut items = call
+    let items = call
         .hub
         .store()
         .list(thing, &call.principal.workspace_id, &filter)
         .await?;
-    let more = items.len() as u64 > limit;
-    items.truncate(usize::try_from(limit).unwrap_or(50));
+    paged(items, limit, "id")
+}
+
+/// A page of at most `limit` of the items, of which one more was read where there is one.
+pub fn paged(mut items: Vec<Value>, limit: u64, cursor: &str) -> Answer {
+    let limit = usize::try_from(limit).unwrap_or(50);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().map(|last| last[cursor].clone());
     let mut out = json!({"items": items});
-    if more && let Some(last) = out["items"].as_array().and_then(|a| a.last()) {
-        out["nextCursor"] = last["id"].clone();
+    if let (true, Some(next)) = (more, next) {
+        out["nextCursor"] = next;
     }
     ok(out)
 }

@@ -7,7 +7,9 @@
 
 mod access;
 mod agent;
+mod audit;
 pub mod call;
+pub mod change;
 mod communication;
 mod expression;
 mod handoff;
@@ -25,8 +27,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use rooms::{Code, Refusal};
 
@@ -49,6 +51,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         agent::routes(),
         key::routes(),
         expression::routes(),
+        audit::routes(),
         server::routes(),
     ]
     .into_iter()
@@ -68,14 +71,22 @@ pub fn router() -> Router<Arc<Hub>> {
         if let Serve::Call(handler) = &row.serve {
             let serve = move |State(hub): State<Arc<Hub>>,
                               Path(path): Path<HashMap<String, String>>,
-                              query: Result<Query<HashMap<String, String>>, _>,
-                              headers: HeaderMap,
-                              body: Bytes| async move {
-                let query = query.map(|q| q.0).map_err(|_| ());
-                match call::Call::admit(hub, row, path, query, &headers, body).await {
-                    Ok(call) => handler(call).await.into_response(),
-                    Err(refusal) => Refused(refusal).into_response(),
+                              request: Request| async move {
+                let head = call::Head::of(path, &request);
+                let body = match Bytes::from_request(request, &()).await {
+                    Ok(body) => body,
+                    Err(e) => return Refused(Refusal::field("", e.to_string())).into_response(),
+                };
+                let call = match call::Call::admit(hub, row, head, body).await {
+                    Ok(call) => call,
+                    Err(refusal) => return Refused(refusal).into_response(),
+                };
+                let trace = Arc::clone(&call.trace);
+                let answer = handler(call).await;
+                if let Err(refused) = &answer {
+                    trace.note(row, &refused.0);
                 }
+                answer.into_response()
             };
             router = router.route(row.path, axum::routing::on(row.filter(), serve));
         }

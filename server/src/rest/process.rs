@@ -59,6 +59,7 @@ pub fn routes() -> Vec<Route> {
             O::ProcessesUpdate,
             change,
         )
+        .action("process:update")
         .body::<s::ChangeProcess>()
         .gives::<OrchestrationProcess>(),
         runs(

@@ -1,14 +1,14 @@
 //! Rooms.
 
 use rooms::id::RoomId;
-use rooms::model::room::CollaborationRoom;
+use rooms::model::room::{CollaborationRoom, Participant};
 use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
 use storage::read::{Filter, Thing};
 
 use super::call::Call;
 use super::list::{log, page};
-use super::route::{Answer, Route, Run, done, ok, route, runs};
+use super::route::{Answer, Route, Run, ok, route, runs};
 use crate::contract::shapes as s;
 use crate::gateway;
 
@@ -85,7 +85,8 @@ pub fn routes() -> Vec<Route> {
             O::RoomsInvite,
             remove,
         )
-        .status(204)
+        .action("room:remove")
+        .gives::<Participant>()
         .body::<RemoveParticipant>()
         .query("type", "Agent or human", &["agent", "human"])
         .query("id", "Whom", &[]),
@@ -112,6 +113,5 @@ async fn remove(call: Call) -> Answer {
         payload[name] = value.as_str().into();
     }
     payload["roomId"] = call.id().into();
-    call.run("room:remove", payload).await?;
-    done()
+    ok(call.run("room:remove", payload).await?)
 }

@@ -25,7 +25,7 @@ pub type Answer = Result<Response, Refused>;
 /// What a route answers with.
 #[derive(Clone, Copy)]
 pub enum Reply {
-    /// No body: 204.
+    /// An object without fields.
     Nothing,
     /// Plain text.
     Text,
@@ -63,6 +63,8 @@ pub struct Route {
     pub id: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
+    /// What the audit calls it: the command that it runs, else a name of its own.
+    pub action: &'static str,
     /// Its rule in the policy; none: whoever has a credential.
     pub operation: Option<Operation>,
     /// The status of a success.
@@ -75,8 +77,8 @@ pub struct Route {
     pub reply: Reply,
     /// What the query takes.
     pub query: Vec<Param>,
-    /// Whether it takes an Idempotency-Key.
-    pub keyed: bool,
+    /// It changes nothing, whatever its method.
+    pub reads: bool,
     /// Who serves it.
     pub serve: Serve,
 }
@@ -127,10 +129,21 @@ impl Route {
         self.status(201)
     }
 
-    /// Takes no Idempotency-Key.
-    pub fn unkeyed(mut self) -> Self {
-        self.keyed = false;
+    /// Names it for the audit.
+    pub fn action(mut self, action: &'static str) -> Self {
+        self.action = action;
         self
+    }
+
+    /// Says that it changes nothing, though it takes a body.
+    pub fn only_reads(mut self) -> Self {
+        self.reads = true;
+        self
+    }
+
+    /// Whether it changes something: then it takes an Idempotency-Key, and its refusal is in the audit.
+    pub fn changes(&self) -> bool {
+        !self.reads
     }
 
     /// Describes a parameter of the query.
@@ -162,13 +175,14 @@ where
         path,
         id,
         summary,
+        action: id,
         operation: operation.into(),
         status: 200,
         located: false,
         body: None,
         reply: Reply::Nothing,
         query: Vec::new(),
-        keyed: method != "get",
+        reads: method == "get",
         serve: Serve::Call(Arc::new(move |call| Box::pin(handler(call)))),
     }
 }
@@ -184,8 +198,6 @@ pub struct Run {
     pub at: Option<&'static str>,
     /// 201 without a place.
     pub posted: bool,
-    /// 204: the ack says nothing that the caller does not know.
-    pub quiet: bool,
 }
 
 /// A route that runs a command: what the command takes is the body, what it gives is the answer.
@@ -201,7 +213,6 @@ pub fn runs(
         unreachable!("{command} is in the table of commands");
     };
     let status = match run {
-        Run { quiet: true, .. } => StatusCode::NO_CONTENT,
         Run { at: Some(_), .. } | Run { posted: true, .. } => StatusCode::CREATED,
         _ => StatusCode::OK,
     };
@@ -215,17 +226,16 @@ pub fn runs(
             reply = reply[part].take();
         }
         Ok(match run {
-            Run { quiet: true, .. } => status.into_response(),
             Run { at: Some(at), .. } => created(at, reply),
             _ => (status, Json(reply)).into_response(),
         })
     };
     let mut route = route(method, path, id, row.summary, row.operation, handler);
+    route.action = command;
     route.status = status.as_u16();
     route.located = run.at.is_some();
     route.body = row.request;
     route.reply = match row.reply {
-        _ if run.quiet => Reply::Nothing,
         CommandReply::Is(shape) => Reply::One(shape()),
         CommandReply::Has(fields) => {
             let part = fields.iter().find(|f| Some(f.0) == run.part);
@@ -251,13 +261,14 @@ pub fn open(
         path,
         id,
         summary,
+        action: id,
         operation: None,
         status: 200,
         located: false,
         body: None,
         reply,
         query: Vec::new(),
-        keyed: false,
+        reads: true,
         serve: Serve::Open(Box::new(handler)),
     }
 }
@@ -278,9 +289,4 @@ pub fn created(path: &str, resource: Value) -> Response {
 /// A resource.
 pub fn ok(value: Value) -> Answer {
     Ok(Json(value).into_response())
-}
-
-/// Nothing to say.
-pub fn done() -> Answer {
-    Ok(StatusCode::NO_CONTENT.into_response())
 }
