@@ -370,7 +370,6 @@ async fn run_demo(mut config: Config, args: DemoArgs) -> anyhow::Result<()> {
 async fn run_keys(config: &Config, keys: Keys) -> anyhow::Result<()> {
     let store = open(config).await?;
     store.migrate().await?;
-    let now = rooms::Timestamp(chrono::Utc::now().timestamp_micros());
     match keys {
         Keys::Create {
             workspace,

@@ -25,7 +25,7 @@ pub type Answer = Result<Response, Refused>;
 /// What a route answers with.
 #[derive(Clone, Copy)]
 pub enum Reply {
-    /// An object without fields.
+    /// No body.
     Nothing,
     /// Plain text.
     Text,
