@@ -286,6 +286,9 @@ export interface components {
             leaseUntil?: components["schemas"]["Timestamp"] | null;
             /** @description Why. */
             reason?: string | null;
+            /** @description The step is offered to this agent again only where nobody else takes it. */
+            avoid?: boolean;
+            prefer?: components["schemas"]["AgentId"] | null;
             error?: components["schemas"]["Failure"] | null;
             /** @description What it did to the step. */
             step: components["schemas"]["StepPatch"];
@@ -444,8 +447,12 @@ export interface components {
             index: number;
             /** @description As it was written. */
             condition: string;
-            /** @description What it gave. */
+            /** @description What it gave; false too where it could not be evaluated. */
             matched: boolean;
+            /** @description The values of what it names, by the path that it names them with. */
+            seen?: JsonObject;
+            /** @description Why it could not be evaluated. */
+            error?: string | null;
             action?: components["schemas"]["ConditionAction"] | null;
         };
         /**
@@ -749,6 +756,16 @@ export interface components {
             /** @constant */
             type: "intervention.late_reply";
         } | {
+            /** @description A rule of the team fired. */
+            data: components["schemas"]["RuleFired"];
+            /** @constant */
+            type: "rule.fired";
+        } | {
+            /** @description Its condition no longer holds; it may fire again. */
+            data: components["schemas"]["RuleChange"];
+            /** @constant */
+            type: "rule.cleared";
+        } | {
             /** @description Somebody said something. */
             data: components["schemas"]["Message"];
             /** @constant */
@@ -850,6 +867,16 @@ export interface components {
             path: string;
             /** @description What is wrong and what would be right. */
             message: string;
+        };
+        /** @description The past of another process that a process began with. */
+        ForkedFrom: {
+            /** @description Which process. */
+            processId: components["schemas"]["ProcessId"];
+            /**
+             * Format: int64
+             * @description After which event of its room.
+             */
+            seq: number;
         };
         /** @description A handoff changed. */
         HandoffChange: {
@@ -1162,6 +1189,16 @@ export interface components {
             error?: components["schemas"]["Failure"] | null;
             /** @description Why it was paused or cancelled, as the person said. */
             reason?: string | null;
+            /**
+             * Format: int64
+             * @description Milliseconds that it has taken, up to `runningSince`, without the time that only humans were waited for; what processTimeout is
+             *     compared with.
+             */
+            elapsedMs?: number;
+            runningSince?: components["schemas"]["Timestamp"] | null;
+            template?: components["schemas"]["TemplateRef"] | null;
+            parent?: components["schemas"]["ParentStep"] | null;
+            forkedFrom?: components["schemas"]["ForkedFrom"] | null;
         };
         /** @description Where an echoed event first happened. */
         Origin: {
@@ -1178,6 +1215,18 @@ export interface components {
          * @enum {string}
          */
         Outcome: "approved" | "rejected" | "modified" | "answered" | "chosen" | "reviewed" | "aborted";
+        /** @description The step of another process whose work a process is. */
+        ParentStep: {
+            /** @description In which process. */
+            processId: components["schemas"]["ProcessId"];
+            /** @description Which step. */
+            stepId: components["schemas"]["StepId"];
+            /**
+             * Format: int32
+             * @description How many processes it lies inside of; 1 for a process whose parent has none.
+             */
+            depth: number;
+        };
         /** @description One who takes part in a room. */
         Participant: {
             /** @description The agent's or the user's id. */
@@ -1242,6 +1291,15 @@ export interface components {
             metadata?: JsonObject;
             /** @description The token stream that it ends. */
             streamId?: string | null;
+        };
+        /** @description Somebody in a room. */
+        Present: {
+            /** @description Whose id. */
+            id: string;
+            /** @description Agent or human. */
+            type: components["schemas"]["ParticipantType"];
+            /** @description There now; false where it says that somebody left. */
+            online: boolean;
         };
         /**
          * @description What kind of caller.
@@ -1471,6 +1529,7 @@ export interface components {
             currentAttempt?: components["schemas"]["AttemptId"] | null;
             heldBy?: components["schemas"]["AgentId"] | null;
             preferredAgentId?: components["schemas"]["AgentId"] | null;
+            avoidAgentId?: components["schemas"]["AgentId"] | null;
             readyAt?: components["schemas"]["Timestamp"] | null;
             retryAt?: components["schemas"]["Timestamp"] | null;
             startedAt?: components["schemas"]["Timestamp"] | null;
@@ -1479,6 +1538,18 @@ export interface components {
             /** @description A condition dealt with its failure. */
             failureHandled?: boolean;
             progress?: components["schemas"]["StepProgress"] | null;
+            /** @description The step that a condition chose to go on with. */
+            nextStepId?: string | null;
+            /** @description The inputs as they were given, where they held `$from` values. */
+            givenInputs?: JsonObject | null;
+            process?: components["schemas"]["SubProcess"] | null;
+            childProcessId?: components["schemas"]["ProcessId"] | null;
+            /**
+             * Format: int64
+             * @description Milliseconds of work on its present attempt, up to `runningSince`; what its timeout is compared with.
+             */
+            elapsedMs?: number;
+            runningSince?: components["schemas"]["Timestamp"] | null;
         };
         /** @description An agent tells how far it is. */
         Progress: {
@@ -1652,6 +1723,37 @@ export interface components {
          * @enum {string}
          */
         RoomType: "process" | "team" | "workspace";
+        /** @description A rule's condition no longer holds. */
+        RuleChange: {
+            /** @description Which. */
+            ruleId: string;
+            stepId?: components["schemas"]["StepId"] | null;
+        };
+        /** @description A rule fired. */
+        RuleFired: {
+            /** @description Which, as the team's configuration names it. */
+            ruleId: string;
+            /** @description Which kind of rule. */
+            kind: components["schemas"]["RuleKind"];
+            /** @description Its condition, as it was written. */
+            condition: string;
+            stepId?: components["schemas"]["StepId"] | null;
+            /** @description The type of the event that it was asked about. */
+            event: string;
+            /** @description The values of what the condition names. */
+            seen: JsonObject;
+            /** @description What it asks for. */
+            action: string;
+            /** @description `done`, or why nothing was done. */
+            outcome: string;
+            /** @description It is silent until its condition has been false again. */
+            latched?: boolean;
+        };
+        /**
+         * @description The two kinds of rules of a team.
+         * @enum {string}
+         */
+        RuleKind: "escalation" | "collaboration";
         /** @description A message to an agent. */
         SendCommunication: {
             fromAgentId?: components["schemas"]["AgentId"] | null;
@@ -1723,6 +1825,9 @@ export interface components {
             skipReason?: components["schemas"]["SkipReason"] | null;
             /** @description Its failure was dealt with by a condition. */
             failureHandled?: boolean;
+            /** @description The step that a condition chose to go on with. */
+            nextStepId?: string | null;
+            childProcessId?: components["schemas"]["ProcessId"] | null;
             /** @description What its conditions gave. */
             conditions?: components["schemas"]["ConditionResult"][];
             /** @description A hash of the result. */
@@ -1825,6 +1930,16 @@ export interface components {
          * @enum {string}
          */
         StepStatus: "pending" | "running" | "completed" | "failed" | "skipped" | "cancelled";
+        /** @description A step's work as a process from a template. */
+        SubProcess: {
+            /** @description Which template. */
+            templateId: components["schemas"]["TemplateId"];
+            /**
+             * Format: int32
+             * @description Which version; the newest at the start of this process where it was not given.
+             */
+            templateVersion?: number | null;
+        };
         /** @description A team was archived. */
         TeamChange: {
             /** @description Which. */
@@ -1901,6 +2016,21 @@ export interface components {
          * @enum {string}
          */
         TeamStatus: "active" | "inactive" | "archived";
+        /**
+         * Format: uuid
+         * @description A template of processes.
+         */
+        TemplateId: string;
+        /** @description The template, and its version, that a process was started from. */
+        TemplateRef: {
+            /** @description Which. */
+            id: components["schemas"]["TemplateId"];
+            /**
+             * Format: int32
+             * @description Its version, pinned at the start.
+             */
+            version: number;
+        };
         /** @description Deadlines, in milliseconds. */
         TimeoutSettings: {
             /**
@@ -2621,7 +2751,7 @@ export interface components {
                     roomId: string;
                 };
                 data: {
-                    participants: Json;
+                    participants: components["schemas"]["Present"][];
                 };
             };
             "typing:set": {
@@ -2710,6 +2840,16 @@ export interface components {
                 error?: components["schemas"]["Failure"] | null;
                 /** @description Why it was paused or cancelled, as the person said. */
                 reason?: string | null;
+                /**
+                 * Format: int64
+                 * @description Milliseconds that it has taken, up to `runningSince`, without the time that only humans were waited for; what processTimeout is
+                 *     compared with.
+                 */
+                elapsedMs?: number;
+                runningSince?: components["schemas"]["Timestamp"] | null;
+                template?: components["schemas"]["TemplateRef"] | null;
+                parent?: components["schemas"]["ParentStep"] | null;
+                forkedFrom?: components["schemas"]["ForkedFrom"] | null;
             };
             /** @description A process changed its status. */
             "process.started": {
@@ -2848,6 +2988,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -2885,6 +3028,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -2922,6 +3068,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -2959,6 +3108,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -2996,6 +3148,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -3033,6 +3188,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -3070,6 +3228,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -3107,6 +3268,9 @@ export interface components {
                 skipReason?: components["schemas"]["SkipReason"] | null;
                 /** @description Its failure was dealt with by a condition. */
                 failureHandled?: boolean;
+                /** @description The step that a condition chose to go on with. */
+                nextStepId?: string | null;
+                childProcessId?: components["schemas"]["ProcessId"] | null;
                 /** @description What its conditions gave. */
                 conditions?: components["schemas"]["ConditionResult"][];
                 /** @description A hash of the result. */
@@ -3136,6 +3300,9 @@ export interface components {
                 leaseUntil?: components["schemas"]["Timestamp"] | null;
                 /** @description Why. */
                 reason?: string | null;
+                /** @description The step is offered to this agent again only where nobody else takes it. */
+                avoid?: boolean;
+                prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
@@ -3159,6 +3326,9 @@ export interface components {
                 leaseUntil?: components["schemas"]["Timestamp"] | null;
                 /** @description Why. */
                 reason?: string | null;
+                /** @description The step is offered to this agent again only where nobody else takes it. */
+                avoid?: boolean;
+                prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
@@ -3182,6 +3352,9 @@ export interface components {
                 leaseUntil?: components["schemas"]["Timestamp"] | null;
                 /** @description Why. */
                 reason?: string | null;
+                /** @description The step is offered to this agent again only where nobody else takes it. */
+                avoid?: boolean;
+                prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
@@ -3205,6 +3378,9 @@ export interface components {
                 leaseUntil?: components["schemas"]["Timestamp"] | null;
                 /** @description Why. */
                 reason?: string | null;
+                /** @description The step is offered to this agent again only where nobody else takes it. */
+                avoid?: boolean;
+                prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
@@ -3228,6 +3404,9 @@ export interface components {
                 leaseUntil?: components["schemas"]["Timestamp"] | null;
                 /** @description Why. */
                 reason?: string | null;
+                /** @description The step is offered to this agent again only where nobody else takes it. */
+                avoid?: boolean;
+                prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
@@ -3251,6 +3430,9 @@ export interface components {
                 leaseUntil?: components["schemas"]["Timestamp"] | null;
                 /** @description Why. */
                 reason?: string | null;
+                /** @description The step is offered to this agent again only where nobody else takes it. */
+                avoid?: boolean;
+                prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
@@ -3699,6 +3881,32 @@ export interface components {
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
             };
+            /** @description A rule fired. */
+            "rule.fired": {
+                /** @description Which, as the team's configuration names it. */
+                ruleId: string;
+                /** @description Which kind of rule. */
+                kind: components["schemas"]["RuleKind"];
+                /** @description Its condition, as it was written. */
+                condition: string;
+                stepId?: components["schemas"]["StepId"] | null;
+                /** @description The type of the event that it was asked about. */
+                event: string;
+                /** @description The values of what the condition names. */
+                seen: JsonObject;
+                /** @description What it asks for. */
+                action: string;
+                /** @description `done`, or why nothing was done. */
+                outcome: string;
+                /** @description It is silent until its condition has been false again. */
+                latched?: boolean;
+            };
+            /** @description A rule's condition no longer holds. */
+            "rule.cleared": {
+                /** @description Which. */
+                ruleId: string;
+                stepId?: components["schemas"]["StepId"] | null;
+            };
             /** @description A message in a room. */
             "message.posted": {
                 /** @description Its id. */
@@ -3983,6 +4191,17 @@ export interface components {
                 type: string;
                 roomId: string;
                 actor: Json;
+                data: Json;
+            };
+            "presence.changed": {
+                type: string;
+                roomId: string;
+                data: components["schemas"]["Present"];
+            };
+            "agent.presence": {
+                type: string;
+                roomId: string;
+                workspaceId: string;
                 data: Json;
             };
         };
