@@ -19,8 +19,8 @@ async function write(name, document) {
 }
 
 /** What the contract leaves open is any JSON, not `unknown` or an object that holds nothing. */
-function anyJson({ type, properties, additionalProperties, ...rest }) {
-  if (Object.keys(rest).some((key) => key !== "description" && key !== "default")) return undefined;
+function anyJson({ type, properties, additionalProperties, required = [], ...rest }) {
+  if (required.length > 0 || Object.keys(rest).some((key) => key !== "description" && key !== "default")) return undefined;
   const named = (name) => ts.factory.createTypeReferenceNode(name);
   const free = Object.keys(properties ?? {}).length === 0 && typeof additionalProperties !== "object";
   if (type === undefined) return named("Json");

@@ -119,6 +119,8 @@ export type Participant = S["Participant"];
 export type CollaborationRoom = S["CollaborationRoom"];
 export type Message = S["Message"];
 export type RoomRole = S["RoomRole"];
+/** Somebody who is in a room now, on whichever node. */
+export type Present = S["Present"];
 
 /** One record of a room's log, which is also the argument of the socket event named by `type`. */
 export interface RoomEvent<Data = Record<string, unknown>> {

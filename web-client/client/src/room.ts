@@ -1,7 +1,7 @@
 import { backoffMs } from "./backoff.js";
 import type { CommandOptions, Reply } from "./commands.js";
 import { iterate, type IterateOptions } from "./iterate.js";
-import type { CommandName, Commands, JoinedRoom, Json, LogPage, RoomEvent } from "./model.js";
+import type { CommandName, Commands, JoinedRoom, Json, LogPage, Present, RoomEvent } from "./model.js";
 import { BatonError, isTransient, toBatonError } from "./problem.js";
 import { MessageStream } from "./stream.js";
 
@@ -127,8 +127,8 @@ export class RoomSubscription {
     await this.#link.request("typing:set", { roomId: this.roomId, typing }).catch(() => {});
   }
 
-  /** Who is here now. */
-  async presence(): Promise<Commands["presence:list"]["data"]["participants"]> {
+  /** Who is here now; what changes afterwards comes as the signal `presence.changed`. */
+  async presence(): Promise<Present[]> {
     return (await this.#link.request("presence:list", { roomId: this.roomId })).participants;
   }
 

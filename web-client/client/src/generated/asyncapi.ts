@@ -2358,7 +2358,7 @@ export interface components {
                     /** @description A sentence. */
                     note?: string | null;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "attempt:complete": {
                 payload: {
@@ -2662,7 +2662,7 @@ export interface components {
                     /** @description The agent's or user's id. */
                     id: string;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "room:read": {
                 payload: {
@@ -2673,7 +2673,7 @@ export interface components {
                      */
                     seq: number;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "message:send": {
                 payload: {
@@ -2706,7 +2706,7 @@ export interface components {
                     /** @description Not kept, no seq. */
                     ephemeral?: boolean;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "room:join": {
                 payload: {
@@ -2744,7 +2744,7 @@ export interface components {
                 payload: {
                     roomId: string;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "presence:list": {
                 payload: {
@@ -2759,7 +2759,7 @@ export interface components {
                     roomId: string;
                     typing: boolean;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "message:delta": {
                 payload: {
@@ -2768,7 +2768,7 @@ export interface components {
                     index: number;
                     text: string;
                 };
-                data: Record<string, never>;
+                data: JsonObject;
             };
             "agent:ready": {
                 payload: {
