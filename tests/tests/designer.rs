@@ -55,3 +55,10 @@ async fn an_admin_makes_a_sign_in_link_for_a_second_person_and_takes_it_back() {
     let hub = Hub::start(Database::sqlite()).await;
     scenario(&hub, "keys").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_reads_what_was_done_and_what_was_refused() {
+    let hub = Hub::start(Database::sqlite()).await;
+    hub.team(&[member("worker")], json!({})).await;
+    scenario(&hub, "audit").await;
+}

@@ -1,7 +1,8 @@
 // Runs one scenario against a running server: npm run e2e -- SCENARIO URL#key=KEY
 // What each needs there: `approve`, `offline`, `read-only` and `two-answers` a demo (`baton demo`), so that something comes to be
-// approved; the designer's a team “Test team” with an agent `worker` at work (see tests/tests/designer.rs); `keys` an admin's
-// key; the others bring what they need.
+// approved; the designer's a team “Test team” with an agent `worker` at work (see tests/tests/designer.rs); `keys`, `audit`
+// and `webhooks` an admin's key; the others bring what they need.
+import { audit, webhooks } from "./administration.mjs";
 import { approve } from "./approve.mjs";
 import { designer, designerErrors } from "./designer.mjs";
 import { forms } from "./forms.mjs";
@@ -15,10 +16,12 @@ import { readOnly } from "./read-only.mjs";
 import { replay } from "./replay.mjs";
 import { restart } from "./restart.mjs";
 import { screens } from "./screens.mjs";
+import { templates } from "./templates.mjs";
 import { twoAnswers } from "./two-answers.mjs";
 
 const SCENARIOS = {
   approve,
+  audit,
   designer,
   "designer-errors": designerErrors,
   forms,
@@ -32,7 +35,9 @@ const SCENARIOS = {
   replay,
   restart,
   screens,
+  templates,
   "two-answers": twoAnswers,
+  webhooks,
 };
 
 const [name, link] = process.argv.slice(2);

@@ -2662,7 +2662,7 @@ export interface components {
                     /** @description The agent's or user's id. */
                     id: string;
                 };
-                data: JsonObject;
+                data: components["schemas"]["Participant"];
             };
             "room:read": {
                 payload: {

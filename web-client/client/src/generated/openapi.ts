@@ -531,6 +531,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who asked for what, from where, and what came of it; newest first */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -879,6 +896,35 @@ export interface components {
          * @enum {string}
          */
         AttemptStatus: "offered" | "leased" | "rejected" | "expired" | "cancelled" | "completed" | "failed" | "released" | "suspended";
+        /** @description What somebody asked for, and what came of it. */
+        AuditEntry: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Who. */
+            actor: components["schemas"]["Actor"];
+            /** @description A command's name. */
+            action: string;
+            /** @description `ok`, or the code of the refusal. */
+            outcome: string;
+            /** @description `rest`, `socket`, `system` or `cli`. */
+            transport: string;
+            /** @description From where. */
+            address?: string | null;
+            roomId?: components["schemas"]["RoomId"] | null;
+            /** @description The ids that were named. */
+            target?: {
+                [key: string]: string;
+            } | null;
+            /** @description Why it was refused. */
+            detail?: string | null;
+            /** @description The caller's commandId or Idempotency-Key. */
+            correlationId?: string | null;
+        };
         /** @description What happens to a handoff. */
         ChangeHandoff: {
             /** @description What to do. */
@@ -1044,6 +1090,11 @@ export interface components {
             sessionIds?: string[];
             /** @description What was said before. */
             conversationHistory?: unknown[];
+        };
+        /** @description A key to make for the agent that the path names; it may write, as an agent. */
+        CreateAgentKey: {
+            /** @description A name to recognise it by. */
+            name?: string | null;
         };
         /** @description A key to make, for a person, a backend or an agent. */
         CreateKey: {
@@ -2407,6 +2458,14 @@ export interface components {
          * @enum {string}
          */
         ResponseAction: "approve" | "reject" | "modify" | "escalate" | "abort" | "answer" | "choose";
+        /** @description What was revoked. */
+        Revoked: {
+            /**
+             * Format: int64
+             * @description How many keys.
+             */
+            revoked: number;
+        };
         /**
          * Format: uuid
          * @description A room: the unit of consistency.
@@ -2935,6 +2994,8 @@ export interface operations {
             header?: {
                 /** @description Which workspace, for a user of several */
                 "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
             cookie?: never;
@@ -4322,11 +4383,13 @@ export interface operations {
         };
         responses: {
             /** @description Remove a participant: named in the query, or in the body */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Participant"];
+                };
             };
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
@@ -4506,11 +4569,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Remove an agent, with its keys */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Agent"];
+                };
             };
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
@@ -4529,13 +4594,19 @@ export interface operations {
             header?: {
                 /** @description Which workspace, for a user of several */
                 "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 id: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAgentKey"];
+            };
+        };
         responses: {
             /** @description Make a key for an agent */
             201: {
@@ -4568,6 +4639,8 @@ export interface operations {
             header?: {
                 /** @description Which workspace, for a user of several */
                 "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 id: string;
@@ -4577,11 +4650,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Revoke an agent's keys */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Revoked"];
+                };
             };
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
@@ -4638,6 +4713,8 @@ export interface operations {
             header?: {
                 /** @description Which workspace, for a user of several */
                 "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
             cookie?: never;
@@ -4676,6 +4753,8 @@ export interface operations {
             header?: {
                 /** @description Which workspace, for a user of several */
                 "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 id: string;
@@ -4733,6 +4812,54 @@ export interface operations {
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description Not before this time */
+                since?: number;
+                /** @description Before this time */
+                until?: string;
+                /** @description An id, or user:ID, agent:ID, service:ID */
+                actor?: string;
+                /** @description A command's name, as process:start */
+                action?: string;
+                /** @description `ok`, or the code of a refusal */
+                outcome?: string;
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who asked for what, from where, and what came of it; newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["AuditEntry"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
