@@ -51,8 +51,9 @@ export interface AgentUtilization {
   busyMs: number;
 }
 
-export type Step = ProcessStep;
-export type Process = OrchestrationProcess;
+/** A step; `givenInputs`: what it was given before expressions in it were evaluated. */
+export type Step = ProcessStep & { givenInputs?: ProcessStep["inputs"] };
+export type Process = Omit<OrchestrationProcess, "steps"> & { steps: Step[] };
 export type Intervention = HumanIntervention;
 
 export interface Attempt {

@@ -80,6 +80,8 @@ function Graph({ process, chosen, onChoose }: GraphProps) {
   return (
     <div ref={pane} className="h-full">
     <ReactFlow
+      // Where arrows leave and enter a box is measured once.
+      key={direction}
       fitView
       fitViewOptions={FIT}
       nodes={nodes}

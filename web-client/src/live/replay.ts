@@ -3,7 +3,8 @@ import type { AgentUtilization, Attempt, Intervention, Process, Step } from "../
 
 /**
  * A process as its log leaves it: the server's own rules of `apply` (`rooms/src/state.rs`), so that a screen can show what was
- * at any seq. Folded over the whole log it equals what `GET /processes/{id}` gives, which a test holds it to.
+ * at any seq. Folded over the whole log it equals what `GET /processes/{id}` gives, which a test holds it to; but for the clocks
+ * `elapsedMs` and `runningSince`, which no screen shows.
  */
 export interface ProcessState {
   readonly seq: number;
@@ -35,6 +36,12 @@ interface Change {
   reason?: string;
   error?: Failure;
   reset?: string[];
+  nextStepId?: string;
+  childProcessId?: string;
+  /** The agent is not asked again, if another can. */
+  avoid?: boolean;
+  /** Who should have it next. */
+  prefer?: string;
   inputs?: Step["inputs"];
   outputs?: Step["outputs"];
   attempts?: number;
@@ -114,9 +121,15 @@ class Draft {
         this.#set({ status: change.status, error: change.error, reason: change.reason, completedAt: at });
         return this.#metrics((metrics) => ({ ...metrics, endTime: at, duration: msBetween(metrics.startTime, at) }));
       case "step.ready":
-        return this.#step(change.id, () => ({ ...moved(change), readyAt: at, retryAt: undefined, ...(change.inputs ? { inputs: change.inputs } : {}) }));
+        return this.#step(change.id, (step) => ({ ...moved(change), readyAt: at, retryAt: undefined, ...evaluated(step, change.inputs) }));
       case "step.started":
-        return this.#step(change.id, (step) => ({ ...moved(change), startedAt: step.startedAt ?? at }));
+        return this.#step(change.id, (step) => ({
+          ...moved(change),
+          startedAt: step.startedAt ?? at,
+          retryAt: undefined,
+          ...evaluated(step, change.inputs),
+          ...given("childProcessId", change.childProcessId),
+        }));
       case "step.progress":
         this.#step(change.id, () => ({ ...moved(change), progress: { ...given("percent", change.percent), ...given("note", change.note), at } }));
         return this.#useAnswers(change.id);
@@ -128,6 +141,7 @@ class Draft {
           retryAt: change.retryAt,
           currentAttempt: undefined,
           heldBy: undefined,
+          childProcessId: undefined,
         }));
         this.#endAttempt(change.attemptId, "failed", change.resultHash, at);
         this.#useAnswers(change.id);
@@ -140,7 +154,10 @@ class Draft {
       case "step.failed":
         this.#endStep(change, at);
         this.#endAttempt(change.attemptId, "failed", change.resultHash, at);
-        return this.#useAnswers(change.id);
+        this.#useAnswers(change.id);
+        // An attempt that failed, a lost lease and a timeout were counted when they happened.
+        if (change.attemptId !== undefined || /^(lease_lost|timeout)$/.test(change.error?.code ?? "")) return;
+        return this.#metrics((metrics) => ({ ...metrics, errorCount: metrics.errorCount + 1 }));
       case "step.skipped":
       case "step.cancelled":
         this.#endStep(change, at);
@@ -216,7 +233,7 @@ class Draft {
     if (patch) this.#step(patch.id, () => moved(patch));
   }
 
-  #retried({ status, reset = [] }: Change): void {
+  #retried({ status, reason, reset = [] }: Change): void {
     for (const id of reset) {
       this.#step(id, (step) => ({
         status: "pending",
@@ -226,14 +243,22 @@ class Draft {
         lostLeases: 0,
         error: undefined,
         outputs: undefined,
+        readyAt: undefined,
+        retryAt: undefined,
         completedAt: undefined,
         startedAt: undefined,
         skipReason: undefined,
         failureHandled: false,
         progress: undefined,
+        nextStepId: undefined,
+        preferredAgentId: undefined,
+        avoidAgentId: undefined,
+        childProcessId: undefined,
+        givenInputs: undefined,
+        ...(step.givenInputs ? { inputs: step.givenInputs } : {}),
       }));
     }
-    this.#set({ status, error: undefined, completedAt: undefined });
+    this.#set({ status, reason, error: undefined, completedAt: undefined });
     this.#metrics(({ endTime: _end, duration: _duration, ...metrics }) => metrics);
     this.#countEnded();
   }
@@ -242,7 +267,9 @@ class Draft {
     this.#step(change.id, (step) => ({
       ...moved(change),
       outputs: change.outputs ?? undefined,
-      ...(change.error ? { error: change.error } : {}),
+      // What an earlier attempt failed with is history once the step has ended well.
+      ...(change.error || (change.status as string) === "completed" ? { error: change.error } : {}),
+      nextStepId: change.nextStepId,
       attempts: change.attempts ?? step.attempts,
       completedAt: at,
       skipReason: change.skipReason,
@@ -293,7 +320,9 @@ class Draft {
       epoch: change.epoch,
       currentAttempt: undefined,
       heldBy: undefined,
-      preferredAgentId: type === "assignment.suspended" ? change.agentId : undefined,
+      preferredAgentId: change.prefer ?? (type === "assignment.suspended" ? change.agentId : undefined),
+      ...(change.avoid ? { avoidAgentId: change.agentId } : {}),
+      ...(change.prefer && step.assignedAgentId ? { assignedAgentId: change.prefer } : {}),
       lostLeases: (step.lostLeases ?? 0) + (lost ? 1 : 0),
       ...(failed ? { attempts: step.attempts + 1, error: change.error } : {}),
     }));
@@ -366,6 +395,11 @@ class Draft {
       return { ...metrics, agentUtilization: { ...metrics.agentUtilization, [agentId]: { ...use } } };
     });
   }
+}
+
+/** Evaluated inputs take the place of those that were given, which are kept for another run. */
+function evaluated(step: Step, inputs: Step["inputs"] | undefined): { inputs?: Step["inputs"]; givenInputs?: Step["givenInputs"] } {
+  return inputs ? { inputs, givenInputs: step.givenInputs ?? step.inputs } : {};
 }
 
 function moved({ status, phase }: { status: Step["status"]; phase?: Step["phase"] }): Pick<Step, "status"> & { phase?: Step["phase"] | undefined } {

@@ -101,12 +101,12 @@ function patched<Row extends { id: string }>(pages: Pages<Row>, events: RoomEven
   return changed ? { ...pages, pages: next } : pages;
 }
 
-/** Hears what happens in the workspace from now on. */
-export function useWorkspaceEvents(listener: (event: RoomEvent) => void, wanted = true): void {
+/** Hears what happens in the workspace from now on; signals, which have no place in its log, by their name. */
+export function useWorkspaceEvents(listener: (event: RoomEvent) => void, wanted = true, signal?: (name: string) => void): void {
   const { connection, workspaceRoom } = useSession();
-  const current = useRef(listener);
+  const current = useRef({ listener, signal });
   useEffect(() => {
-    current.current = listener;
+    current.current = { listener, signal };
   });
   useEffect(() => {
     if (!wanted) return;
@@ -125,8 +125,9 @@ export function useWorkspaceEvents(listener: (event: RoomEvent) => void, wanted 
           floor = undefined;
         },
         event: (event) => {
-          if (floor !== undefined && event.seq > floor) current.current(event);
+          if (floor !== undefined && event.seq > floor) current.current.listener(event);
         },
+        signal: (name) => current.current.signal?.(name),
       });
     };
     // Without the workspace's room the list is still right when it is fetched; the inbox says what is wrong.

@@ -34,17 +34,17 @@ export function Controls({ process }: { process: OrchestrationProcess }) {
       <div className="flex flex-wrap gap-2">
         {status === "running" && (
           <Button disabled={busy} onClick={() => void order("process:pause")}>
-            <Pause className="size-4" aria-hidden="true" /> Pause
+            <Pause className="size-4" aria-hidden="true" /> <span className="max-sm:sr-only">Pause</span>
           </Button>
         )}
         {status === "paused" && (
           <Button tone="accent" disabled={busy} onClick={() => void order("process:resume")}>
-            <Play className="size-4" aria-hidden="true" /> Resume
+            <Play className="size-4" aria-hidden="true" /> <span className="max-sm:sr-only">Resume</span>
           </Button>
         )}
         {status === "failed" && (
           <Button disabled={busy} onClick={() => void order("process:retry")}>
-            <RotateCw className="size-4" aria-hidden="true" /> Retry
+            <RotateCw className="size-4" aria-hidden="true" /> <span className="max-sm:sr-only">Retry</span>
           </Button>
         )}
         {(status === "pending" || status === "running" || status === "paused") && (
@@ -61,7 +61,7 @@ function Cancel({ name, busy, onConfirm }: { name: string; busy: boolean; onConf
     <AlertDialog.Root>
       <AlertDialog.Trigger asChild>
         <Button tone="danger" disabled={busy}>
-          <Ban className="size-4" aria-hidden="true" /> Cancel
+          <Ban className="size-4" aria-hidden="true" /> <span className="max-sm:sr-only">Cancel</span>
         </Button>
       </AlertDialog.Trigger>
       <AlertDialog.Portal>

@@ -104,7 +104,7 @@ function Opened({ view }: { view: ProcessView }) {
           ) : (
             <Work shown={shown} process={process} handoffs={handoffs} chosen={chosen} onChoose={setChosen} />
           )}
-          <TimeSlider events={past.events} ready={past.ready} names={names} at={at} onChange={setAt} />
+          {(shown !== "room" || at !== undefined) && <TimeSlider events={past.events} ready={past.ready} names={names} at={at} onChange={setAt} />}
         </div>
         {beside && <div className="w-[26rem] shrink-0 border-l border-line xl:w-[30rem]">{panel}</div>}
       </div>

@@ -109,6 +109,8 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
 /** Fetch the page before when the reader is nearer to its beginning than this. */
 const NEAR_PX = 1_500;
 const AT_END_PX = 48;
+/** No measuring moves what is shown by so much. */
+const JUMP_PX = 150;
 
 interface LogProps {
   rows: readonly RoomEvent[];
@@ -128,6 +130,12 @@ function Log({ rows, state, log, names, threads, index, me, follow, children }: 
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const [atEnd, setAtEnd] = useState(true);
+  const top = useRef(0);
+  /** When the reader last scrolled or pressed a key here. */
+  const touched = useRef(0);
+  const touch = () => {
+    touched.current = Date.now();
+  };
   const first = rows[0]?.seq;
   const before = useRef(first);
   // Rows that come in front must not move what is being read.
@@ -154,7 +162,11 @@ function Log({ rows, state, log, names, threads, index, me, follow, children }: 
   const scrolled = () => {
     const element = box.current;
     if (!element) return;
-    setAtEnd(element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX);
+    const up = top.current - element.scrollTop;
+    top.current = element.scrollTop;
+    if (element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX) setAtEnd(true);
+    // Rows that are measured move the end away from the reader; only the reader moves away from the end.
+    else if (up > JUMP_PX || (up > 0 && Date.now() - touched.current < 1_000)) setAtEnd(false);
     if (element.scrollTop < NEAR_PX && state.earlier) void log?.loadEarlier();
   };
   useEffect(() => {
@@ -174,6 +186,10 @@ function Log({ rows, state, log, names, threads, index, me, follow, children }: 
         data-last={end}
         data-count={rows.length}
         onScroll={scrolled}
+        onWheel={touch}
+        onTouchMove={touch}
+        onKeyDown={touch}
+        onPointerDown={touch}
         className="h-full overflow-y-auto overscroll-contain px-4 py-2 -outline-offset-2 [overflow-anchor:none]"
       >
         <div>
