@@ -1,4 +1,4 @@
-import { check, withPage } from "./browser.mjs";
+import { check, live, withPage } from "./browser.mjs";
 import { api, seed } from "./seed.mjs";
 
 const HOSTILE = [
@@ -31,6 +31,7 @@ export async function inert(link) {
       const paths = [`/processes/${processId}`, `/inbox/${asked.id}`, "/inbox", "/processes", "/rooms", `/processes/${named.id}`];
       for (const path of paths) {
         await page.goto(origin + path);
+      await live(page);
         await page.waitForSelector("main h1");
         await page.getByText("window.hurt").first().waitFor().catch(() => check(path.startsWith("/rooms") || path === "/inbox", `${path} does not show what was written`));
         const found = await page.evaluate(() => ({

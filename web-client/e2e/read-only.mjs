@@ -1,4 +1,4 @@
-import { check, withPage } from "./browser.mjs";
+import { check, live, withPage } from "./browser.mjs";
 
 const FORBIDDEN = /^(approve|edit|reject|claim|release|answer|send|pause|resume|cancel|retry|reply|start|invite|remove)/i;
 
@@ -21,6 +21,7 @@ export function readOnly(link) {
 
     for (const path of ["/overview", "/processes", "/rooms", "/teams", "/agents"]) {
       await page.goto(origin + path);
+      await live(page);
       await page.waitForSelector("main h1");
       await nothingToPress(page);
       check((await page.locator("nav a[href='/keys'], nav a[href='/audit'], nav a[href='/webhooks']").count()) === 0, "the administration is offered");

@@ -1,5 +1,5 @@
 import { mkdirSync } from "node:fs";
-import { check, withPage } from "./browser.mjs";
+import { check, live, withPage } from "./browser.mjs";
 import { seed } from "./seed.mjs";
 
 const DESK = { viewport: { width: 1440, height: 900 } };
@@ -21,6 +21,7 @@ export async function screens(link) {
       await withPage(link, async (page, tools) => {
         for (const [screen, path, act] of pathsOf(made)) {
           await page.goto(tools.origin + path);
+          await live(page);
           await page.waitForSelector("main h1", { state: "attached" });
           await settled(page);
           if (act) await act(page);

@@ -38,7 +38,7 @@ export function Shell() {
         {!wide && <PhoneHead />}
         <OfflineBar />
         <div id="screen" tabIndex={-1} className="min-h-0 flex-1 outline-none">
-          <Suspense fallback={<Loading label="Loading the screen" />}>
+          <Suspense fallback={<Coming />}>
             <Outlet />
           </Suspense>
         </div>
@@ -279,6 +279,15 @@ function OfflineBar() {
       <strong className="font-semibold">Offline since {clock(state.since)}, reconnecting.</strong> What you see is from then; it is
       brought up to date as soon as the server answers.
     </p>
+  );
+}
+
+/** A screen that is being fetched. */
+function Coming() {
+  return (
+    <main>
+      <Loading label="Loading the screen" />
+    </main>
   );
 }
 
