@@ -42,11 +42,14 @@ pub struct Seen {
     pub message: Option<String>,
 }
 
+/// What each subscriber saw of a room, in its order, and when: by room and the subscriber's number.
+type Histories = HashMap<(String, usize), Vec<(Seen, Instant)>>;
+
 /// What is recorded.
 #[derive(Debug, Default)]
 pub struct Record {
     acked: Mutex<Vec<Acked>>,
-    seen: Mutex<HashMap<(String, usize), Vec<(Seen, Instant)>>>,
+    seen: Mutex<Histories>,
     decided: Mutex<HashMap<String, Vec<Value>>>,
 }
 
