@@ -7,6 +7,7 @@ use crate::id::{
     AgentId, AttemptId, CommunicationId, HandoffId, InstanceId, InterventionId, ProcessId, RoomId,
     StepId, TeamId, WorkspaceId,
 };
+use crate::model::process::{Failure, ParentStep};
 use crate::policy::Operation;
 use crate::request as r;
 
@@ -36,6 +37,7 @@ pub enum Command {
         slots: Option<u32>,
         capabilities: Option<Vec<String>>,
     },
+    CreateTemplate(Box<r::CreateTemplate>),
     // A team's room
     CreateTeam {
         team_id: TeamId,
@@ -47,6 +49,24 @@ pub enum Command {
     StartProcess {
         process_id: ProcessId,
         process: Box<r::StartProcess>,
+    },
+    StartChild {
+        process_id: ProcessId,
+        parent: ParentStep,
+        initiated_by: String,
+        process: Box<r::StartProcess>,
+    },
+    ForkProcess {
+        process_id: ProcessId,
+        source: ProcessId,
+        team_id: TeamId,
+        fork: r::ForkProcess,
+    },
+    ChildEnded {
+        step_id: StepId,
+        process_id: ProcessId,
+        outputs: Option<serde_json::Value>,
+        error: Option<Failure>,
     },
     PauseProcess(r::ProcessReason),
     ResumeProcess(r::ProcessReason),
@@ -184,6 +204,27 @@ pub enum Timer {
     },
     /// The process took too long.
     ProcessTimeout,
+    /// A process that does a step's work is to be started.
+    StartChild {
+        /// Which step.
+        step: StepId,
+        /// The process's id.
+        process: ProcessId,
+    },
+    /// A process that did a step's work is no longer needed.
+    CancelChild {
+        /// Which.
+        process: ProcessId,
+    },
+    /// A process tells the step whose work it was how it ended.
+    TellParent {
+        /// The step, and its process.
+        parent: ParentStep,
+        /// What it gave, where it ended well.
+        outputs: Option<serde_json::Value>,
+        /// Why it did not.
+        error: Option<Failure>,
+    },
     /// An agent that refused may be asked again.
     Reoffer {
         /// Which step.
@@ -213,6 +254,14 @@ pub enum Timer {
 }
 
 impl Timer {
+    /// Whether it asks something of another room: see [`crate::decide::outbound`].
+    pub fn is_outbound(&self) -> bool {
+        matches!(
+            self,
+            Self::StartChild { .. } | Self::CancelChild { .. } | Self::TellParent { .. }
+        )
+    }
+
     /// Unique in the room: setting a timer of the same key moves it.
     pub fn key(&self) -> String {
         match self {
@@ -221,6 +270,9 @@ impl Timer {
             Self::Backoff { step, .. } => format!("backoff:{step}"),
             Self::StepTimeout { step } => format!("timeout:{step}"),
             Self::ProcessTimeout => "timeout".to_owned(),
+            Self::StartChild { process, .. } => format!("start:{process}"),
+            Self::CancelChild { process } => format!("cancel:{process}"),
+            Self::TellParent { .. } => "parent".to_owned(),
             Self::Reoffer { step } => format!("reoffer:{step}"),
             Self::Handoff { handoff } => format!("handoff:{handoff}"),
             Self::Intervention { intervention, .. } => format!("expire:{intervention}"),
@@ -234,6 +286,19 @@ impl Timer {
 }
 
 impl Command {
+    /// Whether it makes the room that it is asked of.
+    pub fn makes_its_room(&self) -> bool {
+        matches!(
+            self,
+            Self::StartProcess { .. }
+                | Self::StartChild { .. }
+                | Self::ForkProcess { .. }
+                | Self::CreateTeam { .. }
+                | Self::CreateRoom { .. }
+                | Self::CreateWorkspaceRoom { .. }
+        )
+    }
+
     /// The operation whose rule in [`crate::policy`] it comes under.
     pub fn operation(&self) -> Operation {
         use Command as C;
@@ -241,6 +306,8 @@ impl Command {
             C::CreateWorkspaceRoom { .. }
             | C::Offer { claim: false, .. }
             | C::Timer { .. }
+            | C::StartChild { .. }
+            | C::ChildEnded { .. }
             | C::ReleaseInstance { .. } => Operation::SystemOnly,
             C::RegisterAgent(_) | C::UpdateAgent { .. } | C::RemoveAgent { .. } => {
                 Operation::AgentsManage
@@ -249,7 +316,8 @@ impl Command {
             C::CreateTeam { .. } => Operation::TeamsCreate,
             C::UpdateTeam(_) => Operation::TeamsUpdate,
             C::ArchiveTeam => Operation::TeamsDelete,
-            C::StartProcess { .. } => Operation::ProcessesCreate,
+            C::StartProcess { .. } | C::ForkProcess { .. } => Operation::ProcessesCreate,
+            C::CreateTemplate(_) => Operation::TemplatesCreate,
             C::PauseProcess(_) | C::ResumeProcess(_) | C::CancelProcess(_) | C::RetryProcess(_) => {
                 Operation::ProcessesUpdate
             }

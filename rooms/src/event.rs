@@ -27,6 +27,7 @@ use crate::model::room::{
 };
 use crate::model::step::{ConditionResult, SkipReason, StepPatch, StepPhase, StepStatus};
 use crate::model::team::{AgentTeam, TeamStatus};
+use crate::model::template::ProcessTemplate;
 
 /// An event of a room's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -483,6 +484,8 @@ event_bodies! {
     InterventionCancelled(InterventionChange) = "intervention.cancelled" in Interventions,
     /// A reply came after the decision; it changed nothing.
     InterventionLateReply(InterventionChange) = "intervention.late_reply" in Interventions,
+    /// A template, or a new version of one, was made.
+    TemplateCreated(ProcessTemplate) = "template.created" in General,
     /// A rule of the team fired.
     RuleFired(RuleFired) = "rule.fired" in Alerts,
     /// Its condition no longer holds; it may fire again.

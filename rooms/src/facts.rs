@@ -3,11 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::sync::Arc;
+
 use crate::event::EventBody;
-use crate::id::{AgentId, AttemptId, TeamId};
+use crate::id::{AgentId, AttemptId, ProcessId, TeamId, TemplateId};
 use crate::model::agent::Agent;
 use crate::model::attempt::AttemptStatus;
 use crate::model::team::{AgentTeam, TeamStatus};
+use crate::model::template::ProcessTemplate;
+use crate::state::ProcessState;
 
 /// What to read before a command can be decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +20,10 @@ pub struct Needs {
     pub teams: BTreeSet<TeamId>,
     /// Agents to read.
     pub agents: BTreeSet<AgentId>,
+    /// Templates to read: a version, or the newest.
+    pub templates: BTreeSet<(TemplateId, Option<u32>)>,
+    /// Processes whose past is read: up to an event, or all of it.
+    pub sources: BTreeSet<(ProcessId, Option<u64>)>,
     /// Lock what is read and count live attempts: the command hands out work.
     pub slots: bool,
 }
@@ -23,13 +31,18 @@ pub struct Needs {
 impl Needs {
     /// Whether nothing is needed.
     pub fn is_empty(&self) -> bool {
-        self.teams.is_empty() && self.agents.is_empty()
+        self.teams.is_empty()
+            && self.agents.is_empty()
+            && self.templates.is_empty()
+            && self.sources.is_empty()
     }
 
     /// Takes the other's needs too.
     pub fn merge(&mut self, other: Self) {
         self.teams.extend(other.teams);
         self.agents.extend(other.agents);
+        self.templates.extend(other.templates);
+        self.sources.extend(other.sources);
         self.slots |= other.slots;
     }
 
@@ -38,6 +51,8 @@ impl Needs {
         (self.slots || !other.slots)
             && other.teams.is_subset(&self.teams)
             && other.agents.is_subset(&self.agents)
+            && other.templates.is_subset(&self.templates)
+            && other.sources.is_subset(&self.sources)
     }
 }
 
@@ -48,6 +63,10 @@ pub struct Facts {
     pub teams: BTreeMap<TeamId, AgentTeam>,
     /// Registered agents, by id.
     pub agents: BTreeMap<AgentId, Agent>,
+    /// Versions of templates.
+    pub templates: BTreeMap<(TemplateId, u32), Arc<ProcessTemplate>>,
+    /// Processes as they were after an event of their rooms, by what was asked for.
+    pub sources: BTreeMap<(ProcessId, Option<u64>), (u64, Arc<ProcessState>)>,
     /// Live attempts of an agent.
     pub agent_live: BTreeMap<AgentId, BTreeSet<AttemptId>>,
     /// Live attempts of a team.
@@ -55,6 +74,18 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// A version of a template, or the newest.
+    pub fn template(&self, id: TemplateId, version: Option<u32>) -> Option<&Arc<ProcessTemplate>> {
+        match version {
+            Some(version) => self.templates.get(&(id, version)),
+            None => self
+                .templates
+                .range((id, 0)..=(id, u32::MAX))
+                .next_back()
+                .map(|(_, template)| template),
+        }
+    }
+
     /// Lets the commands after this one in the batch see what it did.
     pub fn absorb(&mut self, team: Option<TeamId>, body: &EventBody) {
         match body {
@@ -65,6 +96,10 @@ impl Facts {
                 if let Some(agent) = self.agents.get_mut(&change.id) {
                     agent.archived = true;
                 }
+            }
+            EventBody::TemplateCreated(template) => {
+                let key = (template.id, template.version);
+                self.templates.insert(key, Arc::new(template.clone()));
             }
             EventBody::TeamCreated(team) | EventBody::TeamUpdated(team) => {
                 self.teams.insert(team.id, team.clone());

@@ -43,6 +43,10 @@ operations! {
     ProcessesCreate = "processes:create", Write, true;
     /// Pause, resume, cancel, retry.
     ProcessesUpdate = "processes:update", Write, false;
+    /// List and read templates of processes.
+    TemplatesRead = "templates:read", Read, true;
+    /// Make a template, or a new version of one.
+    TemplatesCreate = "templates:create", Write, false;
     /// Take work and report on it.
     WorkDo = "work:do", Admin, true;
     /// List and read handoffs.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::id::{AgentId, InstanceId, MessageId, TeamId};
+use crate::id::{AgentId, InstanceId, MessageId, TeamId, TemplateId};
 use crate::model::access::Permission;
 use crate::model::communication::CommunicationType;
 use crate::model::handoff::HandoffKind;
@@ -14,7 +14,7 @@ use crate::model::intervention::{
 };
 use crate::model::process::{Failure, PauseMode};
 use crate::model::room::{Channel, MessageKind, ParticipantType, RoomRole, RoomType};
-use crate::model::step::{StepCondition, TriggerRule};
+use crate::model::step::{StepCondition, SubProcess, TriggerRule};
 use crate::model::team::{MemberRole, TeamStatus};
 use crate::model::{Object, Priority};
 
@@ -80,17 +80,66 @@ requests! {
         #[serde(default)]
         status: Option<TeamStatus>,
     }
+    /// A template to make, or a new version of one.
+    CreateTemplate {
+        /// Which template gets a new version; none: a new template.
+        #[serde(default)]
+        id: Option<TemplateId>,
+        /// A name to show, 1 to 200 characters.
+        name: String,
+        /// What it is for.
+        #[serde(default)]
+        description: Option<String>,
+        /// JSON Schema of what a start has to give.
+        #[serde(default)]
+        inputs: Option<Value>,
+        /// 1 to 1,000 steps.
+        steps: Vec<StepInput>,
+        /// What its processes carry from the start.
+        #[serde(default)]
+        context: Option<ContextInput>,
+        /// How urgent its processes are.
+        #[serde(default)]
+        priority: Option<Priority>,
+        /// A step that fails for good cancels the rest (default).
+        #[serde(default = "yes")]
+        fail_fast: bool,
+    }
+    /// A process that begins with the past of another.
+    ForkProcess {
+        /// After which event of that process's room; default the newest.
+        #[serde(default)]
+        seq: Option<u64>,
+        /// This step, by id or key, and all behind it run again.
+        #[serde(default)]
+        from_step: Option<String>,
+        /// A name to show; default that of the process.
+        #[serde(default)]
+        name: Option<String>,
+    }
     /// A process to start.
     StartProcess {
-        /// A name to show, 1 to 200 characters.
+        /// A name to show, 1 to 200 characters; with a template, default the template's.
+        #[serde(default)]
         name: String,
         /// What it is for.
         #[serde(default)]
         description: Option<String>,
         /// Who works on it.
         team_id: TeamId,
-        /// 1 to 1,000 steps.
+        /// 1 to 1,000 steps; none with a template.
+        #[serde(default)]
         steps: Vec<StepInput>,
+        /// The template that has the steps.
+        #[serde(default)]
+        template_id: Option<TemplateId>,
+        /// Which version of it; default the newest.
+        #[serde(default)]
+        template_version: Option<u32>,
+        /// What the template asks for; its fields become variables.
+        #[serde(default)]
+        #[schema(value_type = Option<Object>)]
+        inputs: Option<Object>,
         /// What it carries.
         #[serde(default)]
         context: Option<ContextInput>,
@@ -102,6 +151,7 @@ requests! {
         fail_fast: bool,
     }
     /// What a process carries from the start.
+    #[derive(Default, serde::Serialize)]
     ContextInput {
         /// What steps share.
         #[serde(default)]
@@ -122,6 +172,7 @@ requests! {
         conversation_history: Vec<Value>,
     }
     /// A step of a process to start.
+    #[derive(serde::Serialize)]
     StepInput {
         /// Unique in the process; default `step_1`, `step_2`… in the order given.
         #[serde(default)]
@@ -140,6 +191,9 @@ requests! {
         /// Else: a member with this role.
         #[serde(default)]
         role: Option<MemberRole>,
+        /// Or no agent: its work is a process of its own, from a template, whose inputs are the step's.
+        #[serde(default)]
+        process: Option<SubProcess>,
         /// Keys of the steps before it.
         #[serde(default)]
         dependencies: Vec<String>,

@@ -395,7 +395,11 @@ impl ProcessState {
             E::StepReady(c) => self.change_step(c, at, |step| {
                 step.ready_at = Some(at);
                 step.retry_at = None;
+                step.child_process_id = None;
                 step.take_inputs(c.inputs.as_ref());
+                if step.status == StepStatus::Pending {
+                    step.stop_clock();
+                }
             }),
             E::StepStarted(c) => self.change_step(c, at, |step| {
                 step.started_at.get_or_insert(at);
@@ -433,7 +437,11 @@ impl ProcessState {
                     at,
                 );
                 self.use_answers(c.id);
-                self.process_mut().metrics.retry_count += 1;
+                let counted = c.attempt_id.is_some()
+                    || c.error.as_ref().is_some_and(|e| e.code == Failure::TIMEOUT);
+                let metrics = &mut self.process_mut().metrics;
+                metrics.retry_count += 1;
+                metrics.error_count += u64::from(!counted);
             }
             E::StepCompleted(c) => {
                 self.end_step(c, at);

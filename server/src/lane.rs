@@ -177,13 +177,7 @@ async fn attempt(
             continue;
         };
         let space = &job.principal.workspace_id;
-        let makes = matches!(
-            job.command,
-            Command::StartProcess { .. }
-                | Command::CreateTeam { .. }
-                | Command::CreateRoom { .. }
-                | Command::CreateWorkspaceRoom { .. }
-        );
+        let makes = job.command.makes_its_room();
         let foreign = room
             .after
             .room

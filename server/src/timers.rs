@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rooms::Command;
 use rooms::command::Timer;
+use rooms::id::RoomId;
 use rooms::model::access::Principal;
 
 use crate::hub::Hub;
@@ -50,6 +51,9 @@ pub async fn run(hub: Arc<Hub>) {
             let hub = Arc::clone(&hub);
             fired.push(async move {
                 let system = Principal::system(space);
+                if !outbound(&hub, &system, room, &timer).await {
+                    return;
+                }
                 let result = hub
                     .execute(&system, room, Command::Timer { timer, due }, None, None)
                     .await;
@@ -64,5 +68,39 @@ pub async fn run(hub: Arc<Hub>) {
             });
         }
         futures::future::join_all(fired).await;
+    }
+}
+
+/// Brings what a timer asks of another room there. Whether its own row may go now: not while the other room could not be asked.
+async fn outbound(hub: &Hub, system: &Principal, room: RoomId, timer: &Timer) -> bool {
+    if !timer.is_outbound() {
+        return true;
+    }
+    let Ok(state) = hub.state(room).await else {
+        return false;
+    };
+    let Some(asked) = rooms::decide::outbound(&state, timer) else {
+        return true;
+    };
+    let result = hub
+        .execute(system, asked.room, asked.command, None, None)
+        .await;
+    let Err(refusal) = result else { return true };
+    if matches!(
+        refusal.code,
+        rooms::Code::Unavailable | rooms::Code::Internal | rooms::Code::RateLimited
+    ) {
+        return false;
+    }
+    match rooms::decide::refused(timer, &refusal) {
+        Some(told) => {
+            let told = hub.execute(system, room, told, None, None).await;
+            told.is_ok_and(|_| true)
+                || hub
+                    .state(room)
+                    .await
+                    .is_ok_and(|s| rooms::decide::outbound(&s, timer).is_none())
+        }
+        None => true,
     }
 }

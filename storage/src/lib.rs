@@ -13,6 +13,7 @@ pub mod keys;
 pub mod migrate;
 pub mod projection;
 pub mod read;
+pub mod templates;
 pub mod tx;
 pub mod verify;
 

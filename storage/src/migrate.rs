@@ -29,6 +29,7 @@ const ALL: &[Migration] = &[
     migration!(1, "0001_init"),
     migration!(2, "0002_store"),
     migration!(3, "0003_audit"),
+    migration!(4, "0004_templates"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

@@ -56,6 +56,17 @@ static AGENTS: Table = Table {
     ],
     key: Some(&["workspace_id", "id"]),
 };
+static TEMPLATES: Table = Table {
+    name: "templates",
+    columns: &[
+        ("id", Uuid),
+        ("version", Int),
+        ("workspace_id", Text),
+        ("name", Text),
+        ("data", Text),
+    ],
+    key: None,
+};
 static TEAMS: Table = Table {
     name: "teams",
     columns: &[
@@ -200,6 +211,7 @@ pub(crate) struct Projection {
     handoffs: Rows,
     interventions: Rows,
     communications: Rows,
+    templates: Rows,
 }
 
 impl Projection {
@@ -374,6 +386,15 @@ impl Projection {
                     serde_json::to_string(agent)?.into(),
                 ]);
             }
+            EventBody::TemplateCreated(template) if event.origin.is_none() => {
+                self.templates.push(vec![
+                    template.id.0.into(),
+                    u64::from(template.version).into(),
+                    event.workspace_id.as_str().into(),
+                    template.name.as_str().into(),
+                    serde_json::to_string(template)?.into(),
+                ]);
+            }
             EventBody::CommunicationSent(sent) => self.communications.push(vec![
                 sent.id.0.into(),
                 sent.process_id.0.into(),
@@ -392,6 +413,7 @@ impl Projection {
         conn.write(&ROOMS, self.rooms).await?;
         conn.write(&SNAPSHOTS, self.snapshots).await?;
         conn.write(&AGENTS, self.agents).await?;
+        conn.write(&TEMPLATES, self.templates).await?;
         conn.write(&TEAMS, self.teams).await?;
         for team in self.gone_members {
             conn.execute(

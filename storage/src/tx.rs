@@ -271,6 +271,7 @@ impl Tx {
                 }
             }
         }
+        crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
         if needs.slots {
             for team in &needs.teams {
                 let sql = "SELECT id FROM attempts WHERE team_id = $1 AND live = 1";

@@ -62,6 +62,12 @@ impl Decider<'_> {
                 step.key
             )));
         }
+        if step.process.is_some() {
+            return Err(Refusal::illegal(format!(
+                "the work of the step {:?} is a process, not an agent's",
+                step.key
+            )));
+        }
         if claim && self.ctx.principal.agent_id().as_ref() != Some(agent_id) {
             return Err(Refusal::forbidden("an agent claims for itself"));
         }

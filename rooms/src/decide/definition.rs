@@ -49,10 +49,22 @@ impl Check<'_> {
     }
 }
 
+/// What a definition is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A process, given in full.
+    Process,
+    /// A template: no team is known yet.
+    Template,
+    /// A process from a template, whose own templates were checked when it was made.
+    FromTemplate,
+}
+
 pub(super) fn check(
     start: &r::StartProcess,
-    team: &AgentTeam,
+    team: Option<&AgentTeam>,
     facts: &Facts,
+    of: Of,
 ) -> Result<(), Refusal> {
     let keys = keys(&start.steps);
     let mut c = Check {
@@ -103,7 +115,10 @@ pub(super) fn check(
             );
         }
         check_step(&mut c, &format!("steps[{n}]"), key, step);
-        check_taker(&mut c, &format!("steps[{n}]"), step, team, facts);
+        if let Some(team) = team {
+            check_taker(&mut c, &format!("steps[{n}]"), step, team, facts, of);
+        }
+        check_process(&mut c, &format!("steps[{n}]"), step, facts, of);
     }
     if c.errors.is_empty()
         && let Some(circle) = cycle(&keys, &start.steps)
@@ -230,11 +245,19 @@ fn check_step(c: &mut Check<'_>, at: &str, key: &str, step: &r::StepInput) {
     c.json(&format!("{at}.metadata"), &metadata, limits::METADATA);
 }
 
-fn check_taker(c: &mut Check<'_>, at: &str, step: &r::StepInput, team: &AgentTeam, facts: &Facts) {
+fn check_taker(
+    c: &mut Check<'_>,
+    at: &str,
+    step: &r::StepInput,
+    team: &AgentTeam,
+    facts: &Facts,
+    of: Of,
+) {
     let Some(agent) = &step.assigned_agent_id else {
         return;
     };
-    if facts.agents.get(agent).is_none_or(|a| a.archived) {
+    // A template's agents are not known before it is read; the team's members were registered with it.
+    if of == Of::Process && facts.agents.get(agent).is_none_or(|a| a.archived) {
         c.wrong(
             format!("{at}.assignedAgentId"),
             format!("there is no agent {agent} in this workspace"),
@@ -243,6 +266,35 @@ fn check_taker(c: &mut Check<'_>, at: &str, step: &r::StepInput, team: &AgentTea
         c.wrong(
             format!("{at}.assignedAgentId"),
             format!("{agent} is no active member of the team {:?}", team.name),
+        );
+    }
+}
+
+/// A step's work is an agent's or a process's.
+fn check_process(c: &mut Check<'_>, at: &str, step: &r::StepInput, facts: &Facts, of: Of) {
+    let Some(sub) = &step.process else {
+        return;
+    };
+    for (name, given) in [
+        ("assignedAgentId", step.assigned_agent_id.is_some()),
+        ("requiredCapabilities", step.required_capabilities.is_some()),
+        ("role", step.role.is_some()),
+    ] {
+        if given {
+            c.wrong(
+                format!("{at}.{name}"),
+                "the step's work is a process: no agent takes it",
+            );
+        }
+    }
+    if of != Of::FromTemplate
+        && facts
+            .template(sub.template_id, sub.template_version)
+            .is_none()
+    {
+        c.wrong(
+            format!("{at}.process.templateId"),
+            format!("there is no such template or version: {}", sub.template_id),
         );
     }
 }

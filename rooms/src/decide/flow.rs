@@ -66,6 +66,13 @@ impl Decider<'_> {
             let Some(step) = process.steps.get(n) else {
                 continue;
             };
+            if step.process.is_some()
+                && step.phase == Some(StepPhase::Ready)
+                && process.process.status == ProcessStatus::Running
+            {
+                self.start_child(step, None);
+                continue;
+            }
             if step.status != StepStatus::Pending || step.phase != Some(StepPhase::Blocked) {
                 continue;
             }
@@ -109,6 +116,9 @@ impl Decider<'_> {
             Ok(inputs) => inputs,
             Err(error) => return self.end_failed(step, None, *error, None),
         };
+        if step.process.is_some() && process.process.status == ProcessStatus::Running {
+            return self.start_child(step, inputs);
+        }
         let mut change = step_change(step, StepStatus::Pending, Some(StepPhase::Ready));
         change.inputs = inputs;
         self.emit(EventBody::StepReady(change));

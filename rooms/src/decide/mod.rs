@@ -4,11 +4,13 @@
 //! rule sees it; nothing is real before the lane has committed it.
 
 pub mod attempt;
+mod child;
 mod clock;
 mod conditions;
 mod definition;
 mod ending;
 mod flow;
+mod fork;
 mod gate;
 mod handoff;
 mod inputs;
@@ -19,6 +21,7 @@ mod room;
 mod rule_actions;
 mod rules;
 mod start;
+mod template;
 mod timer;
 
 use std::sync::Arc;
@@ -29,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 use crate::command::Timer;
 use crate::event::EventBody;
-use crate::id::StepId;
+use crate::id::{ProcessId, StepId};
 use crate::model::room::{Channel, ParticipantType, RoomRole};
 use crate::model::step::{ProcessStep, StepPatch, StepPhase, StepStatus};
 use crate::model::team::CollaborationType;
@@ -93,7 +96,11 @@ struct Decider<'a> {
     clocks: clock::Clocks,
     /// What the team's rules are at.
     rules: rules::Rules,
+    /// A step's process whose end is being taken in: there is nothing left to cancel.
+    child_done: Option<ProcessId>,
 }
+
+pub use child::{Outbound, outbound, refused};
 
 type Ruled = Result<Value, Refusal>;
 
@@ -124,8 +131,26 @@ pub fn needs(state: &State, command: &Command) -> Needs {
         | Command::RemoveAgent { agent_id } => {
             needs.agents.insert(agent_id.clone());
         }
-        Command::StartProcess { process, .. } => {
+        Command::CreateTemplate(template) => {
+            needs.templates.extend(template.id.map(|id| (id, None)));
+            needs.templates.extend(used_templates(&template.steps));
+        }
+        Command::ForkProcess {
+            source,
+            team_id,
+            fork,
+            ..
+        } => {
+            needs.teams.insert(*team_id);
+            needs.sources.insert((*source, fork.seq));
+        }
+        Command::StartProcess { process, .. } | Command::StartChild { process, .. } => {
             needs.teams.insert(process.team_id);
+            let version = process.template_version;
+            needs
+                .templates
+                .extend(process.template_id.map(|id| (id, version)));
+            needs.templates.extend(used_templates(&process.steps));
             needs.agents.extend(
                 process
                     .steps
@@ -181,6 +206,15 @@ pub fn needs(state: &State, command: &Command) -> Needs {
     needs
 }
 
+fn used_templates(
+    steps: &[crate::request::StepInput],
+) -> impl Iterator<Item = (crate::id::TemplateId, Option<u32>)> {
+    steps
+        .iter()
+        .filter_map(|s| s.process.as_ref())
+        .map(|p| (p.template_id, p.template_version))
+}
+
 /// Decides a command. Pure: the same arguments give the same decision. Never panics, whatever the command and the state.
 pub fn decide(state: &State, command: &Command, ctx: &Ctx<'_>) -> Decision {
     let mut d = Decider::new(state, ctx);
@@ -220,6 +254,7 @@ impl<'a> Decider<'a> {
             look: Vec::new(),
             clocks: clock::Clocks::of(state),
             rules: rules::Rules::default(),
+            child_done: None,
         }
     }
 }
@@ -244,10 +279,29 @@ impl Decider<'_> {
             C::CreateTeam { team_id, team } => self.create_team(*team_id, team),
             C::UpdateTeam(change) => self.update_team(change),
             C::ArchiveTeam => self.archive_team(),
+            C::CreateTemplate(template) => self.create_template(template),
             C::StartProcess {
                 process_id,
                 process,
-            } => self.start_process(*process_id, process),
+            } => self.start_process(*process_id, process, None),
+            C::StartChild {
+                process_id,
+                parent,
+                initiated_by,
+                process,
+            } => self.start_process(*process_id, process, Some((parent, initiated_by))),
+            C::ForkProcess {
+                process_id,
+                source,
+                team_id,
+                fork,
+            } => self.fork_process(*process_id, *source, *team_id, fork),
+            C::ChildEnded {
+                step_id,
+                process_id,
+                outputs,
+                error,
+            } => self.child_ended(*step_id, *process_id, outputs.as_ref(), error.as_ref()),
             C::PauseProcess(why) => self.pause_process(why),
             C::ResumeProcess(why) => self.resume_process(why),
             C::CancelProcess(why) => self.cancel_process(why),
@@ -327,8 +381,14 @@ impl Decider<'_> {
         let step_id = step_of(&body);
         let touched = touched(&body);
         self.note_clock(touched);
+        let process = self.state.process.as_ref();
+        let child = touched.and_then(|id| process?.step(id)).and_then(|s| {
+            s.child_process_id
+                .filter(|_| s.status == StepStatus::Running)
+        });
         self.state.apply_body(&body, self.ctx.now);
         self.timers_of(&body);
+        self.outbound_of(&body, child);
         self.look_after(&body, touched);
         self.ask_rules(&body, step_id.or(touched));
         self.events.push(Draft {

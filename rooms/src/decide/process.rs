@@ -1,6 +1,6 @@
 //! What people do to a whole process: pause, resume, cancel, retry.
 
-use super::flow::attempt_change;
+use super::flow::{attempt_change, step_change};
 use super::{Decider, Ruled};
 use crate::Refusal;
 use crate::event::EventBody;
@@ -42,6 +42,19 @@ impl Decider<'_> {
         change.mode = Some(why.mode);
         self.emit(EventBody::ProcessPaused(change));
         for step in &process.steps {
+            if why.mode == PauseMode::Interrupt
+                && step.child_process_id.is_some()
+                && step.is_at_work()
+            {
+                // Its process is cancelled; another begins on resume.
+                let ready = Some(StepPhase::Ready);
+                self.emit(EventBody::StepReady(step_change(
+                    step,
+                    StepStatus::Pending,
+                    ready,
+                )));
+                continue;
+            }
             let Some(attempt) = process.live_attempt(step) else {
                 continue;
             };

@@ -5,28 +5,56 @@ use std::sync::Arc;
 
 use super::{Decider, Ruled, definition};
 use crate::event::EventBody;
-use crate::id::{LogId, ProcessId, RoomId};
-use crate::model::process::{OrchestrationProcess, ProcessContext, ProcessMetrics, ProcessStatus};
+use crate::id::{LogId, ProcessId, RoomId, TeamId};
+use crate::model::process::{
+    OrchestrationProcess, ParentStep, ProcessContext, ProcessMetrics, ProcessStatus,
+};
 use crate::model::room::{
     Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
 };
-use crate::model::step::{ProcessStep, StepPhase, StepStatus};
+use crate::model::step::{ProcessStep, StepPhase, StepStatus, SubProcess};
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::request as r;
 use crate::{Refusal, limits};
 
 impl Decider<'_> {
-    pub(super) fn start_process(&mut self, id: ProcessId, start: &r::StartProcess) -> Ruled {
+    pub(super) fn start_process(
+        &mut self,
+        id: ProcessId,
+        start: &r::StartProcess,
+        child_of: Option<(&ParentStep, &str)>,
+    ) -> Ruled {
         if self.state.room.is_some() {
             return Err(Refusal::new(crate::Code::Conflict, "this process exists"));
         }
-        let team = self
-            .ctx
-            .facts
-            .teams
-            .get(&start.team_id)
-            .ok_or_else(|| Refusal::not_found("team", start.team_id))?
-            .clone();
+        let team = if child_of.is_some() {
+            // What was begun with a team goes on with it.
+            self.known_team(start.team_id)?
+        } else {
+            self.active_team(start.team_id)?
+        };
+        let (start, template) = self.compose(start)?;
+        let of = match template {
+            Some(_) => definition::Of::FromTemplate,
+            None => definition::Of::Process,
+        };
+        definition::check(&start, Some(&team), self.ctx.facts, of)?;
+        let mut process = self.build(id, RoomId(id.0), &start, &team);
+        process.template = template;
+        if let Some((parent, initiated_by)) = child_of {
+            process.parent = Some(parent.clone());
+            process.initiated_by = initiated_by.to_owned();
+        }
+        self.open_process(process, &team, child_of.map(|(_, by)| by))
+    }
+
+    pub(super) fn known_team(&self, id: TeamId) -> Result<AgentTeam, Refusal> {
+        let team = self.ctx.facts.teams.get(&id);
+        Ok(team.ok_or_else(|| Refusal::not_found("team", id))?.clone())
+    }
+
+    pub(super) fn active_team(&self, id: TeamId) -> Result<AgentTeam, Refusal> {
+        let team = self.known_team(id)?;
         if team.status != TeamStatus::Active {
             return Err(Refusal::illegal(format!(
                 "the team {:?} is {}",
@@ -34,19 +62,28 @@ impl Decider<'_> {
                 team.status.as_str()
             )));
         }
-        definition::check(start, &team, self.ctx.facts)?;
-        let principal = self.ctx.principal;
-        let room_id: RoomId = RoomId(id.0);
-        let process = self.build(id, room_id, start, &team);
+        Ok(team)
+    }
+
+    /// Makes the room and the process, and lets it begin, unless a human is asked first. What is a step's work was approved with its process.
+    pub(super) fn open_process(
+        &mut self,
+        process: OrchestrationProcess,
+        team: &AgentTeam,
+        child_of: Option<&str>,
+    ) -> Ruled {
+        if self.state.room.is_some() {
+            return Err(Refusal::new(crate::Code::Conflict, "this process exists"));
+        }
         let log_id: LogId = self.ctx.id();
         self.emit(EventBody::RoomCreated(CollaborationRoom {
-            id: room_id,
+            id: process.room_id,
             name: format!("Process: {}", process.name),
             kind: RoomType::Process,
-            workspace_id: principal.workspace_id.clone(),
-            process_id: Some(id),
+            workspace_id: process.workspace_id.clone(),
+            process_id: Some(process.id),
             team_id: Some(team.id),
-            participants: participants(&team, self),
+            participants: participants(team, self, child_of),
             channels: Channel::ALL.to_vec(),
             head: 0,
             first: 1,
@@ -56,7 +93,7 @@ impl Decider<'_> {
             archived: false,
         }));
         self.emit(EventBody::ProcessCreated(process));
-        if team.configuration.human_approval_required {
+        if team.configuration.human_approval_required && child_of.is_none() {
             self.ask_to_start();
         } else {
             let change = self.process_change(ProcessStatus::Running);
@@ -64,6 +101,20 @@ impl Decider<'_> {
             self.advance();
         }
         Ok(super::json(&self.process()?.resource()))
+    }
+
+    pub(super) fn no_metrics(&self) -> ProcessMetrics {
+        ProcessMetrics {
+            start_time: self.now(),
+            end_time: None,
+            duration: None,
+            step_completion_times: BTreeMap::new(),
+            handoff_count: 0,
+            human_intervention_count: 0,
+            error_count: 0,
+            retry_count: 0,
+            agent_utilization: BTreeMap::new(),
+        }
     }
 
     fn build(
@@ -97,17 +148,7 @@ impl Decider<'_> {
             total_steps: steps.len() as u64,
             steps,
             context: Arc::new(context),
-            metrics: ProcessMetrics {
-                start_time: self.now(),
-                end_time: None,
-                duration: None,
-                step_completion_times: BTreeMap::new(),
-                handoff_count: 0,
-                human_intervention_count: 0,
-                error_count: 0,
-                retry_count: 0,
-                agent_utilization: BTreeMap::new(),
-            },
+            metrics: self.no_metrics(),
             current_step: 0,
             waiting_on: Vec::new(),
             priority: start.priority.unwrap_or_default(),
@@ -169,7 +210,15 @@ impl Decider<'_> {
             progress: None,
             next_step_id: None,
             given_inputs: None,
-            process: None,
+            process: input.process.as_ref().map(|sub| SubProcess {
+                template_version: self
+                    .ctx
+                    .facts
+                    .template(sub.template_id, sub.template_version)
+                    .map(|t| t.version)
+                    .or(sub.template_version),
+                ..sub.clone()
+            }),
             child_process_id: None,
             elapsed_ms: 0,
             running_since: None,
@@ -244,7 +293,7 @@ pub(super) fn cycle(keys: &[String], steps: &[r::StepInput]) -> Option<Vec<Strin
     Some(circle)
 }
 
-fn participants(team: &AgentTeam, d: &Decider<'_>) -> Vec<Participant> {
+fn participants(team: &AgentTeam, d: &Decider<'_>, child_of: Option<&str>) -> Vec<Participant> {
     let now = d.now();
     let mut all: Vec<Participant> = team
         .agents
@@ -259,7 +308,15 @@ fn participants(team: &AgentTeam, d: &Decider<'_>) -> Vec<Participant> {
             )
         })
         .collect();
-    all.extend(initiator(d, RoomRole::Supervisor));
+    all.extend(match child_of {
+        Some(by) => Some(participant(
+            by,
+            ParticipantType::Human,
+            RoomRole::Supervisor,
+            now,
+        )),
+        None => initiator(d, RoomRole::Supervisor),
+    });
     all
 }
 

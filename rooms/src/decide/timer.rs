@@ -160,6 +160,9 @@ impl Decider<'_> {
                 Ok(serde_json::Value::Null)
             }
             Timer::StepTimeout { step } => self.step_timeout(&process, *step),
+            Timer::StartChild { .. } | Timer::CancelChild { .. } | Timer::TellParent { .. } => {
+                self.outbound_done(&process, timer)
+            }
             Timer::ProcessTimeout => self.process_timeout(&process),
             Timer::Reoffer { .. } => Ok(serde_json::Value::Null),
             Timer::Handoff { handoff } => {

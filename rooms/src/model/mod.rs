@@ -12,6 +12,7 @@ pub mod process;
 pub mod room;
 pub mod step;
 pub mod team;
+pub mod template;
 
 /// A JSON object whose fields belong to the caller.
 pub type Object = serde_json::Map<String, serde_json::Value>;

@@ -16,6 +16,7 @@ mod room;
 pub mod signals;
 pub mod table;
 mod team;
+mod template;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -41,6 +42,7 @@ use crate::wire::Frame;
 static TABLE: LazyLock<Vec<CommandRow>> = LazyLock::new(|| {
     [
         team::rows(),
+        template::rows(),
         process::rows(),
         agent::rows(),
         attempt::rows(),

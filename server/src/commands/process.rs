@@ -1,13 +1,15 @@
 //! Processes.
 
-use rooms::Command;
-use rooms::id::ProcessId;
+use rooms::id::{ProcessId, RoomId};
 use rooms::model::process::OrchestrationProcess;
 use rooms::policy::Operation as O;
-use rooms::request::StartProcess;
+use rooms::request::{ForkProcess, StartProcess};
+use rooms::{Command, Refusal};
 use storage::read::Thing;
 
-use super::table::{CommandRow, new, of};
+use super::room_of;
+use super::table::{CommandRow, Kind, by_hand, new, of};
+use crate::problem::storage_refusal;
 
 const PROCESS: (&str, Thing) = ("processId", Thing::Process);
 
@@ -55,5 +57,38 @@ pub fn rows() -> Vec<CommandRow> {
             |_: ProcessId, reason| Command::RetryProcess(reason),
         )
         .gives::<OrchestrationProcess>(),
+        fork(),
     ]
+}
+
+/// The new process's room is its own; whose past it takes, and with which team, the old one says.
+fn fork() -> CommandRow {
+    by_hand::<ForkProcess>(
+        "process:fork",
+        "Start a process with the past of another",
+        O::ProcessesCreate,
+        &[("processId", Kind::Text)],
+        |hub, principal, mut payload| {
+            Box::pin(async move {
+                let source: uuid::Uuid = payload.id("processId", "process")?;
+                let fork = payload.parse()?;
+                let room = room_of(hub, principal, Thing::Process, source).await?;
+                let state = hub.state(room).await.map_err(|e| storage_refusal(&e))?;
+                let team_id = state
+                    .process
+                    .as_ref()
+                    .map(|p| p.process.team_id)
+                    .ok_or_else(|| Refusal::not_found("process", source))?;
+                let id = uuid::Uuid::now_v7();
+                let command = Command::ForkProcess {
+                    process_id: ProcessId(id),
+                    source: ProcessId(source),
+                    team_id,
+                    fork,
+                };
+                Ok((RoomId(id), command))
+            })
+        },
+    )
+    .gives::<OrchestrationProcess>()
 }

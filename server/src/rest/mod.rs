@@ -21,6 +21,7 @@ mod room;
 pub mod route;
 mod server;
 mod team;
+mod template;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -43,6 +44,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
     [
         access::routes(),
         team::routes(),
+        template::routes(),
         process::routes(),
         handoff::routes(),
         intervention::routes(),

@@ -30,6 +30,17 @@ pub fn routes() -> Vec<Route> {
     };
     vec![
         runs("post", "/processes", "startProcess", "process:start", made),
+        runs(
+            "post",
+            "/processes/{id}/fork",
+            "forkProcess",
+            "process:fork",
+            Run {
+                id: Some("processId"),
+                at: Some("processes"),
+                ..Run::default()
+            },
+        ),
         route(
             "get",
             "/processes",
