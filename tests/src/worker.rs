@@ -6,7 +6,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
 
 use crate::agent::Work;
-use crate::number;
 
 /// Who works, and how long a step takes.
 #[derive(Debug, Clone)]
@@ -128,6 +127,7 @@ fn sum_of_inputs(offer: &Value) -> u64 {
         .and_then(Value::as_array);
     let sums = before.into_iter().flatten().filter_map(Value::as_str);
     1 + sums
-        .map(|key| steps.map_or(0, |steps| number(steps, &format!("/{key}/sum"))))
+        // A step that was passed over has none.
+        .filter_map(|key| steps?.pointer(&format!("/{key}/sum"))?.as_u64())
         .sum::<u64>()
 }
