@@ -18,6 +18,7 @@ fn block(n: usize, template: &Value) -> Vec<Value> {
         n => vec![format!("join{}", n - 1)],
     };
     let start = json!([key("start")]);
+    let joined = ["a", "b", "c", "again", "left", "right", "sub"].map(key);
     let mut c =
         json!({ "key": key("c"), "name": "C", "dependencies": start, "mergeOutputs": true });
     if n % 5 == 0 {
@@ -39,7 +40,7 @@ fn block(n: usize, template: &Value) -> Vec<Value> {
         json!({ "key": key("right"), "name": "Right", "dependencies": [key("choose")] }),
         json!({ "key": key("sub"), "name": "Sub", "dependencies": start, "process": { "templateId": template }, "inputs": { "n": n } }),
         json!({ "key": key("join"), "name": "Join", "triggerRule": "all_done",
-                "dependencies": ["a", "b", "c", "again", "left", "right", "sub"].map(key) }),
+                "dependencies": joined }),
     ]
 }
 
