@@ -149,6 +149,7 @@ fn parent(step: Value) -> (World, World) {
 fn child() -> World {
     let mut child = World::new(&["ada"], &json!({}));
     child.facts = rooms::Facts::default();
+    child.seed = 1_000;
     child
 }
 
@@ -360,6 +361,7 @@ fn fork(w: &World, seq: Option<u64>, body: Value) -> Result<World, Refusal> {
         at.seq += 1;
     }
     let mut new = World::new(&["ada", "bob", "cid"], &json!({}));
+    new.seed = 1_000;
     let source = w.process().process.id;
     let past = at.process.clone().expect("a process");
     new.facts.sources.insert((source, seq), (at.seq, past));

@@ -28,7 +28,8 @@ pub struct World {
     /// Decide twice and fold the log beside it. Costs what the process is long.
     pub checked: bool,
     folded: State,
-    seed: u64,
+    /// Ids follow from it and from the time.
+    pub seed: u64,
 }
 
 pub const START: Timestamp = Timestamp(1_800_000_000_000_000);
@@ -152,7 +153,7 @@ impl World {
         decision.reply
     }
 
-    /// Lets time pass; what comes due on the way fires at its time.
+    /// Lets time pass; what comes due on the way fires at its time, but for what is asked of other rooms.
     pub fn pass(&mut self, ms: u64) {
         let until = self.now.plus_ms(ms);
         while let Some((key, due)) = self
@@ -160,6 +161,7 @@ impl World {
             .iter()
             .map(|(key, (_, due))| (key.clone(), *due))
             .filter(|(_, due)| *due <= until)
+            .filter(|(key, _)| !self.timers[key].0.is_outbound())
             .min_by_key(|(_, due)| *due)
         {
             self.now = self.now.max(due);
