@@ -85,8 +85,14 @@ async fn ensure_room(
         room_id,
         name: name.to_owned(),
     };
-    hub.execute(&Principal::system(id.clone()), room_id, command, None, None)
-        .await?;
+    let made = hub
+        .execute(&Principal::system(id.clone()), room_id, command, None, None)
+        .await;
+    // Another node that starts at the same moment may have made it.
+    if made.is_err() && !hub.store().heads(&[room_id]).await?.is_empty() {
+        return Ok(());
+    }
+    made?;
     Ok(())
 }
 

@@ -97,12 +97,6 @@ impl Change {
 
     /// Keeps a key; one of the same id is replaced.
     pub async fn keep_key(&mut self, key: &NewKey) -> Result<(), Error> {
-        self.conn
-            .execute(
-                "DELETE FROM api_keys WHERE id = $1",
-                vec![key.id.as_str().into()],
-            )
-            .await?;
         let args = vec![
             key.id.as_str().into(),
             key.principal.workspace_id.as_str().into(),
@@ -115,7 +109,11 @@ impl Change {
             self.now.into(),
         ];
         let sql = "INSERT INTO api_keys (id, workspace_id, kind, principal, permission, bootstrap, name, hash, created_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+                   ON CONFLICT (id) DO UPDATE SET workspace_id = excluded.workspace_id, kind = excluded.kind, principal = excluded.principal, \
+                   permission = excluded.permission, bootstrap = excluded.bootstrap, name = excluded.name, hash = excluded.hash, \
+                   created_at = excluded.created_at, revoked_at = NULL";
+        // One statement: nodes that start at once keep the same key.
         self.conn.execute(sql, args).await?;
         Ok(())
     }

@@ -170,7 +170,7 @@ async fn an_agent_on_another_node_is_given_work_and_told_what_becomes_of_it() {
         .hub
         .team(
             &[member("ann")],
-            json!({ "timeoutSettings": { "offerMs": 2000 } }),
+            json!({ "timeoutSettings": { "offerMs": 6000 } }),
         )
         .await;
     let steps = json!([
@@ -217,7 +217,7 @@ async fn a_revoked_key_ends_its_sessions_on_every_node() {
     let nodes = Nodes::start(2, &shared_redis()).await;
     let key = nodes.hub.register("ann", &[]).await;
     let mut ann = nodes.agent(0, "ann", &key, "ann-1").await;
-    let _ = nodes.hub.admin.delete("/agents/ann").await.expect(204);
+    let _ = nodes.hub.admin.delete("/agents/ann").await.expect(200);
     let closed = ann.event("session.closed").await;
     assert_eq!(closed, json!({ "code": "revoked", "reconnect": false }));
     until("the connection is closed", async || {
@@ -339,6 +339,18 @@ async fn a_node_that_stops_says_so_and_takes_no_new_session() {
     let ((), room) = tokio::join!(stops, sees);
     let path = format!("/collaboration/rooms/{room}");
     let _ = hub.admin.get(&path).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_at_once_on_an_empty_store_agree() {
+    let database = Database::postgres().await;
+    let start = || Server::start(database.again());
+    let servers = futures::future::join_all((0..4).map(|_| start())).await;
+    for server in &servers {
+        let admin = Rest::new(&server.url(), ADMIN_KEY);
+        let rooms = admin.get("/collaboration/rooms?type=workspace").await;
+        assert_eq!(array(&rooms.expect(200), "/items").len(), 1);
+    }
 }
 
 /// Set by `make chaos`, which builds the version before this one.
