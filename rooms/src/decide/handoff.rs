@@ -112,6 +112,9 @@ impl Decider<'_> {
         let own = self.ctx.principal.agent_id();
         if let Some(id) = attempt {
             let (attempt, step) = self.held(process, id, ask.epoch)?;
+            if attempt.status != AttemptStatus::Leased {
+                return Err(Refusal::illegal("accept the offer first (attempt:accept)"));
+            }
             return Ok(((*attempt).clone(), (*step).clone()));
         }
         let name = ask.from_step_id.as_ref().ok_or_else(|| {

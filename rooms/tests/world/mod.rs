@@ -226,6 +226,11 @@ impl World {
     pub fn take(&mut self, key: &str, agent: &str) -> Attempt {
         self.offer(key, agent)
             .unwrap_or_else(|e| panic!("{key} cannot be offered: {e:?}; {}", self.all()));
+        self.take_offered(key, agent)
+    }
+
+    /// An agent accepts its offer of a step.
+    pub fn take_offered(&mut self, key: &str, agent: &str) -> Attempt {
         let attempt = self.attempt(key);
         let lease = r::Lease {
             epoch: attempt.epoch,

@@ -1,0 +1,708 @@
+//! The state machines as tables that a reader can check: what each command comes to in each state. They are worked out by `decide`; a change
+//! of a rule shows as a change of a line.
+//!
+//! To add a machine: a function that makes a world in each of its states, a list of what may be asked, and a test that calls [`table`].
+
+mod world;
+
+use rooms::{Code, Command, Refusal, request as r};
+use serde_json::{Value, json};
+use world::{World, agent, person, system};
+
+type State = (&'static str, fn() -> World);
+type Ask = (&'static str, fn(&mut World) -> Result<Value, Refusal>);
+
+/// One line for each state and command: what the machine shows afterwards, or why it is refused.
+fn table(states: &[State], asks: &[Ask], show: fn(&World) -> String) -> String {
+    let mut out = String::new();
+    for (state, make) in states {
+        assert_eq!(
+            show(&make()),
+            *state,
+            "the world is in the state that it is made for"
+        );
+        for (name, ask) in asks {
+            let mut w = make();
+            let result = match ask(&mut w) {
+                Ok(_) if show(&w) == *state => "stays".to_owned(),
+                Ok(_) => format!("→ {}", show(&w)),
+                Err(refusal) => {
+                    assert_eq!(show(&w), *state, "a refusal changes nothing");
+                    format!("✗ {}", refusal.code.as_str())
+                }
+            };
+            out.push_str(&format!("{state:<24} {name:<22} {result}\n"));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn lease(epoch: u64) -> r::Lease {
+    r::Lease { epoch }
+}
+
+fn why(epoch: u64) -> r::LeaseReason {
+    r::LeaseReason {
+        epoch,
+        reason: None,
+    }
+}
+
+/// The newest attempt of the step `a`, live or not.
+fn last(w: &World) -> Result<rooms::model::attempt::Attempt, Refusal> {
+    let step = w.step("a").id;
+    let found = w
+        .process()
+        .attempts
+        .values()
+        .filter(|x| x.step_id == step)
+        .next_back();
+    found
+        .map(|x| (**x).clone())
+        .ok_or_else(|| Refusal::new(Code::NotFound, "there is no attempt"))
+}
+
+fn fires(w: &mut World, kind: &str) -> Result<Value, Refusal> {
+    let found = w
+        .timers
+        .iter()
+        .find(|(key, _)| key.starts_with(kind))
+        .map(|(key, t)| (key.clone(), t.clone()));
+    let (key, (timer, due)) =
+        found.ok_or_else(|| Refusal::new(Code::NotFound, "no such timer is set"))?;
+    w.now = w.now.max(due);
+    w.timers.remove(&key);
+    w.run(&system(), Command::Timer { timer, due })
+}
+
+// ---- the process
+
+fn steps() -> Value {
+    json!([{"key": "a", "name": "A", "maxAttempts": 1}, {"key": "b", "name": "B", "dependencies": ["a"]}])
+}
+
+fn process_pending() -> World {
+    World::with(json!({"humanApprovalRequired": true}), steps(), json!({}))
+}
+
+fn process_running() -> World {
+    World::running(steps(), json!({}))
+}
+
+fn process_paused() -> World {
+    let mut w = process_running();
+    w.manage("pause", json!({})).unwrap();
+    w
+}
+
+fn process_completed() -> World {
+    let mut w = process_running();
+    w.done("a", json!({}));
+    w.done("b", json!({}));
+    w
+}
+
+fn process_failed() -> World {
+    let mut w = process_running();
+    w.broken("a");
+    w
+}
+
+fn process_cancelled() -> World {
+    let mut w = process_running();
+    w.manage("cancel", json!({})).unwrap();
+    w
+}
+
+const PROCESSES: &[State] = &[
+    ("pending", process_pending),
+    ("running", process_running),
+    ("paused", process_paused),
+    ("completed", process_completed),
+    ("failed", process_failed),
+    ("cancelled", process_cancelled),
+];
+
+const ON_PROCESSES: &[Ask] = &[
+    ("approve the start", |w| start(w, "approve")),
+    ("reject the start", |w| start(w, "reject")),
+    ("abort the start", |w| start(w, "abort")),
+    ("pause", |w| w.manage("pause", json!({}))),
+    ("pause (interrupt)", |w| {
+        w.manage("pause", json!({"mode": "interrupt"}))
+    }),
+    ("resume", |w| w.manage("resume", json!({}))),
+    ("cancel", |w| w.manage("cancel", json!({}))),
+    ("retry", |w| w.manage("retry", json!({}))),
+    ("last step completes", |w| {
+        let asked = w.offer("a", "ada");
+        asked?;
+        w.take_offered("a", "ada");
+        w.complete("a", json!({}));
+        w.done("b", json!({}));
+        Ok(Value::Null)
+    }),
+    ("step fails for good", |w| {
+        w.offer("a", "ada")?;
+        w.take_offered("a", "ada");
+        w.fail("a", json!({"message": "no", "retryable": false}));
+        Ok(Value::Null)
+    }),
+    ("timeout", |w| fires(w, "timeout")),
+    ("start again", |w| w.start(steps(), json!({}))),
+];
+
+fn start(w: &mut World, action: &str) -> Result<Value, Refusal> {
+    let asked = w
+        .process()
+        .interventions
+        .values()
+        .find(|i| i.key == "start")
+        .map(|i| i.id);
+    let id = asked.ok_or_else(|| Refusal::new(Code::NotFound, "nobody asked"))?;
+    w.answer(id, json!({"action": action}))
+}
+
+#[test]
+fn a_process_does_what_its_table_says() {
+    insta::assert_snapshot!(table(PROCESSES, ON_PROCESSES, |w| w.status().to_owned()));
+}
+
+// ---- the step, with its phases
+
+fn a(more: Value) -> World {
+    let mut step = json!({"key": "a", "name": "A", "maxAttempts": 2, "backoffMs": 1_000});
+    for (k, v) in more.as_object().unwrap() {
+        step[k] = v.clone();
+    }
+    World::running(
+        json!([step, {"key": "z", "name": "Z"}]),
+        json!({"failFast": false}),
+    )
+}
+
+fn step_blocked() -> World {
+    World::running(
+        json!([{"key": "z", "name": "Z", "maxAttempts": 1}, {"key": "a", "name": "A", "maxAttempts": 2, "dependencies": ["z"]}]),
+        json!({"failFast": false}),
+    )
+}
+
+fn step_ready() -> World {
+    a(json!({}))
+}
+
+fn step_backoff() -> World {
+    let mut w = a(json!({}));
+    w.take("a", "ada");
+    w.fail("a", json!({"message": "no"}));
+    w
+}
+
+fn step_asked() -> World {
+    a(json!({"requiresApproval": true}))
+}
+
+fn step_suspended() -> World {
+    let mut w = a(json!({}));
+    w.take("a", "ada");
+    w.ask("a", json!({"mode": "suspend", "type": "approval"}));
+    w
+}
+
+fn step_offered() -> World {
+    let mut w = a(json!({}));
+    w.offer("a", "ada").unwrap();
+    w
+}
+
+fn step_executing() -> World {
+    let mut w = a(json!({}));
+    w.take("a", "ada");
+    w
+}
+
+fn step_held() -> World {
+    let mut w = a(json!({}));
+    w.take("a", "ada");
+    w.ask("a", json!({"mode": "hold", "type": "approval"}));
+    w
+}
+
+fn step_handing_off() -> World {
+    let mut w = a(json!({}));
+    let attempt = w.take("a", "ada");
+    let ask: r::RequestHandoff = serde_json::from_value(
+        json!({"epoch": attempt.epoch, "toAgentId": "bob", "reason": "busy"}),
+    )
+    .unwrap();
+    w.run(
+        &agent("ada"),
+        Command::RequestHandoff {
+            attempt_id: Some(attempt.id),
+            handoff: Box::new(ask),
+        },
+    )
+    .unwrap();
+    w
+}
+
+fn step_completed() -> World {
+    let mut w = a(json!({}));
+    w.done("a", json!({}));
+    w
+}
+
+fn step_failed() -> World {
+    let mut w = a(json!({}));
+    w.broken("a");
+    w
+}
+
+fn step_skipped() -> World {
+    let mut w = a(json!({"conditions": [{"type": "failure", "action": "skip"}]}));
+    w.broken("a");
+    w
+}
+
+fn step_cancelled() -> World {
+    let mut w = a(json!({}));
+    w.manage("cancel", json!({})).unwrap();
+    w
+}
+
+/// States that look alike from outside have a word more.
+fn show_step(w: &World) -> String {
+    let at = w.at("a");
+    let asked = w
+        .process()
+        .interventions
+        .values()
+        .any(|i| i.key.starts_with("begin:"));
+    match at.as_str() {
+        "pending/awaiting_input" if asked => "pending/approval".to_owned(),
+        _ => at,
+    }
+}
+
+const STEPS: &[State] = &[
+    ("pending/blocked", step_blocked),
+    ("pending/approval", step_asked),
+    ("pending/ready", step_ready),
+    ("pending/backoff", step_backoff),
+    ("pending/awaiting_input", step_suspended),
+    ("running/offered", step_offered),
+    ("running/executing", step_executing),
+    ("running/awaiting_input", step_held),
+    ("running/handing_off", step_handing_off),
+    ("completed", step_completed),
+    ("failed", step_failed),
+    ("skipped", step_skipped),
+    ("cancelled", step_cancelled),
+];
+
+fn answer(w: &mut World, action: &str) -> Result<Value, Refusal> {
+    let step = w.step("a").id;
+    let asked = w
+        .process()
+        .interventions
+        .values()
+        .find(|i| i.step_id == Some(step))
+        .map(|i| i.id);
+    let id = asked.ok_or_else(|| Refusal::new(Code::NotFound, "nobody asked"))?;
+    w.answer(id, json!({"action": action}))
+}
+
+const ON_STEPS: &[Ask] = &[
+    ("dependency completes", |w| {
+        w.offer("z", "ada")?;
+        w.take_offered("z", "ada");
+        w.complete("z", json!({}));
+        Ok(Value::Null)
+    }),
+    ("dependency fails", |w| {
+        w.offer("z", "ada")?;
+        w.take_offered("z", "ada");
+        w.fail("z", json!({"message": "no", "retryable": false}));
+        Ok(Value::Null)
+    }),
+    ("offer", |w| w.offer("a", "bob")),
+    ("accept", |w| {
+        let x = last(w)?;
+        w.run(
+            &agent("ada"),
+            Command::AcceptAttempt {
+                attempt_id: x.id,
+                lease: lease(x.epoch),
+            },
+        )
+    }),
+    ("reject", |w| {
+        let x = last(w)?;
+        w.run(
+            &agent("ada"),
+            Command::RejectAttempt {
+                attempt_id: x.id,
+                lease: why(x.epoch),
+            },
+        )
+    }),
+    ("complete", |w| {
+        let x = last(w)?;
+        let result = r::Complete {
+            epoch: x.epoch,
+            outputs: json!({"other": true}),
+        };
+        w.run(
+            &agent("ada"),
+            Command::Complete {
+                attempt_id: x.id,
+                result,
+            },
+        )
+    }),
+    ("fail", |w| {
+        let x = last(w)?;
+        let failure: r::Fail =
+            serde_json::from_value(json!({"epoch": x.epoch, "error": {"message": "other"}}))
+                .unwrap();
+        w.run(
+            &agent("ada"),
+            Command::Fail {
+                attempt_id: x.id,
+                failure,
+            },
+        )
+    }),
+    ("fail for good", |w| {
+        let x = last(w)?;
+        let error = json!({"message": "never", "retryable": false});
+        let failure: r::Fail =
+            serde_json::from_value(json!({"epoch": x.epoch, "error": error})).unwrap();
+        w.run(
+            &agent("ada"),
+            Command::Fail {
+                attempt_id: x.id,
+                failure,
+            },
+        )
+    }),
+    ("release", |w| {
+        let x = last(w)?;
+        w.run(
+            &agent("ada"),
+            Command::Release {
+                attempt_id: x.id,
+                lease: why(x.epoch),
+            },
+        )
+    }),
+    ("ask and hold", |w| question(w, "hold")),
+    ("ask and suspend", |w| question(w, "suspend")),
+    ("hand over", |w| {
+        let x = last(w)?;
+        let ask: r::RequestHandoff =
+            serde_json::from_value(json!({"epoch": x.epoch, "toAgentId": "bob", "reason": "busy"}))
+                .unwrap();
+        w.run(
+            &agent("ada"),
+            Command::RequestHandoff {
+                attempt_id: Some(x.id),
+                handoff: Box::new(ask),
+            },
+        )
+    }),
+    ("receiver accepts", |w| {
+        let handoff_id = handoff(w)?;
+        w.run(&agent("bob"), Command::AcceptHandoff { handoff_id })
+    }),
+    ("receiver refuses", |w| {
+        let handoff_id = handoff(w)?;
+        let reason: r::HandoffReason = serde_json::from_value(json!({})).unwrap();
+        w.run(&agent("bob"), Command::RejectHandoff { handoff_id, reason })
+    }),
+    ("handoff expires", |w| fires(w, "handoff:")),
+    ("human approves", |w| answer(w, "approve")),
+    ("human rejects", |w| answer(w, "reject")),
+    ("offer expires", |w| fires(w, "offer:")),
+    ("lease expires", |w| fires(w, "lease:")),
+    ("backoff ends", |w| fires(w, "backoff:")),
+    ("timeout", |w| fires(w, "timeout:")),
+    ("process paused", |w| w.manage("pause", json!({}))),
+    ("process interrupted", |w| {
+        w.manage("pause", json!({"mode": "interrupt"}))
+    }),
+    ("process cancelled", |w| w.manage("cancel", json!({}))),
+    ("process retried", |w| w.manage("retry", json!({}))),
+];
+
+fn handoff(w: &World) -> Result<rooms::id::HandoffId, Refusal> {
+    let found = w.process().handoffs.values().next().map(|h| h.id);
+    found.ok_or_else(|| Refusal::new(Code::NotFound, "there is no handoff"))
+}
+
+fn question(w: &mut World, mode: &str) -> Result<Value, Refusal> {
+    let x = last(w)?;
+    let body =
+        json!({"epoch": x.epoch, "type": "input", "description": "Another one", "mode": mode});
+    let question: r::RequestIntervention = serde_json::from_value(body).unwrap();
+    w.run(
+        &agent("ada"),
+        Command::RequestIntervention {
+            attempt_id: Some(x.id),
+            question: Box::new(question),
+        },
+    )
+}
+
+#[test]
+fn a_step_does_what_its_table_says() {
+    insta::assert_snapshot!(table(STEPS, ON_STEPS, show_step));
+}
+
+// ---- the attempt
+
+fn attempt_rejected() -> World {
+    let mut w = step_offered();
+    let x = last(&w).unwrap();
+    w.run(
+        &agent("ada"),
+        Command::RejectAttempt {
+            attempt_id: x.id,
+            lease: why(x.epoch),
+        },
+    )
+    .unwrap();
+    w
+}
+
+fn attempt_expired() -> World {
+    let mut w = step_executing();
+    fires(&mut w, "lease:").unwrap();
+    w
+}
+
+fn attempt_released() -> World {
+    let mut w = step_executing();
+    let x = last(&w).unwrap();
+    w.run(
+        &agent("ada"),
+        Command::Release {
+            attempt_id: x.id,
+            lease: why(x.epoch),
+        },
+    )
+    .unwrap();
+    w
+}
+
+fn attempt_cancelled() -> World {
+    let mut w = step_executing();
+    w.manage("pause", json!({"mode": "interrupt"})).unwrap();
+    w
+}
+
+const ATTEMPTS: &[State] = &[
+    ("offered", step_offered),
+    ("leased", step_executing),
+    ("rejected", attempt_rejected),
+    ("expired", attempt_expired),
+    ("released", attempt_released),
+    ("cancelled", attempt_cancelled),
+    ("suspended", step_suspended),
+    ("completed", step_completed),
+    ("failed", step_backoff),
+];
+
+fn on_steps(name: &str) -> Ask {
+    *ON_STEPS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .unwrap_or_else(|| panic!("nothing is asked as {name}"))
+}
+
+fn on_attempts() -> Vec<Ask> {
+    vec![
+        on_steps("accept"),
+        on_steps("reject"),
+        ("heartbeat", |w| {
+            let x = last(w)?;
+            w.run(
+                &agent("ada"),
+                Command::Heartbeat {
+                    attempt_id: x.id,
+                    lease: lease(x.epoch),
+                },
+            )
+        }),
+        ("progress", |w| {
+            let x = last(w)?;
+            let progress = r::Progress {
+                epoch: x.epoch,
+                percent: Some(50.0),
+                note: None,
+            };
+            w.run(
+                &agent("ada"),
+                Command::Progress {
+                    attempt_id: x.id,
+                    progress,
+                },
+            )
+        }),
+        on_steps("complete"),
+        ("same result again", |w| {
+            let x = last(w)?;
+            let result = r::Complete {
+                epoch: x.epoch,
+                outputs: json!({}),
+            };
+            w.run(
+                &agent("ada"),
+                Command::Complete {
+                    attempt_id: x.id,
+                    result,
+                },
+            )
+        }),
+        on_steps("fail"),
+        on_steps("release"),
+        on_steps("ask and hold"),
+        on_steps("ask and suspend"),
+        on_steps("receiver accepts"),
+        ("older epoch", |w| {
+            let x = last(w)?;
+            let result = r::Complete {
+                epoch: x.epoch - 1,
+                outputs: json!({}),
+            };
+            w.run(
+                &agent("ada"),
+                Command::Complete {
+                    attempt_id: x.id,
+                    result,
+                },
+            )
+        }),
+        ("another agent", |w| {
+            let x = last(w)?;
+            let result = r::Complete {
+                epoch: x.epoch,
+                outputs: json!({}),
+            };
+            w.run(
+                &agent("bob"),
+                Command::Complete {
+                    attempt_id: x.id,
+                    result,
+                },
+            )
+        }),
+        ("a person", |w| {
+            let x = last(w)?;
+            let result = r::Complete {
+                epoch: x.epoch,
+                outputs: json!({}),
+            };
+            w.run(
+                &person("eve"),
+                Command::Complete {
+                    attempt_id: x.id,
+                    result,
+                },
+            )
+        }),
+        on_steps("offer expires"),
+        on_steps("lease expires"),
+        on_steps("timeout"),
+        on_steps("process paused"),
+        on_steps("process interrupted"),
+        on_steps("process cancelled"),
+    ]
+}
+
+#[test]
+fn an_attempt_does_what_its_table_says() {
+    insta::assert_snapshot!(table(ATTEMPTS, &on_attempts(), |w| {
+        last(w).map_or_else(|_| "none".to_owned(), |x| x.status.as_str().to_owned())
+    }));
+}
+
+// ---- what the documentation draws
+
+/// The diagrams of docs/MODEL.md, as `from --> to` lines by heading.
+fn drawn(heading: &str) -> Vec<(String, String)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/MODEL.md");
+    let text = std::fs::read_to_string(path).expect("docs/MODEL.md");
+    let part = text
+        .split(&format!("## {heading}\n"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("no heading {heading}"));
+    let diagram = part
+        .split("```mermaid\n")
+        .nth(1)
+        .and_then(|d| d.split("```").next())
+        .expect("a diagram");
+    diagram
+        .lines()
+        .filter_map(|line| line.split_once("-->"))
+        .map(|(from, rest)| {
+            let to = rest.split(':').next().unwrap_or_default();
+            (from.trim().to_owned(), to.trim().to_owned())
+        })
+        .filter(|(from, to)| from != "[*]" && to != "[*]")
+        .collect()
+}
+
+/// The transitions of a table: between other names, as the diagram has them.
+fn taken(table: &str, name: fn(&str) -> String) -> Vec<(String, String)> {
+    table
+        .lines()
+        .filter_map(|line| {
+            let from = line.split_whitespace().next()?;
+            let to = line.split("→ ").nth(1)?;
+            Some((name(from), name(to.trim())))
+        })
+        .filter(|(from, to)| from != to)
+        .collect()
+}
+
+fn same(heading: &str, table: &str, name: fn(&str) -> String) {
+    let (mut drawn, mut taken) = (drawn(heading), taken(table, name));
+    drawn.sort();
+    drawn.dedup();
+    taken.sort();
+    taken.dedup();
+    let only = |a: &[(String, String)], b: &[(String, String)]| {
+        a.iter()
+            .filter(|x| !b.contains(x))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let (undrawn, untaken) = (only(&taken, &drawn), only(&drawn, &taken));
+    assert!(
+        undrawn.is_empty() && untaken.is_empty(),
+        "docs/MODEL.md, {heading}: not drawn: {undrawn:?}; drawn but never taken: {untaken:?}"
+    );
+}
+
+#[test]
+fn the_diagrams_of_the_documentation_are_those_of_the_tables() {
+    let plain = |name: &str| name.to_owned();
+    same(
+        "Process",
+        &table(PROCESSES, ON_PROCESSES, |w| w.status().to_owned()),
+        plain,
+    );
+    let phase = |name: &str| match name {
+        "pending/approval" | "pending/awaiting_input" => "suspended".to_owned(),
+        "running/awaiting_input" => "held".to_owned(),
+        name => name.rsplit('/').next().unwrap_or(name).to_owned(),
+    };
+    same("Step", &table(STEPS, ON_STEPS, show_step), phase);
+    let attempts = table(ATTEMPTS, &on_attempts(), |w| {
+        last(w).map_or_else(|_| "none".to_owned(), |x| x.status.as_str().to_owned())
+    });
+    same("Attempt", &attempts, plain);
+}
