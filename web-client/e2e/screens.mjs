@@ -70,6 +70,8 @@ function pathsOf({ article, failed, room, team, open }) {
     ["team", `/teams/${team.id}`],
     ["agents", "/agents"],
     ["agent", "/agents/writer"],
+    ["start", "/start"],
+    ["keys", "/keys"],
     ["help", "/overview", (page) => page.keyboard.press("?").then(() => page.waitForSelector("[role=dialog]"))],
     ["nothing", "/no-such-screen"],
   ];

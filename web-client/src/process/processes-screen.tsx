@@ -11,7 +11,7 @@ import { ListBody } from "../ui/list-body";
 import { Empty } from "../ui/notes";
 import { Page } from "../ui/page";
 import { type Column, Table } from "../ui/table";
-import { Ago, duration, useNow } from "../ui/time";
+import { Ago, took, useNow } from "../ui/time";
 import { useFilters, useSettled } from "../ui/use-filters";
 import { patchProcess } from "./patch";
 
@@ -134,5 +134,5 @@ function Took({ process }: { process: Process }) {
   const now = useNow();
   if (!process.startedAt) return null;
   const until = process.completedAt ? Date.parse(process.completedAt) : now;
-  return <span className="text-ink-soft">{duration(until - Date.parse(process.startedAt))}</span>;
+  return <span className="text-ink-soft">{took(until - Date.parse(process.startedAt))}</span>;
 }

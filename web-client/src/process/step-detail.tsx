@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import type { Process, Step } from "../model";
 import { Badge, lookOfStep } from "../ui/badge";
 import { JsonView } from "../ui/json-view";
-import { duration, useNow } from "../ui/time";
+import { duration, took, useNow } from "../ui/time";
 
 /** All that is known of one step. */
 export function StepDetail({ step, process, handoffs, onClose }: { step: Step; process: Process; handoffs: readonly AgentHandoff[]; onClose?: () => void }) {
@@ -123,7 +123,7 @@ function whose(step: Step): string {
 
 function Took({ from, to }: { from: string; to: string | undefined }) {
   const now = useNow();
-  return <span className="tabular-nums">{duration((to ? Date.parse(to) : now) - Date.parse(from))}</span>;
+  return <span className="tabular-nums">{took((to ? Date.parse(to) : now) - Date.parse(from))}</span>;
 }
 
 function Until({ at }: { at: string }) {
