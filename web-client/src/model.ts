@@ -51,9 +51,8 @@ export interface AgentUtilization {
   busyMs: number;
 }
 
-/** A step; `givenInputs`: what it was given before expressions in it were evaluated. */
-export type Step = ProcessStep & { givenInputs?: ProcessStep["inputs"] };
-export type Process = Omit<OrchestrationProcess, "steps"> & { steps: Step[] };
+export type Step = ProcessStep;
+export type Process = OrchestrationProcess;
 export type Intervention = HumanIntervention;
 
 export interface Attempt {
