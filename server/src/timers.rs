@@ -13,8 +13,8 @@ use crate::hub::Hub;
 /// How often due timers are looked for.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// A look that takes so much longer than it should was an absence: the database hung, or this process stood still.
-const ABSENCE: Duration = Duration::from_secs(1);
+/// A look that takes so much longer than it should was an absence, and not a busy moment: the database hung, or this process stood still.
+const ABSENCE: Duration = Duration::from_secs(3);
 
 /// Runs until the process ends. Leases are spared for a while after the start and after an outage of the database or of this process, so
 /// that the hub's own absence costs no agent its work: a lease that ran out meanwhile gets its full length from then on.
