@@ -62,3 +62,10 @@ async fn an_admin_reads_what_was_done_and_what_was_refused() {
     hub.team(&[member("worker")], json!({})).await;
     scenario(&hub, "audit").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_drawn_is_kept_as_a_template_and_started_from_its_form() {
+    let hub = Hub::start(Database::sqlite()).await;
+    let _worker = working(&hub).await;
+    scenario(&hub, "templates").await;
+}

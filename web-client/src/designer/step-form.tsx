@@ -7,6 +7,7 @@ import { ConditionsForm, errorOf } from "./conditions-form";
 import { addStep, connect, connectFault, type Definition, disconnect, keyOf, keysOf, removeStep, renameStep, updateStep } from "./definition";
 import type { Faults } from "./faults";
 import { NumberField } from "./number-field";
+import { useTemplates } from "./templates";
 import { ValuesForm } from "./values-form";
 
 const RULES: Record<TriggerRule, string> = {
@@ -18,9 +19,10 @@ const RULES: Record<TriggerRule, string> = {
 const ROLES: readonly MemberRole[] = ["leader", "specialist", "support"];
 const SECOND = 1_000;
 
-type Who = "anyone" | "agent" | "role" | "capabilities";
+type Who = "anyone" | "agent" | "role" | "capabilities" | "process";
 
 function whoOf(step: StepInput): Who {
+  if (step.process) return "process";
   if (step.assignedAgentId) return "agent";
   if (step.requiredCapabilities) return "capabilities";
   return step.role ? "role" : "anyone";
@@ -185,6 +187,7 @@ const WHO: readonly (readonly [Who, string])[] = [
   ["agent", "Agent"],
   ["role", "Role"],
   ["capabilities", "Skills"],
+  ["process", "Process"],
 ];
 
 function Assignment({ step, team, faultOf, onChange }: { step: StepInput; team: AgentTeam | undefined; faultOf(field: string): string | undefined; onChange(fields: { [Name in keyof StepInput]?: StepInput[Name] | undefined }, of?: string): void }) {
@@ -193,12 +196,14 @@ function Assignment({ step, team, faultOf, onChange }: { step: StepInput; team: 
   // What the definition says counts; an empty choice of agent or skills is only the form's.
   const who = said === "anyone" ? chosen : said;
   const members = team?.agents.filter(({ isActive }) => isActive) ?? [];
-  const nobody = { assignedAgentId: undefined, role: undefined, requiredCapabilities: undefined };
+  const { data: templates = [] } = useTemplates();
+  const nobody = { assignedAgentId: undefined, role: undefined, requiredCapabilities: undefined, process: undefined };
   const choose = (next: Who) => {
     setChosen(next);
     if (next === "anyone") onChange(nobody);
     else if (next === "role") onChange({ ...nobody, role: "specialist" });
     else if (next === "agent") onChange({ ...nobody, assignedAgentId: members[0]?.agentId });
+    else if (next === "process") onChange({ ...nobody, process: templates[0] && { templateId: templates[0].id } });
     else onChange(nobody);
   };
   const skills = [...new Set(members.flatMap(({ capabilities }) => capabilities ?? []))].sort();
@@ -235,6 +240,21 @@ function Assignment({ step, team, faultOf, onChange }: { step: StepInput; team: 
         </Field>
       )}
       {who === "capabilities" && <Skills known={skills} value={step.requiredCapabilities ?? []} fault={faultOf("requiredCapabilities")} onChange={(list) => onChange({ ...nobody, requiredCapabilities: list.length > 0 ? list : undefined }, "skills")} />}
+      {who === "process" && (
+        <Field label="Template" hint="The step is a process of its own; its inputs are what the template asks for." {...errorOf(faultOf("process"))}>
+          {(id, describedBy) => (
+            <select id={id} className="field h-9 w-full" value={step.process?.templateId ?? ""} aria-describedby={describedBy} onChange={(event) => onChange({ ...nobody, process: event.target.value ? { templateId: event.target.value } : undefined })}>
+              {!step.process && <option value="">{templates.length === 0 ? "There is no template yet" : "Choose a template"}</option>}
+              {step.process && !templates.some(({ id: known }) => known === step.process?.templateId) && <option value={step.process.templateId}>{step.process.templateId} (unknown)</option>}
+              {templates.map((template) => (
+                <option key={template.id} value={template.id}>
+                  {template.name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
       {who === "anyone" && <p className="text-sm text-ink-soft">Whoever of the team is free.</p>}
     </fieldset>
   );

@@ -4,6 +4,7 @@ import { type Definition, keysOf, nameOf } from "./definition";
 import type { Faults } from "./faults";
 
 export function forWhom(step: StepInput): string {
+  if (step.process) return "a process of its own";
   if (step.assignedAgentId) return step.assignedAgentId;
   if (step.requiredCapabilities?.length) return step.requiredCapabilities.join(", ");
   return step.role ? `a ${step.role}` : "anyone";
