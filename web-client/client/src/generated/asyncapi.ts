@@ -495,6 +495,22 @@ export interface components {
             /** @description What differs from the defaults; merged over them field by field. */
             configuration?: JsonObject | null;
         };
+        /** @description A template to make, or a new version of one. */
+        CreateTemplate: {
+            id?: components["schemas"]["TemplateId"] | null;
+            /** @description A name to show, 1 to 200 characters. */
+            name: string;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description JSON Schema of what a start has to give. */
+            inputs?: Json;
+            /** @description 1 to 1,000 steps. */
+            steps: components["schemas"]["StepInput"][];
+            context?: components["schemas"]["ContextInput"] | null;
+            priority?: components["schemas"]["Priority"] | null;
+            /** @description A step that fails for good cancels the rest (default). */
+            failFast?: boolean;
+        };
         /** @description An application's own event. */
         Custom: {
             /** @description `custom.<name>`. */
@@ -756,6 +772,11 @@ export interface components {
             /** @constant */
             type: "intervention.late_reply";
         } | {
+            /** @description A template, or a new version of one, was made. */
+            data: components["schemas"]["ProcessTemplate"];
+            /** @constant */
+            type: "template.created";
+        } | {
             /** @description A rule of the team fired. */
             data: components["schemas"]["RuleFired"];
             /** @constant */
@@ -867,6 +888,18 @@ export interface components {
             path: string;
             /** @description What is wrong and what would be right. */
             message: string;
+        };
+        /** @description A process that begins with the past of another. */
+        ForkProcess: {
+            /**
+             * Format: int64
+             * @description After which event of that process's room; default the newest.
+             */
+            seq?: number | null;
+            /** @description This step, by id or key, and all behind it run again. */
+            fromStep?: string | null;
+            /** @description A name to show; default that of the process. */
+            name?: string | null;
         };
         /** @description The past of another process that a process began with. */
         ForkedFrom: {
@@ -1551,6 +1584,34 @@ export interface components {
             elapsedMs?: number;
             runningSince?: components["schemas"]["Timestamp"] | null;
         };
+        /** @description A version of a template. A process that was started from it keeps to it, whatever versions follow. */
+        ProcessTemplate: {
+            /** @description Its id: the same for all versions. */
+            id: components["schemas"]["TemplateId"];
+            /**
+             * Format: int32
+             * @description 1, 2, 3…
+             */
+            version: number;
+            /** @description A name to show; a process without one of its own has it. */
+            name: string;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Where it belongs. */
+            workspaceId: components["schemas"]["WorkspaceId"];
+            /** @description JSON Schema of what a start has to give. */
+            inputs?: Json;
+            /** @description The steps, as a start would give them. */
+            steps: components["schemas"]["StepInput"][];
+            context?: components["schemas"]["ContextInput"] | null;
+            priority?: components["schemas"]["Priority"] | null;
+            /** @description A step that fails for good cancels the rest. */
+            failFast: boolean;
+            /** @description Who made this version. */
+            createdBy: string;
+            /** @description When. */
+            createdAt: components["schemas"]["Timestamp"];
+        };
         /** @description An agent tells how far it is. */
         Progress: {
             /**
@@ -1780,14 +1841,22 @@ export interface components {
         SkipReason: "dependencies" | "branch" | "decided";
         /** @description A process to start. */
         StartProcess: {
-            /** @description A name to show, 1 to 200 characters. */
-            name: string;
+            /** @description A name to show, 1 to 200 characters; with a template, default the template's. */
+            name?: string;
             /** @description What it is for. */
             description?: string | null;
             /** @description Who works on it. */
             teamId: components["schemas"]["TeamId"];
-            /** @description 1 to 1,000 steps. */
-            steps: components["schemas"]["StepInput"][];
+            /** @description 1 to 1,000 steps; none with a template. */
+            steps?: components["schemas"]["StepInput"][];
+            templateId?: components["schemas"]["TemplateId"] | null;
+            /**
+             * Format: int32
+             * @description Which version of it; default the newest.
+             */
+            templateVersion?: number | null;
+            /** @description What the template asks for; its fields become variables. */
+            inputs?: JsonObject | null;
             context?: components["schemas"]["ContextInput"] | null;
             priority?: components["schemas"]["Priority"] | null;
             /** @description A step that fails for good cancels the rest (default). */
@@ -1861,6 +1930,7 @@ export interface components {
             /** @description Else: an agent that can all of these. */
             requiredCapabilities?: string[] | null;
             role?: components["schemas"]["MemberRole"] | null;
+            process?: components["schemas"]["SubProcess"] | null;
             /** @description Keys of the steps before it. */
             dependencies?: string[];
             /** @description When they let it begin. */
@@ -2187,16 +2257,42 @@ export interface components {
                 };
                 data: components["schemas"]["AgentTeam"];
             };
-            "process:start": {
+            "template:create": {
                 payload: {
+                    id?: components["schemas"]["TemplateId"] | null;
                     /** @description A name to show, 1 to 200 characters. */
                     name: string;
                     /** @description What it is for. */
                     description?: string | null;
-                    /** @description Who works on it. */
-                    teamId: components["schemas"]["TeamId"];
+                    /** @description JSON Schema of what a start has to give. */
+                    inputs?: Json;
                     /** @description 1 to 1,000 steps. */
                     steps: components["schemas"]["StepInput"][];
+                    context?: components["schemas"]["ContextInput"] | null;
+                    priority?: components["schemas"]["Priority"] | null;
+                    /** @description A step that fails for good cancels the rest (default). */
+                    failFast?: boolean;
+                };
+                data: components["schemas"]["ProcessTemplate"];
+            };
+            "process:start": {
+                payload: {
+                    /** @description A name to show, 1 to 200 characters; with a template, default the template's. */
+                    name?: string;
+                    /** @description What it is for. */
+                    description?: string | null;
+                    /** @description Who works on it. */
+                    teamId: components["schemas"]["TeamId"];
+                    /** @description 1 to 1,000 steps; none with a template. */
+                    steps?: components["schemas"]["StepInput"][];
+                    templateId?: components["schemas"]["TemplateId"] | null;
+                    /**
+                     * Format: int32
+                     * @description Which version of it; default the newest.
+                     */
+                    templateVersion?: number | null;
+                    /** @description What the template asks for; its fields become variables. */
+                    inputs?: JsonObject | null;
                     context?: components["schemas"]["ContextInput"] | null;
                     priority?: components["schemas"]["Priority"] | null;
                     /** @description A step that fails for good cancels the rest (default). */
@@ -2241,6 +2337,21 @@ export interface components {
                     mode?: components["schemas"]["PauseMode"];
                     /** @description For the people who see it. */
                     reason?: string | null;
+                };
+                data: components["schemas"]["OrchestrationProcess"];
+            };
+            "process:fork": {
+                payload: {
+                    processId: string;
+                    /**
+                     * Format: int64
+                     * @description After which event of that process's room; default the newest.
+                     */
+                    seq?: number | null;
+                    /** @description This step, by id or key, and all behind it run again. */
+                    fromStep?: string | null;
+                    /** @description A name to show; default that of the process. */
+                    name?: string | null;
                 };
                 data: components["schemas"]["OrchestrationProcess"];
             };
@@ -3880,6 +3991,34 @@ export interface components {
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
+            };
+            /** @description A version of a template. A process that was started from it keeps to it, whatever versions follow. */
+            "template.created": {
+                /** @description Its id: the same for all versions. */
+                id: components["schemas"]["TemplateId"];
+                /**
+                 * Format: int32
+                 * @description 1, 2, 3…
+                 */
+                version: number;
+                /** @description A name to show; a process without one of its own has it. */
+                name: string;
+                /** @description What it is for. */
+                description?: string | null;
+                /** @description Where it belongs. */
+                workspaceId: components["schemas"]["WorkspaceId"];
+                /** @description JSON Schema of what a start has to give. */
+                inputs?: Json;
+                /** @description The steps, as a start would give them. */
+                steps: components["schemas"]["StepInput"][];
+                context?: components["schemas"]["ContextInput"] | null;
+                priority?: components["schemas"]["Priority"] | null;
+                /** @description A step that fails for good cancels the rest. */
+                failFast: boolean;
+                /** @description Who made this version. */
+                createdBy: string;
+                /** @description When. */
+                createdAt: components["schemas"]["Timestamp"];
             };
             /** @description A rule fired. */
             "rule.fired": {

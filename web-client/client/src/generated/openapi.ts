@@ -74,6 +74,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List templates, each in its newest version */
+        get: operations["listTemplates"];
+        put?: never;
+        /** Make a template, or a new version of one */
+        post: operations["createTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/templates/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a version of a template */
+        get: operations["getTemplate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/processes": {
         parameters: {
             query?: never;
@@ -86,6 +121,23 @@ export interface paths {
         put?: never;
         /** Start a process */
         post: operations["startProcess"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/processes/{id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a process with the past of another */
+        post: operations["forkProcess"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1127,6 +1179,22 @@ export interface components {
             /** @description What differs from the defaults; merged over them field by field. */
             configuration?: JsonObject | null;
         };
+        /** @description A template to make, or a new version of one. */
+        CreateTemplate: {
+            id?: components["schemas"]["TemplateId"] | null;
+            /** @description A name to show, 1 to 200 characters. */
+            name: string;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description JSON Schema of what a start has to give. */
+            inputs?: Json;
+            /** @description 1 to 1,000 steps. */
+            steps: components["schemas"]["StepInput"][];
+            context?: components["schemas"]["ContextInput"] | null;
+            priority?: components["schemas"]["Priority"] | null;
+            /** @description A step that fails for good cancels the rest (default). */
+            failFast?: boolean;
+        };
         /** @description A workspace to make. */
         CreateWorkspace: {
             /** @description Chosen by the caller. */
@@ -1395,6 +1463,11 @@ export interface components {
             /** @constant */
             type: "intervention.late_reply";
         } | {
+            /** @description A template, or a new version of one, was made. */
+            data: components["schemas"]["ProcessTemplate"];
+            /** @constant */
+            type: "template.created";
+        } | {
             /** @description A rule of the team fired. */
             data: components["schemas"]["RuleFired"];
             /** @constant */
@@ -1503,6 +1576,18 @@ export interface components {
             path: string;
             /** @description What is wrong and what would be right. */
             message: string;
+        };
+        /** @description A process that begins with the past of another. */
+        ForkProcess: {
+            /**
+             * Format: int64
+             * @description After which event of that process's room; default the newest.
+             */
+            seq?: number | null;
+            /** @description This step, by id or key, and all behind it run again. */
+            fromStep?: string | null;
+            /** @description A name to show; default that of the process. */
+            name?: string | null;
         };
         /** @description The past of another process that a process began with. */
         ForkedFrom: {
@@ -2305,6 +2390,34 @@ export interface components {
             elapsedMs?: number;
             runningSince?: components["schemas"]["Timestamp"] | null;
         };
+        /** @description A version of a template. A process that was started from it keeps to it, whatever versions follow. */
+        ProcessTemplate: {
+            /** @description Its id: the same for all versions. */
+            id: components["schemas"]["TemplateId"];
+            /**
+             * Format: int32
+             * @description 1, 2, 3…
+             */
+            version: number;
+            /** @description A name to show; a process without one of its own has it. */
+            name: string;
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description Where it belongs. */
+            workspaceId: components["schemas"]["WorkspaceId"];
+            /** @description JSON Schema of what a start has to give. */
+            inputs?: Json;
+            /** @description The steps, as a start would give them. */
+            steps: components["schemas"]["StepInput"][];
+            context?: components["schemas"]["ContextInput"] | null;
+            priority?: components["schemas"]["Priority"] | null;
+            /** @description A step that fails for good cancels the rest. */
+            failFast: boolean;
+            /** @description Who made this version. */
+            createdBy: string;
+            /** @description When. */
+            createdAt: components["schemas"]["Timestamp"];
+        };
         /** @description How many must agree. */
         Quorum: {
             /**
@@ -2538,14 +2651,22 @@ export interface components {
         SkipReason: "dependencies" | "branch" | "decided";
         /** @description A process to start. */
         StartProcess: {
-            /** @description A name to show, 1 to 200 characters. */
-            name: string;
+            /** @description A name to show, 1 to 200 characters; with a template, default the template's. */
+            name?: string;
             /** @description What it is for. */
             description?: string | null;
             /** @description Who works on it. */
             teamId: components["schemas"]["TeamId"];
-            /** @description 1 to 1,000 steps. */
-            steps: components["schemas"]["StepInput"][];
+            /** @description 1 to 1,000 steps; none with a template. */
+            steps?: components["schemas"]["StepInput"][];
+            templateId?: components["schemas"]["TemplateId"] | null;
+            /**
+             * Format: int32
+             * @description Which version of it; default the newest.
+             */
+            templateVersion?: number | null;
+            /** @description What the template asks for; its fields become variables. */
+            inputs?: JsonObject | null;
             context?: components["schemas"]["ContextInput"] | null;
             priority?: components["schemas"]["Priority"] | null;
             /** @description A step that fails for good cancels the rest (default). */
@@ -2619,6 +2740,7 @@ export interface components {
             /** @description Else: an agent that can all of these. */
             requiredCapabilities?: string[] | null;
             role?: components["schemas"]["MemberRole"] | null;
+            process?: components["schemas"]["SubProcess"] | null;
             /** @description Keys of the steps before it. */
             dependencies?: string[];
             /** @description When they let it begin. */
@@ -3218,6 +3340,121 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    listTemplates: {
+        parameters: {
+            query?: {
+                /** @description A part of the name */
+                search?: string;
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List templates, each in its newest version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["ProcessTemplate"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    createTemplate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTemplate"];
+            };
+        };
+        responses: {
+            /** @description Make a template, or a new version of one */
+            201: {
+                headers: {
+                    /** @description Its path */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessTemplate"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    getTemplate: {
+        parameters: {
+            query?: {
+                /** @description This version; default the newest */
+                version?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Get a version of a template */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessTemplate"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     listProcesses: {
         parameters: {
             query?: {
@@ -3281,6 +3518,48 @@ export interface operations {
         };
         responses: {
             /** @description Start a process */
+            201: {
+                headers: {
+                    /** @description Its path */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrchestrationProcess"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    forkProcess: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForkProcess"];
+            };
+        };
+        responses: {
+            /** @description Start a process with the past of another */
             201: {
                 headers: {
                     /** @description Its path */
