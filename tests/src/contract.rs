@@ -132,8 +132,11 @@ impl Document {
             ]
             .iter()
             .all(|k| schema.get(k).is_none());
-            let is_open =
-                schema["type"].as_str().is_none_or(|t| t == "object") && !schema["type"].is_array();
+            // An object of which nothing is said may have any fields, whether or not it may be null too.
+            let is_open = match &schema["type"] {
+                Value::Array(types) => types.iter().any(|t| t == "object"),
+                one => one.as_str().is_none_or(|t| t == "object"),
+            };
             if !composed && says_nothing && is_open {
                 return None;
             }
