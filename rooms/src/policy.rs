@@ -85,6 +85,8 @@ operations! {
     WorkspacesCreate = "workspaces:create", Admin, false;
     /// Read the audit.
     AuditRead = "audit:read", Admin, false;
+    /// Make, read and remove webhooks.
+    WebhooksManage = "webhooks:manage", Admin, false;
     /// Timers and the dispatcher.
     SystemOnly = "system:only", Admin, false;
 }

@@ -288,6 +288,26 @@ requests! {
         #[serde(default)]
         name: Option<String>,
     }
+    /// A webhook to make.
+    CreateWebhook {
+        /// Where to: https:// or http://, at most 2000 characters.
+        url: String,
+        /// Which events: types, or beginnings with `*` (`process.*`); none: all.
+        #[serde(default)]
+        events: Vec<String>,
+        /// Only those of this room.
+        #[serde(default)]
+        room_id: Option<crate::id::RoomId>,
+        /// For people, at most 1000 characters.
+        #[serde(default)]
+        description: String,
+    }
+    /// What a webhook sends again.
+    ReplayWebhook {
+        /// All that happened from then on; without it, what was given up.
+        #[serde(default)]
+        since: Option<crate::Timestamp>,
+    }
     /// A workspace to make.
     CreateWorkspace {
         /// Chosen by the caller.

@@ -20,6 +20,8 @@ pub struct Config {
     pub admin_key: Option<String>,
     /// `BATON_CORS_ORIGINS`: origins that browsers may call from, separated by commas; `*` is any.
     pub cors_origins: Option<String>,
+    /// `BATON_WEBHOOKS_ALLOW_PRIVATE`: webhooks may lead to private and loopback addresses.
+    pub webhooks_allow_private: bool,
     /// `BATON_LOG`: what to log, as `info` or `baton=debug,info`.
     pub log: String,
     /// `BATON_LOG_FORMAT`: `text` or `json`.
@@ -34,6 +36,7 @@ impl Default for Config {
             redis_url: None,
             admin_key: None,
             cors_origins: None,
+            webhooks_allow_private: false,
             log: "info".to_owned(),
             log_format: "text".to_owned(),
         }
@@ -53,6 +56,7 @@ impl Config {
             "listen",
             "admin_key",
             "cors_origins",
+            "webhooks_allow_private",
             "log",
             "log_format",
             "database_url",

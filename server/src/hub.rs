@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use dashmap::DashMap;
 use rooms::event::Event;
@@ -12,6 +12,7 @@ use rooms::model::access::Principal;
 use rooms::{Code, Command, Refusal, State};
 use serde_json::Value;
 use socketioxide::socket::Sid;
+use storage::webhooks::Hook;
 use storage::{Idempotency, Store, Tx};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
@@ -126,12 +127,15 @@ pub struct Hub {
     pub refusals: Refusals,
     /// Wakes the dispatcher.
     pub work: Notify,
+    /// Wakes the sender of webhooks.
+    pub outbox: Notify,
     /// Wakes the timers.
     pub timers: Notify,
     /// A graceful stop is under way.
     pub draining: AtomicBool,
     /// Commands that are being executed.
     pub in_flight: AtomicUsize,
+    hooks: Mutex<(i64, Arc<Vec<Hook>>)>,
     lanes: OnceLock<Vec<mpsc::Sender<Job>>>,
     relay: RelaySlot,
     states: moka::sync::Cache<RoomId, State>,
@@ -167,6 +171,8 @@ impl Hub {
             config,
             refusals,
             work: Notify::new(),
+            outbox: Notify::new(),
+            hooks: Mutex::default(),
             timers: Notify::new(),
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -324,6 +330,20 @@ impl Hub {
     /// Drops a cached state.
     pub fn forget(&self, room: RoomId) {
         self.states.invalidate(&room);
+    }
+
+    /// The webhooks of the store at a version of theirs.
+    pub async fn hooks(&self, tx: &mut Tx, version: i64) -> Result<Arc<Vec<Hook>>, storage::Error> {
+        if let Ok(known) = self.hooks.lock()
+            && known.0 == version
+        {
+            return Ok(Arc::clone(&known.1));
+        }
+        let read = Arc::new(tx.hooks().await?);
+        if let Ok(mut known) = self.hooks.lock() {
+            *known = (version, Arc::clone(&read));
+        }
+        Ok(read)
     }
 
     /// The rooms of workspaces; they never change once they are made.

@@ -114,7 +114,7 @@ async fn attempt(
     known: &mut BTreeMap<WorkspaceId, Needs>,
 ) -> Result<Option<Done>, storage::Error> {
     let mut tx = hub.store().lane_tx().await?;
-    let now = tx.now().await?;
+    let (now, webhooks) = tx.now_and_webhooks().await?;
     let keys: BTreeSet<Idempotency> = batch.iter().filter_map(|j| j.key.clone()).collect();
     let used = tx.take_keys(&keys, now).await?;
 
@@ -155,7 +155,15 @@ async fn attempt(
     }
     let locked_rows = wanted.values().any(|n| n.slots);
 
-    let mut set = WriteSet::default();
+    let hooks = hub.hooks(&mut tx, webhooks).await?;
+    let mut set = WriteSet {
+        hooks: hooks
+            .iter()
+            .filter(|h| spaces.contains(&h.workspace))
+            .cloned()
+            .collect(),
+        ..WriteSet::default()
+    };
     let mut replies = Vec::with_capacity(batch.len());
     let mut refused_keys = Vec::new();
     let mut answered: BTreeMap<String, (String, String)> = used;
@@ -328,6 +336,9 @@ async fn attempt(
     tx.release_keys(&refused_keys).await?;
     let texts = tx.write(&set).await?;
     commit(hub, tx, &set, &changed).await?;
+    if !set.hooks.is_empty() {
+        hub.outbox.notify_one();
+    }
     metrics::counter!("baton_transactions_total").increment(1);
     metrics::counter!("baton_commands_total").increment(batch.len() as u64);
 

@@ -26,6 +26,8 @@ pub mod rest;
 pub mod serve;
 pub mod session;
 pub mod timers;
+pub mod tls;
 pub mod transport;
 pub mod web;
+pub mod webhooks;
 pub mod wire;

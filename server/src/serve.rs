@@ -31,7 +31,7 @@ use crate::session::{self, End};
 use crate::wire::{self, Frame};
 use crate::{
     agents, auth, cluster, contract, delivery, dispatch, gateway, presence, rest, timers,
-    transport, web,
+    transport, web, webhooks,
 };
 
 /// The largest body and the largest socket message, in bytes.
@@ -295,6 +295,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         tokio::spawn(timers::run(Arc::clone(&hub))),
         tokio::spawn(session::sweep(Arc::clone(&hub))),
         tokio::spawn(presence::gossip(Arc::clone(&hub))),
+        tokio::spawn(webhooks::run(Arc::clone(&hub))),
         tokio::spawn(forget(Arc::clone(&hub))),
     ];
     let stop = CancellationToken::new();
@@ -340,12 +341,20 @@ async fn whole_body(request: Request, next: Next) -> Response {
     next.run(Request::from_parts(parts, Body::from(read))).await
 }
 
+/// What webhooks have sent or given up can be looked at, and replayed, for so long.
+const DELIVERIES_KEPT_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
+
 async fn forget(hub: Arc<Hub>) {
     let mut tick = tokio::time::interval(Duration::from_secs(3600));
     loop {
         tick.tick().await;
         if let Err(e) = hub.store().forget_keys(now()).await {
             tracing::warn!(error = %e, "could not remove old idempotency keys");
+        }
+        let before = rooms::Timestamp(now().0 - DELIVERIES_KEPT_MICROS);
+        // In bounded batches, so that a lane never waits long for its turn.
+        while let Ok(1_000..) = hub.store().forget_deliveries(before, 1_000).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), changes that no room
-//! decides ([`change`]), the audit ([`audit`]), reads for lists and the dispatcher ([`read`]), credentials ([`keys`]), backups ([`backup`]) and
+//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists and the dispatcher ([`read`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
 pub mod audit;
@@ -16,6 +16,7 @@ pub mod read;
 pub mod templates;
 pub mod tx;
 pub mod verify;
+pub mod webhooks;
 
 pub use db::{Error, Store};
 pub use tx::{Idempotency, RoomRow, Tx, WriteSet};

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::audit::{self, AuditRow};
 use crate::db::{Conn, Error, Kind, Store, Table, Value, marks};
 use crate::projection::{EVENTS, Projection};
+use crate::webhooks::{self, Hook};
 
 /// A snapshot of a room's state is written whenever its log has grown by so much, so that a cold load reads no more than this.
 pub const SNAPSHOT_EVERY: u64 = 200;
@@ -80,13 +81,15 @@ pub struct WriteSet {
     pub reads: Vec<(RoomId, PrincipalKind, String, u64)>,
     /// Timers that fired, with the due time that was seen.
     pub fired: Vec<(RoomId, String, Timestamp)>,
+    /// Webhooks of the batch's workspaces.
+    pub hooks: Vec<Hook>,
     /// Who asked for what; with the time of the transaction.
     pub audit: Option<(Timestamp, Vec<AuditRow>)>,
 }
 
 /// A lane's transaction.
 pub struct Tx {
-    conn: Conn,
+    pub(crate) conn: Conn,
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
@@ -389,6 +392,7 @@ impl Tx {
             .map(|((room, kind, id), seq)| vec![room.into(), kind.into(), id.into(), seq.into()])
             .collect();
         self.conn.write(&READ_MARKS, reads).await?;
+        webhooks::write(&mut self.conn, &set.hooks, &set.events).await?;
         if let Some((at, rows)) = &set.audit {
             audit::write(&mut self.conn, rows, *at).await?;
         }

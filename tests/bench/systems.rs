@@ -146,6 +146,7 @@ impl System {
             ready: began.elapsed(),
         };
         if kind.is_baton() {
+            baton::tls::install();
             let http = reqwest::Client::new();
             let url = format!("http://{}/readyz", system.address);
             while !http

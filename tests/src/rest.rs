@@ -31,6 +31,7 @@ impl Rest {
     /// The API at `url`, with `key` as the credential.
     #[must_use]
     pub fn new(url: &str, key: &str) -> Self {
+        baton::tls::install();
         Self {
             base: url.to_owned(),
             key: key.to_owned(),

@@ -164,6 +164,7 @@ impl Server {
     /// # Panics
     /// When the process ends before, or takes too long.
     pub async fn ready(&mut self) {
+        baton::tls::install();
         let http = reqwest::Client::new();
         let url = format!("{}/readyz", self.url());
         let started = Instant::now();

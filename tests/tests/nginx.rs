@@ -49,6 +49,7 @@ async fn nginx(folder: &Path, nodes: &[String], port: u16) -> Child {
 
 /// A Socket.IO session over long-polling; each of its requests is a connection of its own, as far as nginx is concerned.
 async fn poll_through(url: &str) {
+    baton::tls::install();
     let http = reqwest::Client::new();
     let base = format!("{url}/socket.io/?EIO=4&transport=polling");
     let get = async |url: &str| {

@@ -257,6 +257,71 @@ shapes! {
         #[serde(skip_serializing_if = "Option::is_none")]
         correlation_id: Option<String>,
     }
+    /// A webhook, and how its deliveries stand.
+    Webhook {
+        /// Its id.
+        id: uuid::Uuid,
+        /// Where to.
+        url: String,
+        /// Which events; none: all.
+        events: Vec<String>,
+        /// Only those of this room.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room_id: Option<rooms::id::RoomId>,
+        /// For people.
+        description: String,
+        /// `user:ID` or `service:ID`.
+        created_by: String,
+        /// When.
+        created_at: Timestamp,
+        /// Events that wait to be sent.
+        pending: u64,
+        /// Events that were given up.
+        parked: u64,
+        /// When the receiver last took one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_delivered_at: Option<Timestamp>,
+        /// Why the last one failed, where it did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_error: Option<String>,
+    }
+    /// A new webhook; its secret is shown only now.
+    NewWebhook {
+        /// The webhook.
+        #[serde(flatten)]
+        webhook: Webhook,
+        /// The key of `X-Webhook-Signature: t=<ms>,v1=<hex HMAC-SHA256(secret, "{t}.{body}")>`.
+        secret: String,
+    }
+    /// An event on its way to a webhook.
+    WebhookDelivery {
+        /// Its place in the list.
+        id: String,
+        /// From which room.
+        room_id: rooms::id::RoomId,
+        /// The event's place there.
+        seq: u64,
+        /// The event's type.
+        #[serde(rename = "type")]
+        kind: String,
+        /// `pending`, `delivered` or `parked`.
+        status: String,
+        /// How often it was tried.
+        attempts: u64,
+        /// When it happened, or was replayed.
+        created_at: Timestamp,
+        /// When it is tried next.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        due_at: Option<Timestamp>,
+        /// Why it failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    }
+    /// What is sent again.
+    Replayed {
+        /// How many events.
+        replayed: u64,
+    }
     /// The workspaces that the caller may see.
     Workspaces {
         /// All of them.

@@ -50,6 +50,7 @@ pub(super) struct Rest {
 
 impl Rest {
     pub(super) fn new(base_url: &str, key: &str) -> anyhow::Result<Self> {
+        crate::tls::install();
         let http = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
             .build()?;

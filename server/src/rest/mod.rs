@@ -22,6 +22,7 @@ pub mod route;
 mod server;
 mod team;
 mod template;
+mod webhook;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -54,6 +55,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         key::routes(),
         expression::routes(),
         audit::routes(),
+        webhook::routes(),
         server::routes(),
     ]
     .into_iter()
