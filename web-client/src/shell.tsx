@@ -8,6 +8,7 @@ import { ADMIN, type Destination, MAIN, PEOPLE } from "./navigation";
 import { useSession } from "./session/session";
 import { ShortcutHelp } from "./shortcut-help";
 import { Dialog } from "./ui/dialog";
+import { ErrorBoundary } from "./ui/error-boundary";
 import { Mark } from "./ui/mark";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./ui/menu";
 import { Empty, Loading } from "./ui/notes";
@@ -23,6 +24,7 @@ export function Shell() {
   const waiting = data ? openOnes(data).length : 0;
   const wide = useMedia(WIDE);
   const [help, setHelp] = useState(false);
+  const { pathname } = useLocation();
   useEffect(() => {
     document.title = waiting > 0 ? `(${waiting}) Baton` : "Baton";
   }, [waiting]);
@@ -38,9 +40,11 @@ export function Shell() {
         {!wide && <PhoneHead />}
         <OfflineBar />
         <div id="screen" tabIndex={-1} className="min-h-0 flex-1 outline-none">
-          <Suspense fallback={<Coming />}>
-            <Outlet />
-          </Suspense>
+          <ErrorBoundary resetKey={pathname}>
+            <Suspense fallback={<Coming />}>
+              <Outlet />
+            </Suspense>
+          </ErrorBoundary>
         </div>
         {!wide && <Foot waiting={waiting} />}
       </div>
