@@ -15,6 +15,7 @@ pub mod event;
 pub mod expression;
 pub mod facts;
 pub mod id;
+pub mod invariants;
 pub mod limits;
 pub mod model;
 pub mod policy;

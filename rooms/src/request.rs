@@ -1,7 +1,7 @@
 //! What callers send, as the contract spells it: the body of a REST call and, with the ids beside it, the payload of a
 //! socket command are the same type. Unknown fields are an error.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -21,7 +21,7 @@ use crate::model::{Object, Priority};
 macro_rules! requests {
     ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $ty:ty),* $(,)? })*) => {$(
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub struct $name { $($(#[$fmeta])* pub $field: $ty),* }
     )*};
@@ -151,7 +151,7 @@ requests! {
         fail_fast: bool,
     }
     /// What a process carries from the start.
-    #[derive(Default, serde::Serialize)]
+    #[derive(Default)]
     ContextInput {
         /// What steps share.
         #[serde(default)]
@@ -172,7 +172,6 @@ requests! {
         conversation_history: Vec<Value>,
     }
     /// A step of a process to start.
-    #[derive(serde::Serialize)]
     StepInput {
         /// Unique in the process; default `step_1`, `step_2`… in the order given.
         #[serde(default)]
@@ -632,7 +631,7 @@ requests! {
 }
 
 /// An option, spelled short or long.
-#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum OptionInput {
     /// Its id and label in one.

@@ -125,7 +125,7 @@ impl Tally {
         }
     }
 
-    fn enter(&mut self, step: &ProcessStep) {
+    pub(crate) fn enter(&mut self, step: &ProcessStep) {
         if let Some(n) = self.slot(step) {
             *n += 1;
         }

@@ -204,8 +204,11 @@ async fn attempt(
         if let Command::Timer { timer, due } = &job.command {
             let key = timer.key();
             let current = tx.timer_due(job.room, &key).await?;
-            if current.is_none_or(|current| current > *due) {
-                replies.push(Err(Refusal::illegal("the timer was moved or cleared")));
+            // A clock that went back would else let a timer fire before its time: refused by `decide`, and lost.
+            if current.is_none_or(|current| current > *due) || *due > now {
+                replies.push(Err(Refusal::illegal(
+                    "the timer was moved or cleared, or is not due",
+                )));
                 continue;
             }
             set.fired.push((job.room, key, *due));

@@ -1,4 +1,4 @@
-//! Imports run one way: `rooms` ← `storage` ← `baton` ← `tests`, and each outside library has one home.
+//! Imports run one way: `rooms` ← `simulation` ← `storage` ← `baton` ← `tests`, and each outside library has one home.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ fn the_workspace_has_these_packages_and_no_others() {
         .collect();
     assert_eq!(
         names,
-        ["baton", "rooms", "storage", "tests"]
+        ["baton", "rooms", "simulation", "storage", "tests"]
             .map(str::to_owned)
             .into()
     );
@@ -46,7 +46,7 @@ fn the_workspace_has_these_packages_and_no_others() {
 #[test]
 fn each_package_imports_only_those_below_it() {
     let metadata = workspace();
-    let order = ["rooms", "storage", "baton", "tests"];
+    let order = ["rooms", "simulation", "storage", "baton", "tests"];
     for (height, package) in order.iter().enumerate() {
         let found = dependencies(&metadata, package, true);
         for above in &order[height..] {
@@ -67,7 +67,7 @@ fn each_outside_library_has_one_home() {
         (&["tokio"], &["storage", "baton", "tests"]),
     ];
     for (libraries, allowed) in homes {
-        for package in ["rooms", "storage", "baton", "tests"] {
+        for package in ["rooms", "simulation", "storage", "baton", "tests"] {
             let found = dependencies(&metadata, package, true);
             for library in libraries {
                 assert!(

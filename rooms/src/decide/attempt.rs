@@ -94,18 +94,7 @@ impl Decider<'_> {
             ));
         }
         self.require_slot(agent)?;
-        let running = self
-            .ctx
-            .facts
-            .team_live
-            .get(&team.id)
-            .map_or(0, std::collections::BTreeSet::len);
-        if running >= team.configuration.max_concurrent_tasks as usize {
-            return Err(Refusal::new(
-                Code::Conflict,
-                format!("the team has {running} steps at work, its maximum"),
-            ));
-        }
+        self.require_room_in(team)?;
         let timeouts = &process.process.configuration.timeout_settings;
         let attempt = Attempt {
             id: self.ctx.id(),
@@ -149,6 +138,23 @@ impl Decider<'_> {
                     "agent {} has no free slot ({live} of {} in use)",
                     agent.id, agent.slots
                 ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Room for one more among the team's steps at work, over all its processes.
+    pub(super) fn require_room_in(&self, team: &AgentTeam) -> Result<(), Refusal> {
+        let running = self
+            .ctx
+            .facts
+            .team_live
+            .get(&team.id)
+            .map_or(0, std::collections::BTreeSet::len);
+        if running >= team.configuration.max_concurrent_tasks as usize {
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("the team has {running} steps at work, its maximum"),
             ));
         }
         Ok(())

@@ -42,7 +42,7 @@ impl Decider<'_> {
         let attempted = attempt.map(|a| (a, digest.clone()));
         if let Some(why) = verdict.broken {
             let error = Failure::permanent("invalid_condition", why);
-            let outputs = Some(outputs.clone());
+            let outputs = Some(outputs.clone()).filter(|o| !o.is_null());
             return self.fail_step(step, attempted, error, None, verdict.results, outputs);
         }
         let action = verdict.matched.as_ref().map(|c| c.action);
@@ -58,7 +58,7 @@ impl Decider<'_> {
                 return self.retry_later(step, attempted, error, attempts, verdict.results);
             }
             // No attempt is left, and what came is not what was wanted.
-            let outputs = Some(outputs.clone());
+            let outputs = Some(outputs.clone()).filter(|o| !o.is_null());
             return self.fail_step(
                 step,
                 attempted,
@@ -78,7 +78,8 @@ impl Decider<'_> {
         let mut change = step_change(step, status, None);
         change.attempt_id = attempt.map(|a| a.id);
         change.agent_id = attempt.map(|a| a.agent_id.clone());
-        change.outputs = Some(outputs.clone());
+        // No outputs and `null` are the same: so is what the log is read as.
+        change.outputs = Some(outputs.clone()).filter(|o| !o.is_null());
         change.result_hash = Some(digest);
         change.conditions = verdict.results;
         change.skip_reason = skips_itself.then_some(SkipReason::Decided);

@@ -128,6 +128,8 @@ impl Decider<'_> {
         let mut change = step_change(step, StepStatus::Skipped, None);
         change.skip_reason = Some(why);
         self.emit(EventBody::StepSkipped(change));
+        // A person may have asked about it before its turn.
+        self.close_step(step.id);
     }
 
     /// Ends the process when every step has ended.

@@ -257,7 +257,7 @@ impl Decider<'_> {
                 None => Err(already(&handoff)),
             };
         }
-        let (agent, _) = self.taker(&process, &receiver)?;
+        let (agent, team) = self.taker(&process, &receiver)?;
         self.require_slot(agent)?;
         let mut epoch = step.epoch + 1;
         if let Some(sender) = process.live_attempt(&step) {
@@ -271,6 +271,9 @@ impl Decider<'_> {
             change.reason = Some("handed over".to_owned());
             epoch = change.epoch + 1;
             self.emit(EventBody::AssignmentReleased(change));
+        } else {
+            // The sender's attempt is gone: the receiver's is one more of the team's.
+            self.require_room_in(team)?;
         }
         let lease_ms = process.process.configuration.timeout_settings.lease_ms;
         let waits = process.open_interventions(step.id).next().is_some();

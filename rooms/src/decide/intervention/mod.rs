@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::decide::{Decider, Ruled, json as to_json, patch};
 use crate::event::EventBody;
 use crate::id::InterventionId;
+use crate::model::access::PrincipalKind;
 use crate::model::handoff::HandoffStatus;
 use crate::model::intervention::{HumanIntervention, InterventionStatus};
 use crate::model::process::{Failure, ProcessStatus};
@@ -104,6 +105,7 @@ impl Decider<'_> {
         if process.process.status == ProcessStatus::Pending
             && i.key == "start"
             && i.step_id.is_none()
+            && i.requested_by.kind == PrincipalKind::System
         {
             let change = self.process_change(ProcessStatus::Running);
             self.emit(EventBody::ProcessStarted(change));
@@ -114,6 +116,8 @@ impl Decider<'_> {
             let change = self.process_change(ProcessStatus::Running);
             self.emit(EventBody::ProcessResumed(change));
         }
+        // A step that a person asked about before its turn has been waiting for nothing else, perhaps.
+        self.look.extend(i.step_id);
         self.advance();
     }
 }
