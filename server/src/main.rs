@@ -194,6 +194,12 @@ async fn open(config: &Config) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+async fn open_current(config: &Config) -> anyhow::Result<Store> {
+    Store::connect_to_existing(&config.database_url)
+        .await
+        .context("cannot open the store")
+}
+
 async fn run(command: Cmd) -> anyhow::Result<()> {
     let mut config = Config::load().map_err(anyhow::Error::msg)?;
     match command {
@@ -252,17 +258,19 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
             );
         }
         Cmd::Verify => {
-            let report = open(&config).await?.verify().await?;
+            let report = open_current(&config).await?.verify().await?;
             for problem in &report.problems {
                 println!("{problem}");
             }
+            let told = report.problems.len() as u64;
+            if report.found > told {
+                println!("… and {} more", report.found - told);
+            }
             println!(
-                "{} rooms, {} events, {} problems",
-                report.rooms,
-                report.events,
-                report.problems.len()
+                "{} rooms, {} events and {} rows read, {} problems",
+                report.rooms, report.events, report.rows, report.found
             );
-            if !report.problems.is_empty() {
+            if report.found > 0 {
                 bail!("the store does not hold what it must");
             }
         }
@@ -368,7 +376,7 @@ async fn run_demo(mut config: Config, args: DemoArgs) -> anyhow::Result<()> {
 }
 
 async fn run_keys(config: &Config, keys: Keys) -> anyhow::Result<()> {
-    let store = open(config).await?;
+    let store = open_current(config).await?;
     store.migrate().await?;
     match keys {
         Keys::Create {

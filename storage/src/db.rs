@@ -100,6 +100,11 @@ impl Row {
         }
     }
 
+    /// All of them.
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.0
+    }
+
     /// Whether it is NULL.
     pub fn is_null(&self, n: usize) -> bool {
         matches!(self.0.get(n), None | Some(Value::Null))
@@ -211,10 +216,21 @@ async fn within<T>(done: impl Future<Output = Result<T, sqlx::Error>>) -> Result
 impl Store {
     /// Connects; makes the file of an SQLite store where there is none.
     pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::connect_with(url, true).await
+    }
+
+    /// Connects to a store that is there already, with the schema of this binary: for whatever must not begin a new one by mistake.
+    pub async fn connect_to_existing(url: &str) -> Result<Self, Error> {
+        let store = Self::connect_with(url, false).await?;
+        store.require_latest().await?;
+        Ok(store)
+    }
+
+    async fn connect_with(url: &str, create: bool) -> Result<Self, Error> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)
                 .map_err(|e| Error::Url(format!("{url:?} is no SQLite URL ({e})")))?
-                .create_if_missing(true)
+                .create_if_missing(create)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
@@ -228,6 +244,12 @@ impl Store {
                 return Err(Error::Url(format!(
                     "the folder {} does not exist; make it first",
                     folder.display()
+                )));
+            }
+            if !create && !options.get_filename().exists() {
+                return Err(Error::Schema(format!(
+                    "there is no store at {}; is DATABASE_URL right? (`baton serve` makes a new one)",
+                    options.get_filename().display()
                 )));
             }
             let pool = SqlitePoolOptions::new()
@@ -285,6 +307,22 @@ impl Store {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
             Self::Postgres(pool) => Conn::Postgres(within(pool.begin()).await?),
         })
+    }
+
+    /// Begins a transaction that only reads, and sees one moment of the store however long it takes.
+    pub async fn begin_snapshot(&self) -> Result<Conn, Error> {
+        let mut conn = self.begin_read().await?;
+        if let Conn::Postgres(_) = conn {
+            let sql = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+            conn.execute(sql, Vec::new()).await?;
+            // Whoever folds a log of a million events between two reads is not idle.
+            conn.execute(
+                "SET LOCAL idle_in_transaction_session_timeout = 0",
+                Vec::new(),
+            )
+            .await?;
+        }
+        Ok(conn)
     }
 
     /// One query outside of a transaction.

@@ -98,8 +98,8 @@ impl Store {
         Ok(rows.first().map_or(0, |r| r.int(0)))
     }
 
-    /// Brings the schema up to this binary's version; the versions that were applied.
-    pub async fn migrate(&self) -> Result<Vec<i64>, Error> {
+    /// The version of the store's schema; an error when this binary cannot read what is in it.
+    async fn known_version(&self) -> Result<i64, Error> {
         let found = self.schema_version().await?;
         let level = if found > latest() {
             self.level().await?
@@ -111,6 +111,26 @@ impl Store {
                 "the store has level {level}, this binary reads up to {LEVEL}; use a newer baton",
             )));
         }
+        Ok(found)
+    }
+
+    /// An error unless the schema is the one of this binary.
+    pub(crate) async fn require_latest(&self) -> Result<(), Error> {
+        match self.known_version().await? {
+            found if found >= latest() => Ok(()),
+            0 => Err(Error::Schema(
+                "the store is empty; is DATABASE_URL right? (`baton migrate` or `baton serve` makes its schema)".to_owned(),
+            )),
+            found => Err(Error::Schema(format!(
+                "the store has schema version {found}, this binary works with {}; run `baton migrate` first",
+                latest()
+            ))),
+        }
+    }
+
+    /// Brings the schema up to this binary's version; the versions that were applied.
+    pub async fn migrate(&self) -> Result<Vec<i64>, Error> {
+        let found = self.known_version().await?;
         let mut applied = Vec::new();
         for migration in ALL.iter().filter(|m| m.version > found) {
             let mut tx = self.begin().await?;
@@ -143,7 +163,13 @@ impl Store {
 
     /// Takes back the newest `n` migrations, with the data in what they made; the versions that were taken back.
     pub async fn migrate_down(&self, n: usize) -> Result<Vec<i64>, Error> {
-        let found = self.schema_version().await?;
+        let found = self.known_version().await?;
+        if found > latest() {
+            return Err(Error::Schema(format!(
+                "the store has schema version {found}, this binary knows {}; the newer baton that made it takes it back",
+                latest()
+            )));
+        }
         let mut undone = Vec::new();
         for migration in ALL.iter().rev().filter(|m| m.version <= found).take(n) {
             let mut tx = self.begin().await?;

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use rooms::event::{Event, EventBody};
+use rooms::id::WorkspaceId;
+use rooms::model::communication::AgentCommunication;
 use rooms::model::intervention::InterventionStatus;
 use rooms::model::room::CollaborationRoom;
 use rooms::state::{ProcessState, State};
@@ -395,17 +397,29 @@ impl Projection {
                     serde_json::to_string(template)?.into(),
                 ]);
             }
-            EventBody::CommunicationSent(sent) => self.communications.push(vec![
-                sent.id.0.into(),
-                sent.process_id.0.into(),
-                event.workspace_id.as_str().into(),
-                sent.to_agent_id.as_str().into(),
-                sent.kind.awaits_response().into(),
-                serde_json::to_string(sent)?.into(),
-            ]),
+            EventBody::CommunicationSent(sent) => self
+                .communications
+                .push(communication_row(sent, &event.workspace_id)?),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The rows of each table, for a comparison with what is there.
+    pub(crate) fn tables(self) -> Vec<(&'static Table, Vec<Vec<Value>>)> {
+        vec![
+            (&ROOMS, self.rooms),
+            (&SNAPSHOTS, self.snapshots),
+            (&AGENTS, self.agents),
+            (&TEAMS, self.teams),
+            (&MEMBERS, self.members),
+            (&PROCESSES, self.processes),
+            (&STEPS, self.steps),
+            (&ATTEMPTS, self.attempts),
+            (&HANDOFFS, self.handoffs),
+            (&INTERVENTIONS, self.interventions),
+            (&COMMUNICATIONS, self.communications),
+        ]
     }
 
     /// Writes it all, each table once, in the order of the foreign keys.
@@ -432,6 +446,22 @@ impl Projection {
         conn.write(&INTERVENTIONS, self.interventions).await?;
         conn.write(&COMMUNICATIONS, self.communications).await
     }
+}
+
+/// The row of a communication; one that was answered is closed.
+pub(crate) fn communication_row(
+    sent: &AgentCommunication,
+    workspace: &WorkspaceId,
+) -> Result<Vec<Value>, Error> {
+    let open = sent.kind.awaits_response() && sent.response.is_none();
+    Ok(vec![
+        sent.id.0.into(),
+        sent.process_id.0.into(),
+        workspace.as_str().into(),
+        sent.to_agent_id.as_str().into(),
+        open.into(),
+        serde_json::to_string(sent)?.into(),
+    ])
 }
 
 fn room_row(room: &CollaborationRoom, head: u64) -> Result<Vec<Value>, Error> {

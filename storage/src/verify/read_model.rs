@@ -1,0 +1,146 @@
+//! The read model: exactly the rows that would be written for the state that the log adds up to.
+
+use std::collections::BTreeMap;
+
+use rooms::State;
+use serde_json::Value as Json;
+
+use super::log::Folded;
+use super::{Check, RoomHead};
+use crate::db::{Error, Table, Value};
+use crate::projection::{Projection, communication_row};
+
+/// Rows that were compared, by table.
+#[derive(Default)]
+pub(super) struct Counted(BTreeMap<&'static str, u64>);
+
+/// What is not in the log, and moves without it.
+const BESIDE_THE_LOG: [&str; 1] = ["last_activity"];
+
+impl Check {
+    pub(super) async fn compare(&mut self, room: &RoomHead, folded: &Folded) -> Result<(), Error> {
+        let state = &folded.state;
+        let mut projection = Projection::default();
+        projection.room(&State::default(), state, false)?;
+        for (table, mut rows) in projection.tables() {
+            let (column, id) = match table.name {
+                "rooms" => ("id", Some(room.id.0)),
+                "teams" => ("room_id", state.team.as_ref().map(|t| t.room_id.0)),
+                "team_members" => ("team_id", state.team.as_ref().map(|t| t.id.0)),
+                "processes" => (
+                    "room_id",
+                    state.process.as_ref().map(|p| p.process.room_id.0),
+                ),
+                "steps" | "attempts" | "handoffs" | "interventions" | "communications" => {
+                    ("process_id", state.process.as_ref().map(|p| p.process.id.0))
+                }
+                // The registry is folded over all rooms; snapshots are compared while their log is read.
+                _ => continue,
+            };
+            let Some(id) = id else { continue };
+            if table.name == "communications" {
+                for sent in folded.communications.values() {
+                    rows.push(communication_row(sent, &room.space)?);
+                }
+            }
+            self.table(room, table, rows, (column, id.into())).await?;
+        }
+        Ok(())
+    }
+
+    async fn table(
+        &mut self,
+        room: &RoomHead,
+        table: &'static Table,
+        expected: Vec<Vec<Value>>,
+        scope: (&str, Value),
+    ) -> Result<(), Error> {
+        let columns: Vec<&str> = table.columns.iter().map(|c| c.0).collect();
+        let sql = format!(
+            "SELECT {} FROM {} WHERE {} = $1",
+            columns.join(", "),
+            table.name,
+            scope.0
+        );
+        let found = self.conn.query(&sql, vec![scope.1]).await?;
+        let key: Vec<usize> = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| table.key.is_some_and(|k| k.contains(c)))
+            .map(|(n, _)| n)
+            .collect();
+        let key_of = |row: &[Value]| {
+            key.iter()
+                .map(|n| shown(&row[*n]))
+                .collect::<Vec<_>>()
+                .join("/")
+        };
+        let mut left: BTreeMap<String, &[Value]> = found
+            .iter()
+            .map(|r| (key_of(r.values()), r.values()))
+            .collect();
+        *self.counted.0.entry(table.name).or_default() += found.len() as u64;
+        self.report.rows += found.len() as u64;
+        for wanted in expected {
+            let key = key_of(&wanted);
+            let Some(row) = left.remove(&key) else {
+                self.report
+                    .wrong(format!("room {}: {} has no row {key}", room.id, table.name));
+                continue;
+            };
+            for (n, column) in columns.iter().enumerate() {
+                if !BESIDE_THE_LOG.contains(column) && !same(column, &row[n], &wanted[n]) {
+                    self.report.wrong(format!(
+                        "room {}: {column} of {} {key} is not what the log adds up to",
+                        room.id, table.name
+                    ));
+                }
+            }
+        }
+        for key in left.into_keys() {
+            self.report.wrong(format!(
+                "room {}: {} has a row {key} that the log does not know",
+                room.id, table.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// No table has rows that belong to no room.
+    pub(super) async fn totals(&mut self) -> Result<(), Error> {
+        for (table, counted) in std::mem::take(&mut self.counted.0) {
+            let sql = format!("SELECT COUNT(*) FROM {table}");
+            let rows = self.conn.query(&sql, Vec::new()).await?;
+            let all = rows.first().map_or(0, |r| r.count(0));
+            if all != counted {
+                self.report.wrong(format!(
+                    "{table} has {all} rows, of which {counted} belong to a room's log"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Int(n) => n.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Uuid(id) => id.to_string(),
+    }
+}
+
+/// JSON is the same whatever the order of its fields.
+fn same(column: &str, found: &Value, wanted: &Value) -> bool {
+    match (column, found, wanted) {
+        ("data", Value::Text(found), Value::Text(wanted)) => {
+            found == wanted
+                || matches!(
+                    (serde_json::from_str::<Json>(found), serde_json::from_str::<Json>(wanted)),
+                    (Ok(found), Ok(wanted)) if found == wanted
+                )
+        }
+        _ => found == wanted,
+    }
+}
