@@ -1,0 +1,312 @@
+//! Reads: lists, single resources, logs, and what the dispatcher looks for.
+
+use rooms::id::{RoomId, TeamId};
+use rooms::{Command, Timestamp};
+use serde_json::{Value as Json, json};
+use storage::Store;
+use storage::db::Value;
+use storage::read::{Filter, Thing};
+use uuid::Uuid;
+
+use crate::backend::on_both;
+use crate::clerk::{Clerk, agent, body, person};
+
+fn ids(items: &[Json]) -> Vec<&str> {
+    items.iter().map(|i| i["id"].as_str().unwrap()).collect()
+}
+
+fn names(items: &[Json]) -> Vec<&str> {
+    items.iter().map(|i| i["name"].as_str().unwrap()).collect()
+}
+
+fn page(limit: u64) -> Filter {
+    Filter {
+        limit,
+        ..Filter::default()
+    }
+}
+
+fn uuid(text: &Json) -> Uuid {
+    text.as_str().unwrap().parse().unwrap()
+}
+
+/// Two agents, a team, and a process whose step `a` is held by ann.
+async fn at_work(store: &Store) -> (Clerk, TeamId, RoomId, (Uuid, u64)) {
+    let mut clerk = Clerk::open(store, "one").await;
+    clerk.register("ann", &[], 5).await;
+    clerk.register("ben", &[], 5).await;
+    let team = clerk.team("Team", &["ann", "ben"]).await;
+    let steps =
+        json!([{"key": "a", "name": "A"}, {"key": "b", "name": "B", "dependencies": ["a"]}]);
+    let room = clerk.process("Process", team, steps, json!({})).await;
+    let attempt = clerk.claim(room, "a", "ann").await;
+    (clerk, team, room, attempt)
+}
+
+async fn hand_over(clerk: &mut Clerk, room: RoomId, attempt: (Uuid, u64), to: Json) -> Json {
+    let mut ask = json!({"epoch": attempt.1, "reason": "yours"});
+    let field = if to.is_array() {
+        "toAgentIds"
+    } else {
+        "toAgentId"
+    };
+    ask[field] = to;
+    let command = Command::RequestHandoff {
+        attempt_id: Some(attempt.0.into()),
+        handoff: Box::new(body(ask)),
+    };
+    clerk
+        .run(&agent("one", "ann"), room, command)
+        .await
+        .unwrap()["handoff"]
+        .clone()
+}
+
+on_both! {
+    async fn a_thing_is_found_in_its_workspace_only(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, team, room, attempt) = at_work(&store).await;
+        Clerk::open(&store, "two").await;
+        let asked = clerk.ask(room, "ann", attempt, json!({"type": "input", "description": "?"})).await;
+        let handoff = hand_over(&mut clerk, room, attempt, json!("ben")).await;
+        let send = Command::SendCommunication(body(json!({"toAgentId": "ben", "message": "hi", "type": "question"})));
+        let sent = clerk.run(&agent("one", "ann"), room, send).await.unwrap();
+        let things = [
+            (Thing::Room, room.0, room), (Thing::Process, room.0, room), (Thing::Team, team.0, RoomId(team.0)),
+            (Thing::Intervention, uuid(&asked["id"]), room), (Thing::Handoff, uuid(&handoff["id"]), room),
+            (Thing::Communication, uuid(&sent["id"]), room), (Thing::Attempt, attempt.0, room),
+        ];
+        for (thing, id, home) in things {
+            assert_eq!(store.room_of(thing, &"one".into(), id).await.unwrap(), Some(home), "{}", thing.name());
+            let found = store.get(thing, &"one".into(), id).await.unwrap();
+            assert_eq!(found.unwrap()["id"], json!(id), "{}", thing.name());
+            for (space, id) in [("two", id), ("one", Uuid::now_v7())] {
+                assert_eq!(store.room_of(thing, &space.into(), id).await.unwrap(), None, "{}", thing.name());
+                assert_eq!(store.get(thing, &space.into(), id).await.unwrap(), None, "{}", thing.name());
+            }
+        }
+        clerk.verified().await;
+    }
+
+    async fn lists_are_filtered_and_paged_newest_first(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        let plain = clerk.team("Plain", &["ann"]).await;
+        let other = clerk.team("100%_done", &["ann"]).await;
+        let steps = json!([{"key": "a", "name": "A"}]);
+        let mut made = Vec::new();
+        for (name, team) in [("Alpha", plain), ("beta ALPHA", other), ("50% off", plain), ("a_b", plain), ("aXb", plain)] {
+            made.push(clerk.process(name, team, steps.clone(), json!({})).await);
+        }
+        let stop = Command::CancelProcess(body(json!({"reason": "enough"})));
+        clerk.run(&person("one", "admin"), made[0], stop).await.unwrap();
+        let space = "one".into();
+        let all = store.list(Thing::Process, &space, &page(50)).await.unwrap();
+        assert_eq!(names(&all), ["aXb", "a_b", "50% off", "beta ALPHA", "Alpha"]);
+        assert_eq!(all[4]["steps"][0]["key"], "a", "with its steps");
+        // Page by page it is the same list.
+        let mut paged = Vec::new();
+        let mut after = None;
+        loop {
+            let part = store.list(Thing::Process, &space, &Filter { after, ..page(2) }).await.unwrap();
+            let Some(last) = part.last() else { break };
+            after = Some(uuid(&last["id"]));
+            paged.extend(part);
+        }
+        assert_eq!(ids(&paged), ids(&all));
+        let by = |column, value: Value| Filter { equals: vec![(column, value)], ..page(50) };
+        let cancelled = store.list(Thing::Process, &space, &by("status", "cancelled".into())).await.unwrap();
+        assert_eq!(names(&cancelled), ["Alpha"]);
+        let of_team = store.list(Thing::Process, &space, &by("team_id", other.0.into())).await.unwrap();
+        assert_eq!(names(&of_team), ["beta ALPHA"]);
+        let mut both = by("status", "running".into());
+        both.equals.push(("team_id", plain.0.into()));
+        assert_eq!(store.list(Thing::Process, &space, &both).await.unwrap().len(), 3);
+        // A search takes its text as it is, whatever the case.
+        for (text, found) in [("alpha", 2), ("ALPHA", 2), ("%", 1), ("a_b", 1), ("nothing", 0), ("\\", 0), ("'", 0)] {
+            let search = Filter { search: Some(text.to_owned()), ..page(50) };
+            assert_eq!(store.list(Thing::Process, &space, &search).await.unwrap().len(), found, "{text:?}");
+        }
+        let teams = store.list(Thing::Team, &space, &Filter { search: Some("%_D".to_owned()), ..page(50) }).await.unwrap();
+        assert_eq!(names(&teams), ["100%_done"]);
+        assert!(store.list(Thing::Process, &"two".into(), &page(50)).await.unwrap().is_empty());
+    }
+
+    async fn the_inbox_is_filtered_by_assignee_and_due_time(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, _, room, attempt) = at_work(&store).await;
+        let mut due = Vec::new();
+        for (n, (kind, who)) in [("input", vec!["eve"]), ("review", vec!["adam", "eve"]), ("input", vec![])].into_iter().enumerate() {
+            let question = json!({"type": kind, "description": format!("{n}?"), "assignees": who, "dueInMs": 1000 * (n + 1)});
+            due.push(clerk.ask(room, "ann", attempt, question).await);
+        }
+        let space = "one".into();
+        let list = async |filter: Filter| store.list(Thing::Intervention, &space, &filter).await.unwrap().len();
+        let assigned = |who: &str| Filter { lists: Some(("assignees", who.to_owned())), ..page(50) };
+        assert_eq!((list(assigned("eve")).await, list(assigned("adam")).await, list(assigned("ev")).await), (2, 1, 0));
+        let at: Timestamp = serde_json::from_value(due[1]["dueAt"].clone()).unwrap();
+        assert_eq!(list(Filter { due_before: Some(at), ..page(50) }).await, 1, "before, not at");
+        assert_eq!(list(Filter { due_before: Some(at.plus_ms(1)), ..page(50) }).await, 2);
+        assert_eq!(list(Filter { equals: vec![("type", "input".into()), ("status", "pending".into())], ..page(50) }).await, 2);
+        assert_eq!(list(Filter { equals: vec![("process_id", room.0.into())], ..page(50) }).await, 3);
+    }
+
+    async fn a_room_is_shown_with_its_head_and_read_marks(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, _, room, _) = at_work(&store).await;
+        let read = |seq: u64| Command::MarkRead(body(json!({"seq": seq})));
+        clerk.run(&person("one", "admin"), room, read(2)).await.unwrap();
+        clerk.run(&agent("one", "ann"), room, read(3)).await.unwrap();
+        clerk.run(&agent("one", "ann"), room, read(1)).await.unwrap();
+        let shown = store.get(Thing::Room, &"one".into(), room.0).await.unwrap().unwrap();
+        assert_eq!(shown["head"], json!(clerk.state(room).seq));
+        assert_eq!(shown["first"], json!(1));
+        assert_eq!(shown["logId"], json!(clerk.state(room).room.unwrap().log_id));
+        let mark = |id: &str| shown["participants"].as_array().unwrap().iter().find(|p| p["id"] == id).unwrap()["lastReadSeq"].clone();
+        assert_eq!((mark("admin"), mark("ben")), (json!(2), json!(0)));
+        assert!(shown["lastActivity"].as_str().unwrap() >= shown["createdAt"].as_str().unwrap());
+        let by_process = Filter { equals: vec![("type", "process".into()), ("process_id", room.0.into())], ..page(5) };
+        assert_eq!(store.list(Thing::Room, &"one".into(), &by_process).await.unwrap().len(), 1);
+    }
+
+    async fn agents_are_listed_by_id_without_the_removed(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        for id in ["cis", "ann", "ben"] {
+            clerk.register(id, &[], 1).await;
+        }
+        let admin = person("one", "admin");
+        let change = body(json!({"slots": 7, "description": "better"}));
+        clerk.run(&admin, clerk.space_room, Command::UpdateAgent { agent_id: "ann".into(), change }).await.unwrap();
+        clerk.run(&admin, clerk.space_room, Command::RemoveAgent { agent_id: "ben".into() }).await.unwrap();
+        let space = "one".into();
+        assert_eq!(ids(&store.agents(&space, "", 10).await.unwrap()), ["ann", "cis"]);
+        assert_eq!(ids(&store.agents(&space, "ann", 10).await.unwrap()), ["cis"]);
+        assert_eq!(ids(&store.agents(&space, "", 1).await.unwrap()), ["ann"]);
+        let ann = store.agent(&space, &"ann".into()).await.unwrap().unwrap();
+        assert_eq!((&ann["slots"], &ann["description"]), (&json!(7), &json!("better")));
+        assert_eq!(store.agent(&space, &"ben".into()).await.unwrap(), None);
+        assert_eq!(store.agent(&"two".into(), &"ann".into()).await.unwrap(), None);
+    }
+
+    async fn a_log_is_read_forwards_and_backwards(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        let room = clerk.space_room;
+        for n in 2..=10 {
+            let post = Command::PostMessage(body(json!({"body": format!("message {n}")})));
+            clerk.run(&person("one", "ann"), room, post).await.unwrap();
+        }
+        let seqs = async |since: Option<u64>, before: Option<u64>, limit: u64| {
+            let page = store.log(room, since, before, limit).await.unwrap().unwrap();
+            assert_eq!((page.first, page.head), (1, 10));
+            page.events.iter().map(|e| e.0).collect::<Vec<_>>()
+        };
+        assert_eq!(seqs(Some(0), None, 3).await, [1, 2, 3]);
+        assert_eq!(seqs(Some(8), None, 5).await, [9, 10]);
+        assert_eq!(seqs(Some(10), None, 5).await, Vec::<u64>::new());
+        assert_eq!(seqs(Some(99), None, 5).await, Vec::<u64>::new());
+        assert_eq!(seqs(None, None, 3).await, [8, 9, 10]);
+        assert_eq!(seqs(None, Some(4), 2).await, [2, 3]);
+        assert_eq!(seqs(None, Some(1), 2).await, Vec::<u64>::new());
+        assert!(store.log(RoomId(Uuid::now_v7()), Some(0), None, 5).await.unwrap().is_none());
+        let events = store.events_from(room, 7, 2).await.unwrap();
+        assert_eq!(events.iter().map(|e| e.seq).collect::<Vec<_>>(), [8, 9]);
+        let text = store.log(room, Some(7), None, 1).await.unwrap().unwrap().events.remove(0).1;
+        assert_eq!(serde_json::from_str::<rooms::Event>(&text).unwrap(), events[0]);
+        let unknown = RoomId(Uuid::now_v7());
+        assert_eq!(store.heads(&[room, unknown]).await.unwrap(), [(room, 10)]);
+        assert!(store.heads(&[]).await.unwrap().is_empty());
+    }
+
+    async fn ready_steps_come_most_urgent_and_oldest_first(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        clerk.register("ann", &[], 5).await;
+        let team = clerk.team("Team", &["ann"]).await;
+        let steps = json!([{"key": "a", "name": "A"}, {"key": "b", "name": "B", "dependencies": ["a"]}]);
+        let normal = clerk.process("Normal", team, steps.clone(), json!({})).await;
+        let urgent = clerk.process("Urgent", team, steps.clone(), json!({"priority": "urgent"})).await;
+        let later = clerk.process("Later", team, steps.clone(), json!({})).await;
+        let paused = clerk.process("Paused", team, steps, json!({"priority": "urgent"})).await;
+        clerk.run(&person("one", "admin"), paused, Command::PauseProcess(body(json!({})))).await.unwrap();
+        let space = "one".into();
+        let ready = store.ready_steps(&space, 10).await.unwrap();
+        let order: Vec<RoomId> = ready.iter().map(|r| RoomId(r.process_id.0)).collect();
+        assert_eq!(order, [urgent, normal, later], "none of a process that stands still, none that is blocked");
+        assert!(ready.iter().all(|r| r.step.key == "a" && r.team_id == team));
+        assert_eq!(store.ready_steps(&space, 1).await.unwrap().len(), 1);
+        assert_eq!(store.process_of_step(&space, ready[0].step.id).await.unwrap(), Some(ready[0].process_id));
+        assert_eq!(store.process_of_step(&"two".into(), ready[0].step.id).await.unwrap(), None);
+        let (id, _) = clerk.claim(normal, "a", "ann").await;
+        let left = store.ready_steps(&space, 10).await.unwrap();
+        assert!(left.iter().all(|r| RoomId(r.process_id.0) != normal), "taken");
+        let live = store.live_attempts(&space, &"ann".into()).await.unwrap();
+        assert_eq!(live, [(normal.0.into(), id.into(), Some("ann-1".into()))]);
+        assert!(store.live_attempts(&space, &"ben".into()).await.unwrap().is_empty());
+        assert!(store.ready_steps(&"two".into(), 10).await.unwrap().is_empty());
+    }
+
+    async fn answers_wait_for_the_attempt_that_uses_them(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, _, room, attempt) = at_work(&store).await;
+        let asked = clerk.ask(room, "ann", attempt, json!({"type": "input", "description": "?"})).await;
+        let space = "one".into();
+        let unused = async || store.unused_answers(&space, &"ann".into()).await.unwrap();
+        assert!(unused().await.is_empty(), "not answered yet");
+        let id = uuid(&asked["id"]).into();
+        let reply = Command::RespondIntervention { intervention_id: id, reply: Box::new(body(json!({"action": "answer", "value": 7}))) };
+        clerk.run(&person("one", "eve"), room, reply).await.unwrap();
+        let found = unused().await;
+        assert_eq!((found.len(), found[0].0), (1, attempt.0.into()));
+        assert_eq!(found[0].1["response"]["value"], json!(7));
+        assert!(store.unused_answers(&space, &"ben".into()).await.unwrap().is_empty());
+        let progress = Command::Progress { attempt_id: attempt.0.into(), progress: body(json!({"epoch": attempt.1})) };
+        clerk.run(&agent("one", "ann"), room, progress).await.unwrap();
+        assert!(unused().await.is_empty(), "it went on with it");
+        clerk.verified().await;
+    }
+
+    async fn pending_handoffs_are_found_by_whom_they_ask(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, _, room, attempt) = at_work(&store).await;
+        let space = "one".into();
+        let pending = async |who: &str| store.pending_handoffs(&space, &who.into()).await.unwrap().len();
+        let handoff = hand_over(&mut clerk, room, attempt, json!("ben")).await;
+        assert_eq!((pending("ben").await, pending("ann").await, pending("be").await), (1, 0, 0));
+        let cancel = Command::CancelHandoff { handoff_id: uuid(&handoff["id"]).into(), reason: body(json!({})) };
+        clerk.run(&agent("one", "ann"), room, cancel).await.unwrap();
+        assert_eq!(pending("ben").await, 0);
+        clerk.verified().await;
+    }
+
+    async fn a_communication_is_open_until_it_is_answered(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, _, room, _) = at_work(&store).await;
+        let space = "one".into();
+        let open = async || store.open_communications(&space, &"ben".into()).await.unwrap();
+        let send = |kind: &str| Command::SendCommunication(body(json!({"toAgentId": "ben", "message": "hi", "type": kind})));
+        clerk.run(&agent("one", "ann"), room, send("update")).await.unwrap();
+        assert!(open().await.is_empty(), "it awaits no response");
+        let sent = clerk.run(&agent("one", "ann"), room, send("question")).await.unwrap();
+        assert_eq!(ids(&open().await), [sent["id"].as_str().unwrap()]);
+        let respond = Command::RespondCommunication { communication_id: uuid(&sent["id"]).into(), response: body(json!({"message": "yes"})) };
+        clerk.run(&agent("one", "ben"), room, respond).await.unwrap();
+        assert!(open().await.is_empty());
+        let of_process = Filter { equals: vec![("process_id", room.0.into())], ..page(10) };
+        let all = store.list(Thing::Communication, &space, &of_process).await.unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0]["response"]["message"], "yes");
+        clerk.verified().await;
+    }
+}
