@@ -77,9 +77,8 @@ export type ConditionType = S["ConditionType"];
 export type ConditionAction = S["ConditionAction"];
 export type TriggerRule = S["TriggerRule"];
 export type ProcessAction = H["ProcessAction"];
-/** A step; `percent` and `note` are what its agent last said, where they were taken from a `step.progress` event. */
-export type ProcessStep = S["ProcessStep"] & { percent?: number | null; note?: string | null; attempt?: Attempt | null };
-export type OrchestrationProcess = Omit<S["OrchestrationProcess"], "steps"> & { steps: ProcessStep[] };
+export type ProcessStep = S["ProcessStep"];
+export type OrchestrationProcess = S["OrchestrationProcess"];
 
 // ---- handoff --------------------------------------------------------------------------------------------------------
 
