@@ -69,3 +69,9 @@ async fn what_was_drawn_is_kept_as_a_template_and_started_from_its_form() {
     let _worker = working(&hub).await;
     scenario(&hub, "templates").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_makes_a_webhook_and_deletes_it() {
+    let hub = Hub::start(Database::sqlite()).await;
+    scenario(&hub, "webhooks").await;
+}
