@@ -41,9 +41,12 @@ export async function load(link) {
         await page.mouse.move(600, 500);
 
         // Up to the very first event: every page of history is fetched on the way.
+        let told = EVENTS;
         await until("the whole log has been scrolled through", async () => {
           await page.locator("[role=log]").evaluate((element) => element.scrollTo({ top: 0 }));
-          return (await runOf(page)).first === 1;
+          const { first } = await runOf(page);
+          if (first < told - 1_500) console.log(`scrolled back to event ${(told = first)}`);
+          return first === 1;
         });
         const { count } = await runOf(page);
         check(count >= EVENTS, `the page has ${count} events`);

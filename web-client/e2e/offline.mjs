@@ -13,6 +13,7 @@ export function offline(link) {
     await row.click();
     await page.waitForSelector("[role=log] [data-seq]");
 
+    console.log("watching");
     await page.context().setOffline(true);
     await page.getByText(/Offline since \d\d:\d\d:\d\d, reconnecting/).waitFor();
     await page.waitForSelector("[data-connection=offline]");
@@ -29,10 +30,15 @@ export function offline(link) {
     await page.waitForTimeout(AWAY_MS); // the length of the outage is what is tried, not something to wait for
     check((await page.getByText(said).count()) === 0, "the page shows what it cannot know");
 
+    console.log("the network comes back");
     await page.context().setOffline(false);
     await live(page);
+    console.log("connected again");
+    // Among the messages: meanwhile the process went on, so that in the whole timeline it may be out of view.
+    await page.getByRole("button", { name: "Messages" }).click();
     await page.getByText(said).waitFor();
     check((await page.getByText(said).count()) === 1, "the message is there twice");
+    await page.getByRole("button", { name: "All", exact: true }).click();
     await runOf(page);
   });
 }

@@ -1,6 +1,6 @@
 import { check, live, withPage } from "./browser.mjs";
 
-const FORBIDDEN = /^(approve|edit|reject|claim|release|answer|send|pause|resume|cancel|retry|reply|start|invite|remove)/i;
+const FORBIDDEN = /^(approve|edit|reject|claim|release|answer|send|pause|resume|cancel|retry|reply|start|invite|remove)\b/i;
 
 /** Who may only read sees everything and nothing to press, and is refused when acting by hand. */
 export function readOnly(link) {
