@@ -220,10 +220,8 @@ pub enum Timer {
     TellParent {
         /// The step, and its process.
         parent: ParentStep,
-        /// What it gave, where it ended well.
-        outputs: Option<serde_json::Value>,
-        /// Why it did not.
-        error: Option<Failure>,
+        /// How it ended.
+        end: Box<ChildEnd>,
     },
     /// An agent that refused may be asked again.
     Reoffer {
@@ -251,6 +249,15 @@ pub enum Timer {
         /// 50 or 90 percent of the due time.
         percent: u8,
     },
+}
+
+/// How a process that did a step's work ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildEnd {
+    /// What it gave, where it ended well.
+    pub outputs: Option<serde_json::Value>,
+    /// Why it did not.
+    pub error: Option<Failure>,
 }
 
 impl Timer {

@@ -21,7 +21,7 @@ fn block(n: usize, template: &Value) -> Vec<Value> {
     let joined = ["a", "b", "c", "again", "left", "right", "sub"].map(key);
     let mut c =
         json!({ "key": key("c"), "name": "C", "dependencies": start, "mergeOutputs": true });
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         c["requiresApproval"] = json!(true);
     }
     vec![

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::flow::step_change;
 use super::{Decider, Ruled, TimerOp, hash};
-use crate::command::Timer;
+use crate::command::{ChildEnd, Timer};
 use crate::event::EventBody;
 use crate::id::{ProcessId, RoomId, StepId};
 use crate::model::Object;
@@ -73,17 +73,13 @@ pub fn outbound(state: &State, timer: &Timer) -> Option<Outbound> {
                 reason: Some(format!("the process {:?} no longer needs it", p.name)),
             }),
         }),
-        Timer::TellParent {
-            parent,
-            outputs,
-            error,
-        } => Some(Outbound {
+        Timer::TellParent { parent, end } => Some(Outbound {
             room: RoomId(parent.process_id.0),
             command: Command::ChildEnded {
                 step_id: parent.step_id,
                 process_id: p.id,
-                outputs: outputs.clone(),
-                error: error.clone(),
+                outputs: end.outputs.clone(),
+                error: end.error.clone(),
             },
         }),
         _ => None,
@@ -215,11 +211,8 @@ impl Decider<'_> {
                     .unwrap_or_else(|| "its process was cancelled".to_owned()),
             )),
         };
-        self.at_once(Timer::TellParent {
-            parent,
-            outputs,
-            error,
-        });
+        let end = Box::new(ChildEnd { outputs, error });
+        self.at_once(Timer::TellParent { parent, end });
     }
 
     fn at_once(&mut self, timer: Timer) {
