@@ -142,6 +142,13 @@ pub enum Command {
         intervention_id: InterventionId,
         to: r::Assign,
     },
+    DelegateIntervention {
+        intervention_id: InterventionId,
+        delegate: r::Delegate,
+    },
+    RemindIntervention {
+        intervention_id: InterventionId,
+    },
     CommentIntervention {
         intervention_id: InterventionId,
         comment: r::Comment,
@@ -167,6 +174,8 @@ pub enum Command {
     Invite(r::ParticipantInput),
     RemoveParticipant(r::RemoveParticipant),
     PostMessage(r::PostMessage),
+    EditMessage(r::EditMessage),
+    RemoveMessage(r::RemoveMessage),
     Broadcast(r::Broadcast),
     MarkRead(r::MarkRead),
     // Timers
@@ -233,6 +242,11 @@ pub enum Timer {
         /// Which.
         handoff: HandoffId,
     },
+    /// Nobody responded to a communication.
+    Communication {
+        /// Which.
+        communication: CommunicationId,
+    },
     /// A question expires.
     Intervention {
         /// Which.
@@ -282,6 +296,7 @@ impl Timer {
             Self::TellParent { .. } => "parent".to_owned(),
             Self::Reoffer { step } => format!("reoffer:{step}"),
             Self::Handoff { handoff } => format!("handoff:{handoff}"),
+            Self::Communication { communication } => format!("respond:{communication}"),
             Self::Intervention { intervention, .. } => format!("expire:{intervention}"),
             Self::Reminder {
                 intervention,
@@ -346,12 +361,18 @@ impl Command {
             C::ClaimIntervention { .. }
             | C::ReleaseIntervention { .. }
             | C::AssignIntervention { .. }
+            | C::DelegateIntervention { .. }
+            | C::RemindIntervention { .. }
             | C::CommentIntervention { .. }
             | C::RespondIntervention { .. } => Operation::InterventionsRespond,
             C::SendCommunication(_) | C::RespondCommunication { .. } => Operation::RoomsPost,
             C::CreateRoom { .. } => Operation::RoomsCreate,
             C::Invite(_) | C::RemoveParticipant(_) => Operation::RoomsInvite,
-            C::PostMessage(_) | C::Broadcast(_) | C::MarkRead(_) => Operation::RoomsPost,
+            C::PostMessage(_)
+            | C::EditMessage(_)
+            | C::RemoveMessage(_)
+            | C::Broadcast(_)
+            | C::MarkRead(_) => Operation::RoomsPost,
         }
     }
 }

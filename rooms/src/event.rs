@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use crate::Timestamp;
 use crate::id::{
-    AgentId, AttemptId, CommunicationId, EventId, HandoffId, InstanceId, InterventionId, ProcessId,
-    RoomId, StepId, TeamId, WorkspaceId,
+    AgentId, AttemptId, CommunicationId, EventId, HandoffId, InstanceId, InterventionId, MessageId,
+    ProcessId, RoomId, StepId, TeamId, WorkspaceId,
 };
 use crate::model::Object;
 use crate::model::access::Actor;
@@ -19,13 +19,16 @@ use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::communication::{AgentCommunication, CommunicationResponse};
 use crate::model::handoff::{AgentHandoff, HandoffStatus};
 use crate::model::intervention::{
-    HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus, Outcome, Vote,
+    ChoiceOption, HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus,
+    Outcome, Vote,
 };
 use crate::model::process::{Failure, OrchestrationProcess, PauseMode, ProcessStatus};
 use crate::model::room::{
     Channel, CollaborationRoom, Message, Participant, ParticipantType, RoomRole,
 };
-use crate::model::step::{ConditionResult, SkipReason, StepPatch, StepPhase, StepStatus};
+use crate::model::step::{
+    ConditionResult, ProcessStep, SkipReason, StepPatch, StepPhase, StepStatus,
+};
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::model::template::ProcessTemplate;
 
@@ -225,9 +228,21 @@ changes! {
         /// Who has it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to_agent_id: Option<AgentId>,
+        /// Who refused; while others are still asked the status stays `pending`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rejected_by: Option<AgentId>,
         /// The receiver's lease.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempt: Option<Attempt>,
+        /// The step that was made for what is delegated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child: Option<Box<ProcessStep>>,
+        /// What the delegated work gave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<Value>,
+        /// Why the delegated work failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
@@ -258,12 +273,21 @@ changes! {
         /// Who should answer now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         assignees: Option<Vec<String>>,
+        /// Who passed it on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delegated_by: Option<String>,
         /// How often it was escalated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<u32>,
         /// When it is overdue.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_at: Option<Timestamp>,
+        /// When it expires.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+        /// What is asked now, where that was replaced.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<QuestionChange>,
         /// A remark.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<InterventionComment>,
@@ -273,6 +297,30 @@ changes! {
         /// What it did to the step.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepPatch>,
+    }
+    /// What is asked was replaced: a new round.
+    QuestionChange {
+        /// The new round.
+        round: u32,
+        /// The question, for a person.
+        description: String,
+        /// JSON Schema of the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schema: Option<Value>,
+        /// What to choose from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<Vec<ChoiceOption>>,
+        /// What is being decided on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<Value>,
+        /// SHA-256 of the subject's JSON.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject_hash: Option<String>,
+        /// SHA-256 of what was asked.
+        asked_hash: String,
+        /// Who replaced it, where a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proposed_by: Option<String>,
     }
     /// A participant changed.
     ParticipantChange {
@@ -284,6 +332,33 @@ changes! {
         /// Its role now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<RoomRole>,
+    }
+    /// A message was changed.
+    MessageEdit {
+        /// Which.
+        id: MessageId,
+        /// What it says now.
+        body: String,
+        /// Who is meant now.
+        #[serde(default)]
+        mentions: Vec<String>,
+    }
+    /// A message was taken out of the conversation.
+    MessageRemoval {
+        /// Which.
+        id: MessageId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+    /// Nobody responded to a communication in time.
+    CommunicationExpiry {
+        /// Which.
+        id: CommunicationId,
+        /// Who asked.
+        from_agent_id: AgentId,
+        /// Who did not answer.
+        to_agent_id: AgentId,
     }
     /// A communication got its response.
     CommunicationChange {
@@ -476,6 +551,8 @@ event_bodies! {
     InterventionEscalated(InterventionChange) = "intervention.escalated" in Interventions,
     /// One of several votes.
     InterventionVoted(InterventionChange) = "intervention.voted" in Interventions,
+    /// What is asked was replaced; votes of earlier rounds count no more.
+    InterventionSuperseded(InterventionChange) = "intervention.superseded" in Interventions,
     /// It was decided.
     InterventionCompleted(InterventionChange) = "intervention.completed" in Interventions,
     /// Nobody answered in time.
@@ -492,10 +569,16 @@ event_bodies! {
     RuleCleared(RuleChange) = "rule.cleared" in Monitoring,
     /// Somebody said something.
     MessagePosted(Message) = "message.posted" in General,
+    /// It says something else now.
+    MessageEdited(MessageEdit) = "message.edited" in General,
+    /// It was taken out of the conversation.
+    MessageRemoved(MessageRemoval) = "message.removed" in General,
     /// An agent was told something.
     CommunicationSent(AgentCommunication) = "communication.sent" in General,
     /// It answered.
     CommunicationResponded(CommunicationChange) = "communication.responded" in General,
+    /// Nobody responded in time.
+    CommunicationExpired(CommunicationExpiry) = "communication.expired" in General,
     /// The room was made.
     RoomCreated(CollaborationRoom) = "room.created" in General,
     /// Somebody takes part.

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::event::EventBody;
-use crate::id::{AgentId, AttemptId, ProcessId, TeamId, TemplateId};
+use crate::id::{AgentId, AttemptId, MessageId, ProcessId, RoomId, TeamId, TemplateId};
+use crate::model::access::PrincipalKind;
 use crate::model::agent::Agent;
 use crate::model::attempt::AttemptStatus;
 use crate::model::team::{AgentTeam, TeamStatus};
@@ -24,6 +25,10 @@ pub struct Needs {
     pub templates: BTreeSet<(TemplateId, Option<u32>)>,
     /// Processes whose past is read: up to an event, or all of it.
     pub sources: BTreeSet<(ProcessId, Option<u64>)>,
+    /// Messages to look up.
+    pub messages: BTreeSet<MessageId>,
+    /// Token streams to look up, each in its room.
+    pub streams: BTreeSet<(RoomId, String)>,
     /// Lock what is read and count live attempts: the command hands out work.
     pub slots: bool,
 }
@@ -35,6 +40,8 @@ impl Needs {
             && self.agents.is_empty()
             && self.templates.is_empty()
             && self.sources.is_empty()
+            && self.messages.is_empty()
+            && self.streams.is_empty()
     }
 
     /// Takes the other's needs too.
@@ -43,6 +50,8 @@ impl Needs {
         self.agents.extend(other.agents);
         self.templates.extend(other.templates);
         self.sources.extend(other.sources);
+        self.messages.extend(other.messages);
+        self.streams.extend(other.streams);
         self.slots |= other.slots;
     }
 
@@ -53,7 +62,20 @@ impl Needs {
             && other.agents.is_subset(&self.agents)
             && other.templates.is_subset(&self.templates)
             && other.sources.is_subset(&self.sources)
+            && other.messages.is_subset(&self.messages)
+            && other.streams.is_subset(&self.streams)
     }
+}
+
+/// What is known of a message that was posted before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Where.
+    pub room: RoomId,
+    /// By whom.
+    pub author: (PrincipalKind, String),
+    /// It was taken out of the conversation.
+    pub removed: bool,
 }
 
 /// What was read. Kept up to date within a batch by [`Facts::absorb`].
@@ -71,6 +93,10 @@ pub struct Facts {
     pub agent_live: BTreeMap<AgentId, BTreeSet<AttemptId>>,
     /// Live attempts of a team.
     pub team_live: BTreeMap<TeamId, BTreeSet<AttemptId>>,
+    /// Messages, by id.
+    pub messages: BTreeMap<MessageId, Posted>,
+    /// The message that ended a token stream.
+    pub streams: BTreeMap<(RoomId, String), MessageId>,
 }
 
 impl Facts {
@@ -87,8 +113,26 @@ impl Facts {
     }
 
     /// Lets the commands after this one in the batch see what it did.
-    pub fn absorb(&mut self, team: Option<TeamId>, body: &EventBody) {
+    pub fn absorb(&mut self, room: Option<RoomId>, team: Option<TeamId>, body: &EventBody) {
         match body {
+            EventBody::MessagePosted(message) => {
+                if let Some(room) = room {
+                    let posted = Posted {
+                        room,
+                        author: (message.author.kind, message.author.id.clone()),
+                        removed: false,
+                    };
+                    self.messages.insert(message.id, posted);
+                    if let Some(stream) = &message.stream_id {
+                        self.streams.insert((room, stream.clone()), message.id);
+                    }
+                }
+            }
+            EventBody::MessageRemoved(removal) => {
+                if let Some(posted) = self.messages.get_mut(&removal.id) {
+                    posted.removed = true;
+                }
+            }
             EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) => {
                 self.agents.insert(agent.id.clone(), agent.clone());
             }

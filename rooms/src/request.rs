@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::Timestamp;
 use crate::id::{AgentId, InstanceId, MessageId, TeamId, TemplateId};
 use crate::model::access::Permission;
 use crate::model::communication::CommunicationType;
-use crate::model::handoff::HandoffKind;
+use crate::model::handoff::{HandoffKind, HistoryView};
 use crate::model::intervention::{
     ChoiceOption, InterventionType, OnExpire, OnReject, Quorum, ResponseAction, WaitMode,
 };
@@ -305,7 +306,7 @@ requests! {
     ReplayWebhook {
         /// All that happened from then on; without it, what was given up.
         #[serde(default)]
-        since: Option<crate::Timestamp>,
+        since: Option<Timestamp>,
     }
     /// A workspace to make.
     CreateWorkspace {
@@ -377,7 +378,7 @@ requests! {
         /// Who gives; default the caller.
         #[serde(default)]
         from_agent_id: Option<AgentId>,
-        /// Who receives.
+        /// Who receives; may be left out where the team's handoffStrategy finds the receiver.
         #[serde(default)]
         to_agent_id: Option<AgentId>,
         /// Or several: the first to accept has it.
@@ -401,6 +402,9 @@ requests! {
         #[serde(default)]
         #[schema(value_type = Object)]
         context: Object,
+        /// Which part of the conversation history the receiver is shown; default all of it.
+        #[serde(default)]
+        view: Option<HistoryView>,
     }
     /// Why a handoff is refused or taken back.
     HandoffReason {
@@ -436,9 +440,15 @@ requests! {
         /// When it is overdue, from now; default the team's humanResponseTimeout.
         #[serde(default)]
         due_in_ms: Option<u64>,
-        /// When it expires, from now; default never.
+        /// The same as a time.
+        #[serde(default)]
+        due_at: Option<Timestamp>,
+        /// When it expires, from now; default never, or when it is due where `onExpire` is given.
         #[serde(default)]
         expires_in_ms: Option<u64>,
+        /// The same as a time.
+        #[serde(default)]
+        expires_at: Option<Timestamp>,
         /// Whether the asker holds the step meanwhile.
         #[serde(default)]
         mode: WaitMode,
@@ -454,9 +464,12 @@ requests! {
         /// How many must agree; default one, the requester too.
         #[serde(default)]
         quorum: Option<Quorum>,
-        /// What happens when it expires.
+        /// What happens when it expires; default `escalate`.
         #[serde(default)]
-        on_expire: OnExpire,
+        on_expire: Option<OnExpire>,
+        /// With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option.
+        #[serde(default)]
+        default: Option<Value>,
         /// What a rejection does.
         #[serde(default)]
         on_reject: OnReject,
@@ -494,6 +507,14 @@ requests! {
     Assign {
         /// User ids; empty: whoever may.
         assignees: Vec<String>,
+    }
+    /// Somebody else should answer.
+    Delegate {
+        /// The user's id.
+        to: String,
+        /// Why.
+        #[serde(default)]
+        comments: Option<String>,
     }
     /// A remark.
     Comment {
@@ -563,6 +584,24 @@ requests! {
         /// The token stream that it ends.
         #[serde(default)]
         stream_id: Option<String>,
+    }
+    /// What a message is to say instead.
+    EditMessage {
+        /// Which.
+        message_id: MessageId,
+        /// Markdown, 1 byte to 32 KiB.
+        body: String,
+        /// Who is meant now.
+        #[serde(default)]
+        mentions: Vec<String>,
+    }
+    /// A message to take out of the conversation.
+    RemoveMessage {
+        /// Which.
+        message_id: MessageId,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
     }
     /// How far the caller has read.
     MarkRead {

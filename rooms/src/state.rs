@@ -2,6 +2,9 @@
 //!
 //! Parts are shared (`Arc`), so that a copy is cheap, and what changed between two states is what no longer is the same part.
 
+mod handoff;
+mod intervention;
+
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet, Vector};
@@ -11,7 +14,7 @@ use crate::event::{Event, EventBody, InterventionChange, StepChange};
 use crate::id::{AgentId, AttemptId, CommunicationId, HandoffId, InterventionId, StepId};
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::communication::AgentCommunication;
-use crate::model::handoff::{AgentHandoff, HandoffStatus};
+use crate::model::handoff::{AgentHandoff, HandoffKind, HandoffStatus};
 use crate::model::intervention::{HumanIntervention, InterventionStatus};
 use crate::model::process::{Failure, OrchestrationProcess, ProcessContext, ProcessStatus};
 use crate::model::room::{CollaborationRoom, ParticipantType};
@@ -199,11 +202,13 @@ impl ProcessState {
             .filter(|a| a.status.is_live())
     }
 
-    /// The pending handoff of a step.
+    /// The pending transfer of a step: it is on its way to another agent.
     pub fn pending_handoff(&self, step: StepId) -> Option<&Arc<AgentHandoff>> {
-        self.handoffs
-            .values()
-            .find(|h| h.from_step_id == step && h.status == HandoffStatus::Pending)
+        self.handoffs.values().find(|h| {
+            h.from_step_id == step
+                && h.status == HandoffStatus::Pending
+                && h.kind == HandoffKind::Transfer
+        })
     }
 
     /// Open interventions of a step.
@@ -216,11 +221,14 @@ impl ProcessState {
             .filter(move |i| i.step_id == Some(step) && i.status == InterventionStatus::Pending)
     }
 
-    /// Answers that the step's attempts have, oldest first.
+    /// Answers that the step's attempts have, and questions that nobody answered in time; oldest first.
     pub fn prior_answers(&self, step: StepId) -> Vec<&HumanIntervention> {
         self.interventions
             .values()
-            .filter(|i| i.step_id == Some(step) && i.response.is_some())
+            .filter(|i| {
+                i.step_id == Some(step)
+                    && (i.response.is_some() || i.status == InterventionStatus::Expired)
+            })
             .map(AsRef::as_ref)
             .collect()
     }
@@ -373,6 +381,7 @@ impl ProcessState {
                     self.change(*id, at, ProcessStep::reset);
                 }
                 let ended = self.tally.ended;
+                self.chain.clear();
                 let p = self.process_mut();
                 p.status = c.status;
                 p.reason.clone_from(&c.reason);
@@ -559,20 +568,16 @@ impl ProcessState {
                 let mut from = None;
                 if let Some(handoff) = self.handoffs.get_mut(&c.id) {
                     let handoff = Arc::make_mut(handoff);
-                    handoff.status = c.status;
-                    if c.to_agent_id.is_some() {
-                        handoff.to_agent_id.clone_from(&c.to_agent_id);
-                    }
-                    if c.status == HandoffStatus::Accepted {
-                        handoff.accepted_at = Some(at);
-                        from = Some(handoff.from_agent_id.clone());
-                    } else {
-                        handoff.completed_at = Some(at);
-                        handoff.resolution.clone_from(&c.reason);
-                    }
+                    handoff::change(handoff, c, at);
+                    let moved = c.status == HandoffStatus::Accepted
+                        && handoff.kind == HandoffKind::Transfer;
+                    from = moved.then(|| handoff.from_agent_id.clone());
                 }
                 if let Some(from) = from {
                     self.chain.entry(c.from_step_id).or_default().push(from);
+                }
+                if let Some(child) = &c.child {
+                    self.add_step((**child).clone());
                 }
                 if let Some(step) = &c.step {
                     self.patch(step, at);
@@ -604,6 +609,8 @@ impl ProcessState {
             | E::InterventionReminded(c)
             | E::InterventionEscalated(c)
             | E::InterventionVoted(c)
+            | E::InterventionSuperseded(c)
+            | E::InterventionLateReply(c)
             | E::InterventionCompleted(c)
             | E::InterventionExpired(c)
             | E::InterventionCancelled(c) => self.change_intervention(body, c, at),
@@ -623,6 +630,9 @@ impl ProcessState {
                     .insert(sent.id, Arc::new(sent.clone()));
             }
             E::CommunicationResponded(c) => {
+                self.open_communications.remove(&c.id);
+            }
+            E::CommunicationExpired(c) => {
                 self.open_communications.remove(&c.id);
             }
             _ => {}
@@ -777,38 +787,6 @@ impl ProcessState {
         let Some(intervention) = self.interventions.get_mut(&c.id) else {
             return;
         };
-        let i = Arc::make_mut(intervention);
-        i.status = c.status;
-        match body {
-            EventBody::InterventionClaimed(_) | EventBody::InterventionReleased(_) => {
-                i.claimed_by.clone_from(&c.claimed_by);
-            }
-            EventBody::InterventionEscalated(_) => {
-                i.level = c.level.unwrap_or(i.level);
-                i.claimed_by = None;
-                i.priority = crate::model::Priority::Urgent;
-                i.votes.clear();
-            }
-            EventBody::InterventionCompleted(_)
-            | EventBody::InterventionExpired(_)
-            | EventBody::InterventionCancelled(_) => {
-                i.outcome = c.outcome;
-                i.response.clone_from(&c.response);
-                i.completed_at = Some(at);
-            }
-            _ => {}
-        }
-        if let Some(assignees) = &c.assignees {
-            i.assignees.clone_from(assignees);
-        }
-        if let Some(vote) = &c.vote {
-            i.votes.push(vote.clone());
-        }
-        if let Some(comment) = &c.comment {
-            i.comments.push(comment.clone());
-        }
-        if c.due_at.is_some() {
-            i.due_at = c.due_at;
-        }
+        intervention::change(Arc::make_mut(intervention), body, c, at);
     }
 }

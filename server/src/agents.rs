@@ -5,17 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use rooms::event::EventBody;
 use rooms::id::{AgentId, InstanceId, InterventionId, RoomId, WorkspaceId};
 use rooms::model::attempt::AttemptStatus;
-use rooms::model::handoff::HandoffStatus;
-use rooms::state::{ProcessState, State};
 use rooms::view;
 use serde_json::{Value, json};
 use socketioxide::socket::Sid;
 use tokio::sync::mpsc;
 
-use crate::hub::{Hub, Logged, RelaySlot};
+use crate::hub::{Hub, RelaySlot};
 use crate::relay::{Channel, Health, Message};
 use crate::wire::{Frame, Sent, Socket, Wire};
 
@@ -228,7 +225,7 @@ impl Agents {
     }
 
     /// Sends something to an agent, wherever it is connected.
-    fn send(
+    pub(crate) fn send(
         &self,
         space: &WorkspaceId,
         agent: &AgentId,
@@ -255,123 +252,6 @@ impl Agents {
             };
             let channel = Channel::Agent(key.0, key.1);
             self.relay.get().publish(&channel, &message);
-        }
-    }
-
-    /// Tells agents what has just been committed for them.
-    pub fn tell(&self, events: &[Logged], state: &State) {
-        let Some(process) = &state.process else {
-            return;
-        };
-        let space = &process.process.workspace_id;
-        let own = events.iter().map(|e| &e.event);
-        for event in own.filter(|e| e.origin.is_none()) {
-            self.tell_one(space, &event.body, process);
-        }
-    }
-
-    fn tell_one(&self, space: &WorkspaceId, body: &EventBody, process: &ProcessState) {
-        use EventBody as E;
-        match body {
-            E::AssignmentOffered(offer) => {
-                let attempt = &offer.attempt;
-                let live = process
-                    .attempts
-                    .get(&attempt.id)
-                    .is_some_and(|a| a.status == AttemptStatus::Offered);
-                if live {
-                    let data = view::work(process, attempt.id);
-                    self.send(
-                        space,
-                        &attempt.agent_id,
-                        attempt.instance_id.as_ref(),
-                        "work.offered",
-                        &data,
-                        None,
-                    );
-                }
-            }
-            E::AssignmentCancelled(c) | E::AssignmentExpired(c) => {
-                let reason = c
-                    .reason
-                    .clone()
-                    .unwrap_or_else(|| "the lease or the offer ran out".to_owned());
-                let data = json!({"attemptId": c.id, "stepId": c.step_id, "reason": reason});
-                self.send(space, &c.agent_id, None, "work.cancelled", &data, None);
-            }
-            E::InterventionCompleted(c) => {
-                let Some(i) = process.interventions.get(&c.id) else {
-                    return;
-                };
-                let step = i.step_id.and_then(|id| process.step(id));
-                if let Some(attempt) = step.and_then(|s| process.live_attempt(s)) {
-                    let data = json!({"intervention": **i, "response": i.response, "attemptId": attempt.id});
-                    self.send(
-                        space,
-                        &attempt.agent_id,
-                        attempt.instance_id.as_ref(),
-                        "work.answered",
-                        &data,
-                        Some(c.id),
-                    );
-                }
-            }
-            E::HandoffRequested(c) => {
-                let data = json!({"handoff": c.handoff});
-                for agent in c
-                    .handoff
-                    .to_agent_id
-                    .iter()
-                    .chain(c.handoff.candidates.iter().flatten())
-                {
-                    self.send(space, agent, None, "work.handoff_requested", &data, None);
-                }
-            }
-            E::HandoffAccepted(c)
-            | E::HandoffRejected(c)
-            | E::HandoffExpired(c)
-            | E::HandoffCancelled(c)
-            | E::HandoffCompleted(c)
-            | E::HandoffFailed(c) => {
-                if let Some(handoff) = process.handoffs.get(&c.id) {
-                    let data = json!({"handoff": **handoff});
-                    self.send(
-                        space,
-                        &handoff.from_agent_id,
-                        None,
-                        "work.handoff_resolved",
-                        &data,
-                        None,
-                    );
-                    if c.status != HandoffStatus::Accepted {
-                        for agent in handoff
-                            .to_agent_id
-                            .iter()
-                            .chain(handoff.candidates.iter().flatten())
-                        {
-                            self.send(space, agent, None, "work.handoff_resolved", &data, None);
-                        }
-                    }
-                }
-            }
-            E::CommunicationSent(sent) => {
-                self.send(
-                    space,
-                    &sent.to_agent_id,
-                    None,
-                    "work.message",
-                    &json!({"communication": sent}),
-                    None,
-                );
-            }
-            E::CommunicationResponded(c) => {
-                let data = json!({"communication": {
-                    "id": c.id, "fromAgentId": c.from_agent_id, "toAgentId": c.to_agent_id, "processId": process.process.id,
-                    "response": c.response,
-                }});
-                self.send(space, &c.from_agent_id, None, "work.message", &data, None);
-            }
-            _ => {}
         }
     }
 }
@@ -408,7 +288,7 @@ pub async fn resend(
             agent,
             None,
             "work.handoff_requested",
-            &json!({"handoff": handoff}).to_string(),
+            &json!({"handoff": view::received(&handoff)}).to_string(),
         );
     }
     for (attempt, i) in hub.store().unused_answers(space, agent).await? {

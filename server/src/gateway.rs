@@ -228,7 +228,7 @@ pub fn rows() -> Vec<CommandRow> {
             "Say that the caller types, or no longer does; not kept",
             Operation::RoomsPost,
             &[("roomId", Text), ("typing", Flag)],
-            |session, data, _| Box::pin(async move { session.ephemeral("typing.changed", data) }),
+            |session, data, _| Box::pin(session.ephemeral("typing.changed", data)),
         ),
         of(
             "message:delta",
@@ -240,7 +240,7 @@ pub fn rows() -> Vec<CommandRow> {
                 ("index", Whole),
                 ("text", Text),
             ],
-            |session, data, _| Box::pin(async move { session.ephemeral("message.delta", data) }),
+            |session, data, _| Box::pin(session.ephemeral("message.delta", data)),
         ),
         CommandRow {
             request: Some(shape::<r::AgentReady>()),
@@ -468,7 +468,7 @@ impl Session {
     }
 
     /// What is not kept: it needs the join, and a role that may post.
-    fn ephemeral(&self, event: &str, data: Value) -> Result<Value, Refusal> {
+    async fn ephemeral(&self, event: &str, data: Value) -> Result<Value, Refusal> {
         let mut payload = Payload::new(data.clone())?;
         let room = room_id(&mut payload)?;
         if event == "typing.changed" {
@@ -479,9 +479,12 @@ impl Session {
         if !self.hub.delivery.has_joined(room, self.socket.id) {
             return Err(Refusal::forbidden("join the room first (room:join)"));
         }
-        if let Some(state) = self.hub.cached(room) {
-            require(&self.principal, &state, RoomRole::Participant)?;
-        }
+        let state = self
+            .hub
+            .state(room)
+            .await
+            .map_err(|e| storage_refusal(&e))?;
+        require(&self.principal, &state, RoomRole::Participant)?;
         let mut out = data;
         out["actor"] = json!(self.principal.actor());
         let event_data =
@@ -559,6 +562,7 @@ impl Session {
             .map(|(attempt, i)| json!({"response": i["response"], "intervention": i, "attemptId": attempt}))
             .collect();
         let handoffs = store.pending_handoffs(&space, &agent).await.map_err(wrap)?;
+        let handoffs: Vec<_> = handoffs.iter().map(rooms::view::received).collect();
         Ok(
             json!({"agent": registered, "attempts": attempts, "answers": answers, "handoffs": handoffs}),
         )

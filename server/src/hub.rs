@@ -296,7 +296,7 @@ impl Hub {
         }
         if let Some(state) = &committed.state {
             if state.process.is_some() {
-                self.agents.tell(&committed.events, state);
+                crate::addressed::tell(&self.agents, &committed.events, state);
                 self.work.notify_one();
                 if shared && let Some(first) = committed.events.first() {
                     let space = first.event.workspace_id.clone();

@@ -223,7 +223,7 @@ async fn attempt(
         let mut cause: Option<EventId> = None;
         for draft in decision.events {
             seq += 1;
-            facts.absorb(team, &draft.body);
+            facts.absorb(Some(job.room), team, &draft.body);
             let event = Event {
                 id: EventId(rooms::ctx::uuid_v7(now, rand_seed(), rand_seed())),
                 room_id: job.room,

@@ -4,6 +4,7 @@
 //! sockets ([`delivery`]), the dispatcher and timers, the Socket.IO gateway, REST, and the Socket.IO client that `baton tail` and the
 //! demo use. The rules are in `rooms`, the SQL is in `storage`.
 
+pub mod addressed;
 pub mod agents;
 pub mod auth;
 pub mod caller;

@@ -181,6 +181,23 @@ static COMMUNICATIONS: Table = Table {
     ],
     key: Some(&["id"]),
 };
+static MESSAGES: Table = Table {
+    name: "messages",
+    columns: &[
+        ("id", Uuid),
+        ("room_id", Uuid),
+        ("workspace_id", Text),
+        ("seq", Int),
+        ("at", Int),
+        ("author_kind", Text),
+        ("author", Text),
+        ("reply_to", Uuid),
+        ("stream_id", Text),
+        ("removed", Int),
+        ("body", Text),
+    ],
+    key: None,
+};
 
 /// A list as a text that `LIKE '%,x,%'` finds an item in.
 pub(crate) fn listed<'a>(items: impl Iterator<Item = &'a str>) -> String {
@@ -214,6 +231,7 @@ pub(crate) struct Projection {
     interventions: Rows,
     communications: Rows,
     templates: Rows,
+    messages: Rows,
 }
 
 impl Projection {
@@ -334,12 +352,7 @@ impl Projection {
         }
         for (id, h) in &after.handoffs {
             if !same(before.and_then(|b| b.handoffs.get(id)), h) {
-                let to = listed(
-                    h.to_agent_id
-                        .iter()
-                        .chain(h.candidates.iter().flatten())
-                        .map(|a| a.as_str()),
-                );
+                let to = listed(h.asked().map(|a| a.as_str()));
                 self.handoffs.push(vec![
                     id.0.into(),
                     p.id.0.into(),
@@ -397,6 +410,19 @@ impl Projection {
                     serde_json::to_string(template)?.into(),
                 ]);
             }
+            EventBody::MessagePosted(message) => self.messages.push(vec![
+                message.id.0.into(),
+                event.room_id.0.into(),
+                event.workspace_id.as_str().into(),
+                event.seq.into(),
+                event.at.into(),
+                message.author.kind.as_str().into(),
+                message.author.id.as_str().into(),
+                message.reply_to.map(|m| m.0).into(),
+                message.stream_id.as_deref().into(),
+                false.into(),
+                message.body.as_str().into(),
+            ]),
             EventBody::CommunicationSent(sent) => self
                 .communications
                 .push(communication_row(sent, &event.workspace_id)?),
@@ -444,7 +470,8 @@ impl Projection {
         conn.write(&ATTEMPTS, self.attempts).await?;
         conn.write(&HANDOFFS, self.handoffs).await?;
         conn.write(&INTERVENTIONS, self.interventions).await?;
-        conn.write(&COMMUNICATIONS, self.communications).await
+        conn.write(&COMMUNICATIONS, self.communications).await?;
+        conn.write(&MESSAGES, self.messages).await
     }
 }
 
@@ -453,7 +480,7 @@ pub(crate) fn communication_row(
     sent: &AgentCommunication,
     workspace: &WorkspaceId,
 ) -> Result<Vec<Value>, Error> {
-    let open = sent.kind.awaits_response() && sent.response.is_none();
+    let open = sent.kind.awaits_response() && sent.response.is_none() && !sent.expired;
     Ok(vec![
         sent.id.0.into(),
         sent.process_id.0.into(),

@@ -7,6 +7,7 @@ use rooms::id::{
     AgentId, AttemptId, EventId, InstanceId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
 };
 use rooms::model::access::Workspace;
+use rooms::model::handoff::AgentHandoff;
 use rooms::model::step::ProcessStep;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -104,6 +105,13 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
     Ok(serde_json::from_str(text)?)
 }
 
+/// A text that LIKE takes as it is, with `ESCAPE '\\'`.
+fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+}
+
 impl Store {
     /// The room that a thing of this workspace is decided in.
     pub async fn room_of(
@@ -164,18 +172,17 @@ impl Store {
             clause(&format!("{column} = ?"), value.clone());
         }
         if let Some(text) = &filter.search {
-            let escaped = text
-                .to_lowercase()
-                .replace('\\', "\\\\")
-                .replace('%', "\\%")
-                .replace('_', "\\_");
+            let escaped = literal(&text.to_lowercase());
             clause(
                 "LOWER(name) LIKE ? ESCAPE '\\'",
                 format!("%{escaped}%").into(),
             );
         }
         if let Some((column, item)) = &filter.lists {
-            clause(&format!("{column} LIKE ?"), format!("%,{item},%").into());
+            clause(
+                &format!("{column} LIKE ? ESCAPE '\\'"),
+                format!("%,{},%", literal(item)).into(),
+            );
         }
         if let Some(at) = filter.due_before {
             clause("due_at < ?", at.into());
@@ -419,7 +426,7 @@ impl Store {
             .collect())
     }
 
-    /// Answers that no attempt of the agent has gone on with yet.
+    /// Answers that no attempt of the agent has gone on with yet, and questions that nobody answered in time.
     pub async fn unused_answers(
         &self,
         workspace: &WorkspaceId,
@@ -427,7 +434,7 @@ impl Store {
     ) -> Result<Vec<(AttemptId, Json)>, Error> {
         let sql = "SELECT a.id, i.data FROM attempts a JOIN interventions i ON i.step_id = a.step_id \
                    WHERE a.workspace_id = $1 AND a.agent_id = $2 AND a.live = 1 AND a.status = 'leased' \
-                   AND i.status = 'completed' AND i.used = 0 ORDER BY i.id";
+                   AND i.status IN ('completed', 'expired') AND i.used = 0 ORDER BY i.id";
         let rows = self
             .query(sql, vec![workspace.as_str().into(), agent.as_str().into()])
             .await?;
@@ -436,12 +443,12 @@ impl Store {
             .collect()
     }
 
-    /// Handoffs that wait for the agent.
+    /// Handoffs that wait for the agent, the most urgent and oldest first.
     pub async fn pending_handoffs(
         &self,
         workspace: &WorkspaceId,
         agent: &AgentId,
-    ) -> Result<Vec<Json>, Error> {
+    ) -> Result<Vec<AgentHandoff>, Error> {
         let sql = "SELECT data FROM handoffs WHERE workspace_id = $1 AND status = 'pending' AND to_agents LIKE $2 ORDER BY id";
         let rows = self
             .query(
@@ -449,7 +456,13 @@ impl Store {
                 vec![workspace.as_str().into(), format!("%,{agent},%").into()],
             )
             .await?;
-        rows.iter().map(|r| parse(r.text(0))).collect()
+        let found: Result<Vec<AgentHandoff>, Error> =
+            rows.iter().map(|r| parse(r.text(0))).collect();
+        let mut found = found?;
+        // `_` is a letter of ids, and anything to LIKE.
+        found.retain(|h| h.asks(agent));
+        found.sort_by_key(|h| std::cmp::Reverse(h.priority.rank()));
+        Ok(found)
     }
 
     /// Messages to the agent whose response is awaited.

@@ -31,17 +31,6 @@ static TIMERS: Table = Table {
     ],
     key: Some(&["room_id", "key"]),
 };
-static READ_MARKS: Table = Table {
-    name: "read_marks",
-    columns: &[
-        ("room_id", Kind::Uuid),
-        ("kind", Kind::Text),
-        ("principal", Kind::Text),
-        ("seq", Kind::Int),
-    ],
-    key: Some(&["room_id", "kind", "principal"]),
-};
-
 /// A room under lock.
 #[derive(Clone, Debug)]
 pub struct RoomRow {
@@ -275,6 +264,7 @@ impl Tx {
             }
         }
         crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
+        self.posted(workspace, needs, &mut facts).await?;
         if needs.slots {
             for team in &needs.teams {
                 let sql = "SELECT id FROM attempts WHERE team_id = $1 AND live = 1";
@@ -285,6 +275,39 @@ impl Tx {
             }
         }
         Ok(facts)
+    }
+
+    /// Messages that were posted before, by id and by the stream that they ended.
+    async fn posted(
+        &mut self,
+        workspace: &WorkspaceId,
+        needs: &Needs,
+        facts: &mut Facts,
+    ) -> Result<(), Error> {
+        for id in &needs.messages {
+            let sql = "SELECT room_id, author_kind, author, removed FROM messages WHERE id = $1 AND workspace_id = $2";
+            let args = vec![id.0.into(), workspace.as_str().into()];
+            if let Some(row) = self.conn.query(sql, args).await?.first() {
+                let kind = serde_json::Value::from(row.text(1));
+                let author = (serde_json::from_value(kind)?, row.text(2).to_owned());
+                let posted = rooms::facts::Posted {
+                    room: RoomId(row.uuid(0)),
+                    author,
+                    removed: row.int(3) != 0,
+                };
+                facts.messages.insert(*id, posted);
+            }
+        }
+        for (room, stream) in &needs.streams {
+            let sql = "SELECT id FROM messages WHERE room_id = $1 AND stream_id = $2 LIMIT 1";
+            let args = vec![room.0.into(), stream.as_str().into()];
+            if let Some(row) = self.conn.query(sql, args).await?.first() {
+                facts
+                    .streams
+                    .insert((*room, stream.clone()), row.uuid(0).into());
+            }
+        }
+        Ok(())
     }
 
     /// When a timer is due now; none when it is gone.
@@ -306,6 +329,8 @@ impl Tx {
         }
         let mut heads: BTreeMap<RoomId, (u64, Timestamp)> = BTreeMap::new();
         let mut answered = Vec::new();
+        let mut changed = Vec::new();
+        let mut lapsed = Vec::new();
         let mut removed = Vec::new();
         let mut rows = Vec::with_capacity(set.events.len());
         let mut texts = Vec::with_capacity(set.events.len());
@@ -314,6 +339,9 @@ impl Tx {
             projection.event(event)?;
             match &event.body {
                 EventBody::CommunicationResponded(c) => answered.push(c),
+                EventBody::MessageEdited(c) => changed.push((c.id, false, c.body.as_str())),
+                EventBody::MessageRemoved(c) => changed.push((c.id, true, "")),
+                EventBody::CommunicationExpired(c) => lapsed.push(c.id),
                 EventBody::AgentRemoved(c) => {
                     removed.push((event.workspace_id.clone(), c.id.clone()))
                 }
@@ -333,6 +361,22 @@ impl Tx {
         projection.write(&mut self.conn).await?;
         self.conn.write(&EVENTS, rows).await?;
         self.move_heads(heads).await?;
+        for (message, removed, body) in changed {
+            let sql = "UPDATE messages SET removed = $1, body = $2 WHERE id = $3";
+            let args = vec![removed.into(), body.into(), message.0.into()];
+            self.conn.execute(sql, args).await?;
+        }
+        for id in lapsed {
+            let sql = "SELECT data FROM communications WHERE id = $1";
+            let found = self.conn.query(sql, vec![id.0.into()]).await?;
+            if let Some(row) = found.first() {
+                let mut sent: AgentCommunication = parse(row.text(0))?;
+                sent.expired = true;
+                let sql = "UPDATE communications SET data = $1, open = 0 WHERE id = $2";
+                let args = vec![serde_json::to_string(&sent)?.into(), id.0.into()];
+                self.conn.execute(sql, args).await?;
+            }
+        }
         for change in answered {
             let found = self
                 .conn
@@ -383,20 +427,29 @@ impl Tx {
                 )
                 .await?;
         }
-        let reads = set
-            .reads
-            .iter()
-            .map(|(room, kind, id, seq)| ((room.0, kind.as_str(), id.as_str()), *seq))
-            .collect::<BTreeMap<_, _>>()
-            .into_iter()
-            .map(|((room, kind, id), seq)| vec![room.into(), kind.into(), id.into(), seq.into()])
-            .collect();
-        self.conn.write(&READ_MARKS, reads).await?;
+        self.mark_read(set).await?;
         webhooks::write(&mut self.conn, &set.hooks, &set.events).await?;
         if let Some((at, rows)) = &set.audit {
             audit::write(&mut self.conn, rows, *at).await?;
         }
         Ok(texts)
+    }
+
+    /// How far somebody has read: a mark never goes back.
+    async fn mark_read(&mut self, set: &WriteSet) -> Result<(), Error> {
+        for (room, kind, id, seq) in &set.reads {
+            let sql = "INSERT INTO read_marks (room_id, kind, principal, seq) VALUES ($1, $2, $3, $4) \
+                       ON CONFLICT (room_id, kind, principal) DO UPDATE SET seq = excluded.seq \
+                       WHERE excluded.seq > read_marks.seq";
+            let args = vec![
+                room.0.into(),
+                kind.as_str().into(),
+                id.as_str().into(),
+                (*seq).into(),
+            ];
+            self.conn.execute(sql, args).await?;
+        }
+        Ok(())
     }
 
     async fn move_heads(&mut self, heads: BTreeMap<RoomId, (u64, Timestamp)>) -> Result<(), Error> {

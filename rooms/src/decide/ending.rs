@@ -2,16 +2,17 @@
 
 use super::Decider;
 use super::conditions::Verdict;
-use super::flow::{attempt_change, intervention_change, step_change};
-use crate::event::{EventBody, HandoffChange};
-use crate::id::{HandoffId, StepId};
+use super::flow::{attempt_change, step_change};
+use super::intervention::intervention_change;
+use crate::event::EventBody;
+use crate::id::StepId;
 use crate::limits;
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::handoff::HandoffStatus;
 use crate::model::intervention::{HumanIntervention, InterventionStatus};
 use crate::model::process::Failure;
 use crate::model::step::{
-    ConditionAction, ConditionResult, ProcessStep, SkipReason, StepPatch, StepPhase, StepStatus,
+    ConditionAction, ConditionResult, ProcessStep, SkipReason, StepPhase, StepStatus,
 };
 
 /// The attempt whose result ends it, with the hash of that result.
@@ -73,7 +74,7 @@ impl Decider<'_> {
             change.result_hash = Some(digest);
         }
         self.emit(EventBody::StepRetryScheduled(change));
-        self.end_handoffs(step.id, HandoffStatus::Failed);
+        self.end_transfers(step.id);
     }
 
     /// A step has failed for good, unless a condition says otherwise.
@@ -237,70 +238,13 @@ impl Decider<'_> {
         for open in process.open_interventions(id) {
             self.drop_intervention(open, "the step has ended");
         }
-        if let Some(handoff) = process.pending_handoff(id) {
-            self.end_handoff(
-                handoff.id,
-                HandoffStatus::Cancelled,
-                Some("the step has ended".to_owned()),
-                None,
-            );
-        }
+        self.close_handoffs(id, "the step has ended");
     }
 
     pub(super) fn drop_intervention(&mut self, open: &HumanIntervention, why: &str) {
         let mut change = intervention_change(open, InterventionStatus::Cancelled);
         change.reason = Some(why.to_owned());
         self.emit(EventBody::InterventionCancelled(change));
-    }
-
-    /// Accepted handoffs of a step end with it.
-    pub(super) fn end_handoffs(&mut self, step: StepId, status: HandoffStatus) {
-        let Some(process) = self.state.process.clone() else {
-            return;
-        };
-        let accepted: Vec<_> = process
-            .handoffs
-            .values()
-            .filter(|h| h.from_step_id == step && h.status == HandoffStatus::Accepted)
-            .map(|h| h.id)
-            .collect();
-        for id in accepted {
-            self.end_handoff(id, status, None, None);
-        }
-    }
-
-    pub(super) fn end_handoff(
-        &mut self,
-        id: HandoffId,
-        status: HandoffStatus,
-        reason: Option<String>,
-        step: Option<StepPatch>,
-    ) {
-        let Some(handoff) = self
-            .state
-            .process
-            .as_ref()
-            .and_then(|p| p.handoffs.get(&id))
-            .cloned()
-        else {
-            return;
-        };
-        let change = HandoffChange {
-            id,
-            from_step_id: handoff.from_step_id,
-            status,
-            to_agent_id: None,
-            attempt: None,
-            reason,
-            step,
-        };
-        self.emit(match status {
-            HandoffStatus::Rejected => EventBody::HandoffRejected(change),
-            HandoffStatus::Expired => EventBody::HandoffExpired(change),
-            HandoffStatus::Completed => EventBody::HandoffCompleted(change),
-            HandoffStatus::Failed => EventBody::HandoffFailed(change),
-            _ => EventBody::HandoffCancelled(change),
-        });
     }
 
     /// Takes the step away from whoever has it or was asked.

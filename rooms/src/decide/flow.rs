@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::gate::{Gate, gate, is_foreseen, is_handled};
 use super::inputs::{names_of, resolve};
 use super::{Decider, patch};
-use crate::event::{AttemptChange, EventBody, InterventionChange, ProcessChange, StepChange};
+use crate::event::{AttemptChange, EventBody, ProcessChange, StepChange};
 use crate::id::{AttemptId, StepId};
 use crate::limits;
 use crate::model::Object;
@@ -201,10 +201,11 @@ impl Decider<'_> {
 
     /// Closes what is open and stops every step that has not ended.
     fn close_all(&mut self) {
+        self.close_open();
+        // Closing a handoff stops what was delegated: look again at what is left.
         let Some(process) = self.state.process.clone() else {
             return;
         };
-        self.close_open();
         for step in process.steps.iter().filter(|s| !s.status.is_terminal()) {
             self.take_away(step, StepPhase::Blocked, "the process has ended");
             self.emit(EventBody::StepCancelled(step_change(
@@ -212,6 +213,7 @@ impl Decider<'_> {
                 StepStatus::Cancelled,
                 None,
             )));
+            self.end_handoffs(step.id, HandoffStatus::Failed);
         }
     }
 
@@ -225,11 +227,10 @@ impl Decider<'_> {
                 self.drop_intervention(open, "the process has ended");
             }
         }
-        for handoff in process.handoffs.values() {
-            if handoff.status == HandoffStatus::Pending {
-                let why = Some("the process has ended".to_owned());
-                self.end_handoff(handoff.id, HandoffStatus::Cancelled, why, None);
-            }
+        let open = process.handoffs.values().filter(|h| h.status.is_open());
+        let givers: std::collections::BTreeSet<StepId> = open.map(|h| h.from_step_id).collect();
+        for step in givers {
+            self.close_handoffs(step, "the process has ended");
         }
     }
 }
@@ -337,26 +338,5 @@ pub(super) fn attempt_change(
         prefer: None,
         error: None,
         step: patch(step, step_status, Some(phase)),
-    }
-}
-
-pub(super) fn intervention_change(
-    i: &crate::model::intervention::HumanIntervention,
-    status: InterventionStatus,
-) -> InterventionChange {
-    InterventionChange {
-        id: i.id,
-        process_id: i.process_id,
-        status,
-        outcome: None,
-        response: None,
-        vote: None,
-        claimed_by: None,
-        assignees: None,
-        level: None,
-        due_at: None,
-        comment: None,
-        reason: None,
-        step: None,
     }
 }

@@ -169,10 +169,7 @@ pub fn needs(state: &State, command: &Command) -> Needs {
             needs
                 .teams
                 .extend(state.process.as_ref().map(|p| p.process.team_id));
-            needs.agents.extend(handoff.to_agent_id.clone());
-            needs
-                .agents
-                .extend(handoff.to_agent_ids.iter().flatten().cloned());
+            needs.agents.extend(handoff::may_be_asked(state, handoff));
         }
         Command::AcceptHandoff { handoff_id } => {
             needs.slots = true;
@@ -185,6 +182,17 @@ pub fn needs(state: &State, command: &Command) -> Needs {
                         .extend(handoff.candidates.iter().flatten().cloned());
                 }
             }
+        }
+        Command::PostMessage(post) => {
+            needs.messages.extend(post.reply_to);
+            let room = state.room.as_ref().map(|room| room.id);
+            needs.streams.extend(room.zip(post.stream_id.clone()));
+        }
+        Command::EditMessage(edit) => {
+            needs.messages.insert(edit.message_id);
+        }
+        Command::RemoveMessage(which) => {
+            needs.messages.insert(which.message_id);
         }
         Command::SendCommunication(message) => {
             needs.agents.insert(message.to_agent_id.clone());
@@ -349,6 +357,11 @@ impl Decider<'_> {
                 intervention_id,
                 to,
             } => self.assign_intervention(*intervention_id, to),
+            C::DelegateIntervention {
+                intervention_id,
+                delegate,
+            } => self.delegate_intervention(*intervention_id, delegate),
+            C::RemindIntervention { intervention_id } => self.remind_intervention(*intervention_id),
             C::CommentIntervention {
                 intervention_id,
                 comment,
@@ -370,6 +383,8 @@ impl Decider<'_> {
             C::Invite(who) => self.invite(who),
             C::RemoveParticipant(who) => self.remove_participant(who),
             C::PostMessage(message) => self.post_message(message),
+            C::EditMessage(edit) => self.edit_message(edit),
+            C::RemoveMessage(which) => self.remove_message(which),
             C::Broadcast(event) => self.broadcast(event),
             C::MarkRead(_) => self.mark_read(),
             C::Timer { timer, .. } => self.timer(timer),

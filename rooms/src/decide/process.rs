@@ -131,6 +131,7 @@ fn to_run_again(process: &ProcessState) -> Vec<StepId> {
     };
     let steps = process.steps.iter().enumerate();
     steps
+        .filter(|(_, s)| s.parent_step_id.is_none())
         .filter(|(n, s)| {
             again(s)
                 || (s.skip_reason == Some(SkipReason::Branch)

@@ -4,7 +4,11 @@ use serde_json::json;
 
 use super::start::{initiator, participant};
 use super::{Decider, Ruled, check_text};
-use crate::event::{CommunicationChange, Custom, EventBody, ParticipantChange};
+use crate::event::{
+    CommunicationChange, CommunicationExpiry, Custom, EventBody, MessageEdit, MessageRemoval,
+    ParticipantChange,
+};
+use crate::facts::Posted;
 use crate::id::{CommunicationId, MessageId, NAME_RULE, RoomId, is_valid_name};
 use crate::model::communication::{AgentCommunication, CommunicationResponse};
 use crate::model::room::Participant;
@@ -12,7 +16,7 @@ use crate::model::room::{
     Channel, CollaborationRoom, Message, ParticipantType, RoomRole, RoomType,
 };
 use crate::request as r;
-use crate::{Code, Refusal};
+use crate::{Code, FieldError, Refusal, limits};
 
 /// A room has at most so many participants.
 const MAX_PARTICIPANTS: usize = 1_000;
@@ -24,7 +28,7 @@ impl Decider<'_> {
         }
         let mut errors = Vec::new();
         super::start::check_name("name", &input.name, &mut |path, message| {
-            errors.push(crate::FieldError { path, message });
+            errors.push(FieldError { path, message });
         });
         crate::refusal::all_valid(errors)?;
         match (input.kind, input.team_id) {
@@ -100,7 +104,9 @@ impl Decider<'_> {
     pub(super) fn invite(&mut self, who: &r::ParticipantInput) -> Ruled {
         let mine = self.require_role(RoomRole::Coordinator)?;
         self.check_participant(who)?;
-        let role = who.role.unwrap_or(RoomRole::Participant);
+        let given = self.state.given_role(who.kind, &who.id);
+        // Without a role somebody new takes part, and somebody who does already stays what they are.
+        let role = who.role.or(given).unwrap_or(RoomRole::Participant);
         if role > mine {
             return Err(Refusal::forbidden(format!(
                 "a {} cannot make a {}",
@@ -108,8 +114,11 @@ impl Decider<'_> {
                 role.as_str()
             )));
         }
-        match self.state.given_role(who.kind, &who.id) {
+        match given {
             Some(same) if same == role => {}
+            Some(RoomRole::Supervisor) if self.is_last_supervisor(who.kind, &who.id) => {
+                return Err(last_supervisor());
+            }
             Some(other) if other > mine => {
                 return Err(Refusal::forbidden(format!(
                     "a {} cannot change a {}",
@@ -154,9 +163,11 @@ impl Decider<'_> {
             ParticipantType::Human
         };
         let themselves = (kind, &principal.id) == (who.kind, &who.id);
-        if !themselves {
-            self.require_role(RoomRole::Coordinator)?;
-        }
+        let mine = if themselves {
+            None
+        } else {
+            Some(self.require_role(RoomRole::Coordinator)?)
+        };
         let room = self.state.room.as_ref();
         let removed = room
             .and_then(|room| {
@@ -164,12 +175,33 @@ impl Decider<'_> {
                 room.participants.iter().find(is_it).cloned()
             })
             .ok_or_else(|| Refusal::not_found("participant", &who.id))?;
+        if let Some(mine) = mine
+            && removed.role > mine
+        {
+            return Err(Refusal::forbidden(format!(
+                "a {} cannot remove a {}",
+                mine.as_str(),
+                removed.role.as_str()
+            )));
+        }
+        if removed.role == RoomRole::Supervisor && self.is_last_supervisor(who.kind, &who.id) {
+            return Err(last_supervisor());
+        }
         self.emit(EventBody::ParticipantLeft(ParticipantChange {
             id: who.id.clone(),
             kind: who.kind,
             role: None,
         }));
         Ok(super::json(&removed))
+    }
+
+    /// Whether nobody else supervises the room.
+    fn is_last_supervisor(&self, kind: ParticipantType, id: &str) -> bool {
+        !self.state.room.iter().any(|room| {
+            room.participants
+                .iter()
+                .any(|p| p.role == RoomRole::Supervisor && (p.kind, p.id.as_str()) != (kind, id))
+        })
     }
 
     fn open_room(&self) -> Result<(), Refusal> {
@@ -181,11 +213,26 @@ impl Decider<'_> {
 
     pub(super) fn post_message(&mut self, post: &r::PostMessage) -> Ruled {
         check_text("body", &post.body)?;
-        if post.mentions.len() > 100 {
-            return Err(Refusal::field("mentions", "at most 100"));
-        }
+        check_mentions(&post.mentions)?;
+        check_metadata(&post.metadata)?;
         self.require_role(RoomRole::Participant)?;
         self.open_room()?;
+        if let Some(id) = post.reply_to {
+            self.posted(id)?;
+        }
+        if let Some(stream) = &post.stream_id {
+            if !is_valid_name(stream) {
+                return Err(Refusal::field("streamId", NAME_RULE));
+            }
+            let room = self.state.room.as_ref().map(|room| room.id);
+            let ended = room.and_then(|r| self.ctx.facts.streams.get(&(r, stream.clone())));
+            if let Some(id) = ended {
+                return Err(
+                    Refusal::new(Code::Conflict, "a message has ended this stream before")
+                        .with_context(json!({"messageId": id})),
+                );
+            }
+        }
         let id: MessageId = self.ctx.id();
         let message = Message {
             id,
@@ -200,6 +247,61 @@ impl Decider<'_> {
         };
         let reply = super::json(&message);
         self.emit_in(post.channel, EventBody::MessagePosted(message));
+        Ok(reply)
+    }
+
+    /// A message of this room that is still there.
+    fn posted(&self, id: MessageId) -> Result<&Posted, Refusal> {
+        let room = self.state.room.as_ref().map(|room| room.id);
+        let found = self.ctx.facts.messages.get(&id);
+        let found = found.filter(|m| Some(m.room) == room);
+        match found {
+            None => Err(Refusal::not_found("message", id)),
+            Some(m) if m.removed => Err(Refusal::illegal("the message was removed")),
+            Some(m) => Ok(m),
+        }
+    }
+
+    /// Its author, or somebody who moderates the room, changes or removes a message.
+    fn may_change(&self, id: MessageId) -> Result<(), Refusal> {
+        let role = self.require_role(RoomRole::Participant)?;
+        self.open_room()?;
+        let posted = self.posted(id)?;
+        let principal = self.ctx.principal;
+        let mine = posted.author.0 == principal.kind && posted.author.1 == principal.id;
+        if mine || role >= RoomRole::Coordinator {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(
+            "only its author or a coordinator of the room changes or removes a message",
+        ))
+    }
+
+    pub(super) fn edit_message(&mut self, edit: &r::EditMessage) -> Ruled {
+        check_text("body", &edit.body)?;
+        check_mentions(&edit.mentions)?;
+        self.may_change(edit.message_id)?;
+        let change = MessageEdit {
+            id: edit.message_id,
+            body: edit.body.clone(),
+            mentions: edit.mentions.clone(),
+        };
+        let reply = super::json(&change);
+        self.emit(EventBody::MessageEdited(change));
+        Ok(reply)
+    }
+
+    pub(super) fn remove_message(&mut self, which: &r::RemoveMessage) -> Ruled {
+        if let Some(reason) = &which.reason {
+            check_text("reason", reason)?;
+        }
+        self.may_change(which.message_id)?;
+        let removal = MessageRemoval {
+            id: which.message_id,
+            reason: which.reason.clone(),
+        };
+        let reply = super::json(&removal);
+        self.emit(EventBody::MessageRemoved(removal));
         Ok(reply)
     }
 
@@ -227,6 +329,16 @@ impl Decider<'_> {
 
     pub(super) fn send_communication(&mut self, send: &r::SendCommunication) -> Ruled {
         check_text("message", &send.message)?;
+        check_metadata(&send.metadata)?;
+        if send
+            .response_timeout_ms
+            .is_some_and(|ms| !(1..=limits::LONGEST_MS).contains(&ms))
+        {
+            return Err(Refusal::field(
+                "responseTimeoutMs",
+                "must be from 1 ms to a year",
+            ));
+        }
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
         if self
@@ -283,9 +395,20 @@ impl Decider<'_> {
             metadata: send.metadata.clone(),
             respond_by: timeout.filter(|_| send.kind.awaits_response()),
             response: None,
+            expired: false,
         };
         self.emit(EventBody::CommunicationSent(sent.clone()));
         Ok(super::json(&sent))
+    }
+
+    /// The deadline passed: the sender is told, and a response comes too late.
+    pub(super) fn expire_communication(&mut self, open: &AgentCommunication) -> Ruled {
+        self.emit(EventBody::CommunicationExpired(CommunicationExpiry {
+            id: open.id,
+            from_agent_id: open.from_agent_id.clone(),
+            to_agent_id: open.to_agent_id.clone(),
+        }));
+        Ok(serde_json::Value::Null)
     }
 
     pub(super) fn respond_communication(
@@ -326,4 +449,39 @@ impl Decider<'_> {
         }));
         Ok(super::json(&answered))
     }
+}
+
+fn last_supervisor() -> Refusal {
+    Refusal::new(
+        Code::Conflict,
+        "this is the room's last supervisor; make somebody else one first",
+    )
+}
+
+fn check_mentions(mentions: &[String]) -> Result<(), Refusal> {
+    let mut errors: Vec<FieldError> = mentions
+        .iter()
+        .enumerate()
+        .filter(|(_, m)| !(1..=255).contains(&m.len()) || !m.bytes().all(|b| b.is_ascii_graphic()))
+        .map(|(n, _)| {
+            FieldError::new(
+                format!("mentions[{n}]"),
+                "must be 1 to 255 visible ASCII characters",
+            )
+        })
+        .collect();
+    if mentions.len() > 100 {
+        errors.push(FieldError::new("mentions", "at most 100"));
+    }
+    crate::refusal::all_valid(errors)
+}
+
+fn check_metadata(metadata: &crate::model::Object) -> Result<(), Refusal> {
+    if limits::object_size(metadata, limits::METADATA) > limits::METADATA {
+        return Err(Refusal::new(
+            Code::PayloadTooLarge,
+            format!("metadata: at most {} bytes are taken", limits::METADATA),
+        ));
+    }
+    Ok(())
 }

@@ -274,7 +274,7 @@ impl Decider<'_> {
                 subject,
             } => {
                 let count = process.rules.count(rule);
-                let mut question = self.own_question(
+                let mut question = self.question(
                     &process,
                     InterventionType::Escalation,
                     format!("rule:{rule}:{count}"),
@@ -355,6 +355,7 @@ impl Decider<'_> {
                         metadata: metadata.clone(),
                         respond_by: None,
                         response: None,
+                        expired: false,
                     }));
                 }
             }
@@ -401,5 +402,6 @@ fn hand_over(
         reason,
         priority: Priority::High,
         context: Object::new(),
+        view: None,
     }
 }

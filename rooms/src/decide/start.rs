@@ -172,6 +172,7 @@ impl Decider<'_> {
         ProcessStep {
             id: self.ctx.id(),
             key,
+            parent_step_id: None,
             name: input.name.clone(),
             description: input.description.clone(),
             assigned_agent_id: input.assigned_agent_id.clone(),

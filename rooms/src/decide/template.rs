@@ -10,7 +10,7 @@ use crate::model::Object;
 use crate::model::process::TemplateRef;
 use crate::model::template::ProcessTemplate;
 use crate::request as r;
-use crate::{Code, FieldError, Refusal, limits, schema};
+use crate::{Code, FieldError, Refusal, form, limits};
 
 impl Decider<'_> {
     pub(super) fn create_template(&mut self, input: &r::CreateTemplate) -> Ruled {
@@ -24,7 +24,7 @@ impl Decider<'_> {
             None => 1,
         };
         if let Some(inputs) = &input.inputs {
-            schema::check("inputs", inputs)?;
+            form::check_schema("inputs", inputs)?;
         }
         let whole = r::StartProcess {
             name: input.name.clone(),
@@ -107,7 +107,7 @@ impl Decider<'_> {
         let given = Value::Object(inputs);
         limits::check("inputs", &given, limits::INPUTS)?;
         if let Some(inputs) = &template.inputs {
-            crate::refusal::all_valid(schema::errors(inputs, &given, "inputs"))?;
+            form::check_value("inputs", inputs, &given)?;
         }
         let mut context = template.context.clone().unwrap_or_default();
         if let Some(over) = &start.context {

@@ -72,56 +72,37 @@ impl Decider<'_> {
                 }
                 self.clear(&Timer::Handoff { handoff: c.id });
             }
-            E::HandoffRejected(c) | E::HandoffExpired(c) | E::HandoffCancelled(c) => {
+            E::HandoffRejected(c) | E::HandoffExpired(c) | E::HandoffCancelled(c)
+                if c.status != HandoffStatus::Pending =>
+            {
                 self.clear(&Timer::Handoff { handoff: c.id });
             }
             E::InterventionRequested(i) => {
-                let (intervention, level) = (i.id, i.level);
-                if let Some(due) = i.expires_at {
-                    set(
-                        Timer::Intervention {
-                            intervention,
-                            level,
-                        },
-                        due,
-                    );
-                }
-                if let Some(due) = i.due_at {
-                    let whole = due.ms_since(i.requested_at);
-                    for percent in [50u8, 90] {
-                        let at = i.requested_at.plus_ms(whole / 100 * u64::from(percent));
-                        set(
-                            Timer::Reminder {
-                                intervention,
-                                level,
-                                percent,
-                            },
-                            at,
-                        );
-                    }
-                }
+                self.time_question(i.id, i.level, i.requested_at, i.due_at, i.expires_at);
+            }
+            E::InterventionEscalated(c) => {
+                let level = c.level.unwrap_or_default();
+                self.time_question(c.id, level, self.now(), c.due_at, c.expires_at);
             }
             E::InterventionCompleted(c)
             | E::InterventionExpired(c)
-            | E::InterventionCancelled(c) => {
-                let (intervention, level) = (c.id, 0);
-                self.clear(&Timer::Intervention {
-                    intervention,
-                    level,
-                });
-                for percent in [50, 90] {
-                    self.clear(&Timer::Reminder {
-                        intervention,
-                        level,
-                        percent,
-                    });
+            | E::InterventionCancelled(c) => self.stop_question(c.id),
+            E::CommunicationSent(sent) => {
+                if let Some(due) = sent.respond_by {
+                    let communication = sent.id;
+                    set(Timer::Communication { communication }, due);
                 }
+            }
+            E::CommunicationResponded(c) => {
+                self.clear(&Timer::Communication {
+                    communication: c.id,
+                });
             }
             _ => {}
         }
     }
 
-    fn clear(&mut self, timer: &Timer) {
+    pub(super) fn clear(&mut self, timer: &Timer) {
         self.timers.push(TimerOp::Clear { key: timer.key() });
     }
 
@@ -171,6 +152,10 @@ impl Decider<'_> {
                     .get(handoff)
                     .filter(|h| h.status == HandoffStatus::Pending);
                 self.expire_handoff(handoff.ok_or_else(stale)?)
+            }
+            Timer::Communication { communication } => {
+                let open = process.open_communications.get(communication);
+                self.expire_communication(open.ok_or_else(stale)?)
             }
             Timer::Intervention {
                 intervention,

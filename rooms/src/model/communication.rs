@@ -77,4 +77,7 @@ pub struct AgentCommunication {
     /// The response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<CommunicationResponse>,
+    /// Nobody responded in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
 }

@@ -170,7 +170,7 @@ pub enum OnExpire {
     Cancel,
     /// The step fails.
     Fail,
-    /// The question's `default` is the answer; never an approval.
+    /// The question's `default` is the answer; an approval counts as rejected.
     Default,
 }
 
@@ -240,6 +240,8 @@ pub struct Vote {
     pub response_id: Option<String>,
     /// A hash of the reply, to tell a repeated one from another.
     pub hash: String,
+    /// A hash of what it says, comments aside: votes that say the same agree.
+    pub ballot: String,
 }
 
 /// A human's reply.
@@ -251,9 +253,12 @@ pub struct InterventionResponse {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comments: Option<String>,
-    /// The full replacement of the subject; authoritative.
+    /// The full replacement of the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modifications: Option<Value>,
+    /// The modifications stand for the subject from now on: the agent goes on with them and with nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub authoritative: bool,
     /// The value that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
@@ -320,6 +325,9 @@ pub struct HumanIntervention {
     /// Who is at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_by: Option<String>,
+    /// Who passed it on to the assignee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated_by: Option<String>,
     /// JSON Schema of the answer (`value` or `modifications`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
@@ -332,15 +340,24 @@ pub struct HumanIntervention {
     /// SHA-256 of the subject's JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_hash: Option<String>,
-    /// 1, and one more each time the subject is replaced.
+    /// SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing.
+    #[serde(default)]
+    pub asked_hash: String,
+    /// 1, and one more each time the subject is replaced: by the asker, or by a person's `modify` where several must agree.
     pub round: u32,
+    /// Whose replacement the subject is, where a person's `modify` opened this round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_by: Option<String>,
     /// How many must agree.
     pub quorum: Quorum,
     /// Whether the requester's own reply counts: with `selfApproval`, or where no quorum was asked for.
     #[serde(default)]
     pub requester_counts: bool,
-    /// What was said so far.
+    /// What was said so far; an `escalate` is kept here too, and counts for nothing.
     pub votes: Vec<Vote>,
+    /// Replies that came after the decision, the first hundred; they changed nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late_replies: Vec<Vote>,
     /// Remarks.
     pub comments: Vec<InterventionComment>,
     /// When it is overdue.
@@ -351,12 +368,21 @@ pub struct HumanIntervention {
     pub expires_at: Option<Timestamp>,
     /// What then.
     pub on_expire: OnExpire,
+    /// With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
     /// What a rejection does.
     pub on_reject: OnReject,
     /// The process stands still meanwhile.
     pub pauses_process: bool,
     /// How often it was escalated.
     pub level: u32,
+    /// When it was asked, or came to this level.
+    #[serde(default)]
+    pub level_since: Timestamp,
+    /// When it was last reminded of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminded_at: Option<Timestamp>,
     /// The reply that decided it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<InterventionResponse>,

@@ -186,6 +186,9 @@ pub struct ProcessStep {
     pub id: StepId,
     /// Unique in the process.
     pub key: String,
+    /// The step that it is a part of, where it was made by a delegation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_step_id: Option<StepId>,
     /// A name to show.
     pub name: String,
     /// What is to be done.

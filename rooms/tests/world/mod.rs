@@ -133,7 +133,8 @@ impl World {
                 self.folded.apply_body(&draft.body, self.now);
                 self.folded.seq += 1;
             }
-            self.facts.absorb(team, &draft.body);
+            let room = self.state.room.as_ref().map(|r| r.id);
+            self.facts.absorb(room, team, &draft.body);
             self.events.push(draft.body.clone());
         }
         self.state = decision.state;

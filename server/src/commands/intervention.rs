@@ -4,7 +4,7 @@ use rooms::Command;
 use rooms::id::InterventionId;
 use rooms::model::intervention::{HumanIntervention, InterventionResponse};
 use rooms::policy::Operation as O;
-use rooms::request::{Assign, Comment, HandoffReason, RequestIntervention, Respond};
+use rooms::request::{Assign, Comment, Delegate, HandoffReason, RequestIntervention, Respond};
 use storage::read::Thing;
 
 use super::payload::Nothing;
@@ -68,6 +68,25 @@ pub fn rows() -> Vec<CommandRow> {
                 intervention_id,
                 to,
             },
+        )
+        .gives::<HumanIntervention>(),
+        of(
+            "intervention:delegate",
+            "Let another person answer, and no longer be at it",
+            respond,
+            QUESTION,
+            |intervention_id: I, delegate: Delegate| Command::DelegateIntervention {
+                intervention_id,
+                delegate,
+            },
+        )
+        .gives::<HumanIntervention>(),
+        of(
+            "intervention:remind",
+            "Remind those who should answer, at most once a minute",
+            respond,
+            QUESTION,
+            |intervention_id: I, _: Nothing| Command::RemindIntervention { intervention_id },
         )
         .gives::<HumanIntervention>(),
         of(

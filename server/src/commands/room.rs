@@ -1,6 +1,7 @@
 //! Rooms, their participants, messages and applications' own events.
 
 use rooms::Command;
+use rooms::event::{MessageEdit, MessageRemoval};
 use rooms::id::RoomId;
 use rooms::model::room::{CollaborationRoom, Message, Participant};
 use rooms::policy::Operation as O;
@@ -51,6 +52,22 @@ pub fn rows() -> Vec<CommandRow> {
             |_: R, message| Command::PostMessage(message),
         )
         .gives::<Message>(),
+        of(
+            "message:edit",
+            "Change what a message says: its author, or a coordinator of the room",
+            O::RoomsPost,
+            ROOM,
+            |_: R, edit| Command::EditMessage(edit),
+        )
+        .gives::<MessageEdit>(),
+        of(
+            "message:remove",
+            "Take a message out of the conversation: its author, or a coordinator of the room",
+            O::RoomsPost,
+            ROOM,
+            |_: R, which| Command::RemoveMessage(which),
+        )
+        .gives::<MessageRemoval>(),
         of(
             "event:broadcast",
             "Send an application's own event to a room, as custom.<name>",

@@ -99,6 +99,14 @@ shapes! {
         #[serde(skip_serializing_if = "Option::is_none")]
         process: Option<ProcessRef>,
     }
+    /// What a message is to say instead.
+    EditMessage {
+        /// Markdown, 1 byte to 32 KiB.
+        body: String,
+        /// Who is meant now.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<String>,
+    }
     /// How a process performs, in percent and milliseconds.
     Performance {
         /// Steps completed.

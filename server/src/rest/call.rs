@@ -169,6 +169,11 @@ impl Call {
         self.path.get("id").map_or("", String::as_str)
     }
 
+    /// Another part of the path, as it was sent.
+    pub fn part(&self, name: &str) -> &str {
+        self.path.get(name).map_or("", String::as_str)
+    }
+
     /// The id in the path, of a thing that has a UUID.
     pub fn uuid(&self, thing: &str) -> Result<Uuid, Refusal> {
         Uuid::parse_str(self.id()).map_err(|_| Refusal::not_found(thing, truncated(self.id())))

@@ -98,6 +98,20 @@ pub fn routes() -> Vec<Route> {
         ),
         runs(
             "post",
+            "/interventions/{id}/delegate",
+            "delegateIntervention",
+            "intervention:delegate",
+            named,
+        ),
+        runs(
+            "post",
+            "/interventions/{id}/remind",
+            "remindIntervention",
+            "intervention:remind",
+            named,
+        ),
+        runs(
+            "post",
             "/interventions/{id}/comments",
             "commentIntervention",
             "intervention:comment",

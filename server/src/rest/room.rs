@@ -1,9 +1,11 @@
 //! Rooms.
 
+use rooms::event::{MessageEdit, MessageRemoval};
 use rooms::id::RoomId;
 use rooms::model::room::{CollaborationRoom, Participant};
 use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
+use serde_json::{Value, json};
 use storage::read::{Filter, Thing};
 
 use super::call::Call;
@@ -70,6 +72,26 @@ pub fn routes() -> Vec<Route> {
             "message:send",
             posted,
         ),
+        route(
+            "patch",
+            "/collaboration/rooms/{id}/messages/{messageId}",
+            "editMessage",
+            "Change what a message says: its author, or a coordinator of the room",
+            O::RoomsPost,
+            edit,
+        )
+        .body::<s::EditMessage>()
+        .gives::<MessageEdit>(),
+        route(
+            "delete",
+            "/collaboration/rooms/{id}/messages/{messageId}",
+            "removeMessage",
+            "Take a message out of the conversation: its author, or a coordinator of the room",
+            O::RoomsPost,
+            take_out,
+        )
+        .gives::<MessageRemoval>()
+        .query("reason", "Why", &[]),
         runs(
             "post",
             "/collaboration/rooms/{id}/participants",
@@ -105,6 +127,22 @@ async fn get(call: Call) -> Answer {
 
 async fn events(call: Call) -> Answer {
     log(&call, RoomId(call.uuid("room")?)).await
+}
+
+fn message_of(call: &Call, mut payload: Value) -> Value {
+    payload["roomId"] = call.id().into();
+    payload["messageId"] = call.part("messageId").into();
+    payload
+}
+
+async fn edit(call: Call) -> Answer {
+    let payload = message_of(&call, call.body()?);
+    ok(call.run("message:edit", payload).await?)
+}
+
+async fn take_out(call: Call) -> Answer {
+    let payload = message_of(&call, json!({"reason": call.param("reason")}));
+    ok(call.run("message:remove", payload).await?)
 }
 
 async fn remove(call: Call) -> Answer {

@@ -55,7 +55,7 @@ pub enum Serve {
 
 /// A route.
 pub struct Route {
-    /// `get`, `post`, `put` or `delete`.
+    /// `get`, `post`, `put`, `patch` or `delete`.
     pub method: &'static str,
     /// Under [`BASE`], where it needs a credential.
     pub path: &'static str,
@@ -89,6 +89,7 @@ impl Route {
         match self.method {
             "post" => MethodFilter::POST,
             "put" => MethodFilter::PUT,
+            "patch" => MethodFilter::PATCH,
             "delete" => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         }

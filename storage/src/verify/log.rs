@@ -127,6 +127,11 @@ impl Check {
             (EventBody::CommunicationSent(sent), None) => {
                 folded.communications.insert(sent.id, sent.clone());
             }
+            (EventBody::CommunicationExpired(change), None) => {
+                if let Some(sent) = folded.communications.get_mut(&change.id) {
+                    sent.expired = true;
+                }
+            }
             (EventBody::CommunicationResponded(change), None) => {
                 if let Some(sent) = folded.communications.get_mut(&change.id) {
                     sent.response = Some(change.response.clone());

@@ -16,6 +16,8 @@ use crate::model::process::Failure;
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::state::ProcessState;
 
+/// The key of the question whether a process may start.
+const START: &str = "start";
 /// The options of the escalation that Baton opens by itself.
 const ESCALATION_OPTIONS: [(&str, &str); 3] = [
     ("retry", "Run the step again"),
@@ -24,8 +26,8 @@ const ESCALATION_OPTIONS: [(&str, &str); 3] = [
 ];
 
 impl Decider<'_> {
-    /// A question that Baton asks by itself.
-    pub(in crate::decide) fn own_question(
+    /// A question as Baton asks it by itself; another asker changes what differs.
+    pub(in crate::decide) fn question(
         &self,
         process: &ProcessState,
         kind: InterventionType,
@@ -53,21 +55,28 @@ impl Decider<'_> {
             assignees: Vec::new(),
             candidate_permissions: None,
             claimed_by: None,
+            delegated_by: None,
             schema: None,
             options: None,
             subject: None,
             subject_hash: None,
+            asked_hash: String::new(),
             round: 1,
+            proposed_by: None,
             quorum: Quorum::default(),
             requester_counts: true,
             votes: Vec::new(),
+            late_replies: Vec::new(),
             comments: Vec::new(),
             due_at: Some(self.now().plus_ms(due)),
             expires_at: None,
             on_expire: OnExpire::default(),
+            default: None,
             on_reject: OnReject::default(),
             pauses_process: false,
             level: 0,
+            level_since: self.now(),
+            reminded_at: None,
             response: None,
             completed_at: None,
             used: false,
@@ -81,10 +90,10 @@ impl Decider<'_> {
             return;
         };
         let description = format!("Start the process {:?}?", process.process.name);
-        let mut question = self.own_question(
+        let mut question = self.question(
             &process,
             InterventionType::Approval,
-            "start".to_owned(),
+            START.to_owned(),
             description,
         );
         question.subject = Some(
@@ -106,7 +115,7 @@ impl Decider<'_> {
             return;
         };
         let description = format!("Approve the step {:?} before it begins", step.name);
-        let mut question = self.own_question(
+        let mut question = self.question(
             &process,
             InterventionType::Approval,
             Self::begin_key(step),
@@ -168,8 +177,7 @@ impl Decider<'_> {
             error.message
         );
         let key = format!("escalation:{}:{attempts}:{}", step.run, step.epoch);
-        let mut question =
-            self.own_question(&process, InterventionType::Escalation, key, description);
+        let mut question = self.question(&process, InterventionType::Escalation, key, description);
         question.step_id = Some(step.id);
         question.priority = Priority::Urgent;
         question.subject = Some(to_json(error));
@@ -202,9 +210,14 @@ impl Decider<'_> {
             step.name
         );
         let key = format!("attention:{}:{}", step.key, step.run);
-        let question = self.own_question(&process, InterventionType::Escalation, key, description);
+        let question = self.question(&process, InterventionType::Escalation, key, description);
         self.emit(EventBody::InterventionRequested(question));
     }
+}
+
+/// Whether this asks if the process may start.
+pub(super) fn is_start(i: &HumanIntervention) -> bool {
+    i.requested_by.kind == PrincipalKind::System && i.key == START && i.step_id.is_none()
 }
 
 /// Whether Baton asked by itself what becomes of a failed step.

@@ -94,7 +94,7 @@ export interface components {
             respondBy?: components["schemas"]["Timestamp"] | null;
             response?: components["schemas"]["CommunicationResponse"] | null;
         };
-        /** @description A step on its way from one agent to another. */
+        /** @description A step, or a part of one, on its way from one agent to another. */
         AgentHandoff: {
             /** @description Its id. */
             id: components["schemas"]["HandoffId"];
@@ -105,6 +105,10 @@ export interface components {
             toAgentId?: components["schemas"]["AgentId"] | null;
             /** @description Who was asked, where several are: the first to accept has it. */
             candidates?: components["schemas"]["AgentId"][] | null;
+            /** @description Who of them has refused. */
+            rejectedBy?: components["schemas"]["AgentId"][];
+            /** @description The collaboration rule that chose the receiver. */
+            rule?: string | null;
             /** @description Which step. */
             fromStepId: components["schemas"]["StepId"];
             toStepId?: components["schemas"]["StepId"] | null;
@@ -117,10 +121,12 @@ export interface components {
             /** @description How urgent. */
             priority: components["schemas"]["Priority"];
             /**
-             * @description What the receiver needs: what the sender gave, exactly, with what Baton adds where the sender gave nothing (`priorAnswers`,
-             *     `openInterventions`, `remainingMs`, `priority`), and `hash`, the SHA-256 of all the rest.
+             * @description What the receiver needs: what the sender gave, exactly, with what Baton adds where the sender gave nothing (empty lists, the
+             *     process's `conversationHistory`, `priorAnswers`, `openInterventions`, `remainingMs`, `priority`), and `hash`, the SHA-256 of all
+             *     the rest.
              */
             context: Json;
+            view?: components["schemas"]["HistoryView"] | null;
             /** @description When it was asked. */
             initiatedAt: components["schemas"]["Timestamp"];
             acceptedAt?: components["schemas"]["Timestamp"] | null;
@@ -129,6 +135,10 @@ export interface components {
             expiresAt: components["schemas"]["Timestamp"];
             /** @description Why it was refused or taken back. */
             resolution?: string | null;
+            attemptId?: components["schemas"]["AttemptId"] | null;
+            /** @description What the work that was delegated gave. */
+            result?: Json;
+            error?: components["schemas"]["Failure"] | null;
         };
         /** @description An agent, named by its author; stable over restarts. */
         AgentId: string;
@@ -405,6 +415,15 @@ export interface components {
             /** @description The response. */
             response: components["schemas"]["CommunicationResponse"];
         };
+        /** @description Nobody responded to a communication in time. */
+        CommunicationExpiry: {
+            /** @description Which. */
+            id: components["schemas"]["CommunicationId"];
+            /** @description Who asked. */
+            fromAgentId: components["schemas"]["AgentId"];
+            /** @description Who did not answer. */
+            toAgentId: components["schemas"]["AgentId"];
+        };
         /**
          * Format: uuid
          * @description An addressed message between agents.
@@ -517,6 +536,22 @@ export interface components {
             type: string;
             /** @description Any JSON. */
             data: Json;
+        };
+        /** @description Somebody else should answer. */
+        Delegate: {
+            /** @description The user's id. */
+            to: string;
+            /** @description Why. */
+            comments?: string | null;
+        };
+        /** @description What a message is to say instead. */
+        EditMessage: {
+            /** @description Which. */
+            messageId: components["schemas"]["MessageId"];
+            /** @description Markdown, 1 byte to 32 KiB. */
+            body: string;
+            /** @description Who is meant now. */
+            mentions?: string[];
         };
         /**
          * @description What an escalation rule does.
@@ -752,6 +787,11 @@ export interface components {
             /** @constant */
             type: "intervention.voted";
         } | {
+            /** @description What is asked was replaced; votes of earlier rounds count no more. */
+            data: components["schemas"]["InterventionChange"];
+            /** @constant */
+            type: "intervention.superseded";
+        } | {
             /** @description It was decided. */
             data: components["schemas"]["InterventionChange"];
             /** @constant */
@@ -792,6 +832,16 @@ export interface components {
             /** @constant */
             type: "message.posted";
         } | {
+            /** @description It says something else now. */
+            data: components["schemas"]["MessageEdit"];
+            /** @constant */
+            type: "message.edited";
+        } | {
+            /** @description It was taken out of the conversation. */
+            data: components["schemas"]["MessageRemoval"];
+            /** @constant */
+            type: "message.removed";
+        } | {
             /** @description An agent was told something. */
             data: components["schemas"]["AgentCommunication"];
             /** @constant */
@@ -801,6 +851,11 @@ export interface components {
             data: components["schemas"]["CommunicationChange"];
             /** @constant */
             type: "communication.responded";
+        } | {
+            /** @description Nobody responded in time. */
+            data: components["schemas"]["CommunicationExpiry"];
+            /** @constant */
+            type: "communication.expired";
         } | {
             /** @description The room was made. */
             data: components["schemas"]["CollaborationRoom"];
@@ -920,7 +975,12 @@ export interface components {
             /** @description Now. */
             status: components["schemas"]["HandoffStatus"];
             toAgentId?: components["schemas"]["AgentId"] | null;
+            rejectedBy?: components["schemas"]["AgentId"] | null;
             attempt?: components["schemas"]["Attempt"] | null;
+            child?: components["schemas"]["ProcessStep"] | null;
+            /** @description What the delegated work gave. */
+            result?: Json;
+            error?: components["schemas"]["Failure"] | null;
             /** @description Why. */
             reason?: string | null;
             step?: components["schemas"]["StepPatch"] | null;
@@ -955,6 +1015,16 @@ export interface components {
          * @enum {string}
          */
         HandoffStrategy: "sequential" | "parallel" | "conditional";
+        /** @description Which part of the history a receiver is shown. What is kept stays whole. */
+        HistoryView: {
+            /**
+             * Format: int32
+             * @description Only the last so many entries, counted after `roles`.
+             */
+            last?: number | null;
+            /** @description Only entries whose `role` is one of these. */
+            roles?: string[] | null;
+        };
         /** @description A question to humans. */
         HumanIntervention: {
             /** @description Its id. */
@@ -984,6 +1054,8 @@ export interface components {
             candidatePermissions?: components["schemas"]["Permission"] | null;
             /** @description Who is at it. */
             claimedBy?: string | null;
+            /** @description Who passed it on to the assignee. */
+            delegatedBy?: string | null;
             /** @description JSON Schema of the answer (`value` or `modifications`). */
             schema?: Json;
             /** @description What to choose from. */
@@ -992,23 +1064,31 @@ export interface components {
             subject?: Json;
             /** @description SHA-256 of the subject's JSON. */
             subjectHash?: string | null;
+            /** @description SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing. */
+            askedHash?: string;
             /**
              * Format: int32
-             * @description 1, and one more each time the subject is replaced.
+             * @description 1, and one more each time the subject is replaced: by the asker, or by a person's `modify` where several must agree.
              */
             round: number;
+            /** @description Whose replacement the subject is, where a person's `modify` opened this round. */
+            proposedBy?: string | null;
             /** @description How many must agree. */
             quorum: components["schemas"]["Quorum"];
             /** @description Whether the requester's own reply counts: with `selfApproval`, or where no quorum was asked for. */
             requesterCounts?: boolean;
-            /** @description What was said so far. */
+            /** @description What was said so far; an `escalate` is kept here too, and counts for nothing. */
             votes: components["schemas"]["Vote"][];
+            /** @description Replies that came after the decision, the first hundred; they changed nothing. */
+            lateReplies?: components["schemas"]["Vote"][];
             /** @description Remarks. */
             comments: components["schemas"]["InterventionComment"][];
             dueAt?: components["schemas"]["Timestamp"] | null;
             expiresAt?: components["schemas"]["Timestamp"] | null;
             /** @description What then. */
             onExpire: components["schemas"]["OnExpire"];
+            /** @description With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option. */
+            default?: Json;
             /** @description What a rejection does. */
             onReject: components["schemas"]["OnReject"];
             /** @description The process stands still meanwhile. */
@@ -1018,6 +1098,9 @@ export interface components {
              * @description How often it was escalated.
              */
             level: number;
+            /** @description When it was asked, or came to this level. */
+            levelSince?: components["schemas"]["Timestamp"];
+            remindedAt?: components["schemas"]["Timestamp"] | null;
             response?: components["schemas"]["InterventionResponse"] | null;
             completedAt?: components["schemas"]["Timestamp"] | null;
             /** @description An attempt has gone on with the answer. */
@@ -1041,12 +1124,16 @@ export interface components {
             claimedBy?: string | null;
             /** @description Who should answer now. */
             assignees?: string[] | null;
+            /** @description Who passed it on. */
+            delegatedBy?: string | null;
             /**
              * Format: int32
              * @description How often it was escalated.
              */
             level?: number | null;
             dueAt?: components["schemas"]["Timestamp"] | null;
+            expiresAt?: components["schemas"]["Timestamp"] | null;
+            question?: components["schemas"]["QuestionChange"] | null;
             comment?: components["schemas"]["InterventionComment"] | null;
             /** @description Why. */
             reason?: string | null;
@@ -1072,8 +1159,10 @@ export interface components {
             action: components["schemas"]["ResponseAction"];
             /** @description Why. */
             comments?: string | null;
-            /** @description The full replacement of the subject; authoritative. */
+            /** @description The full replacement of the subject. */
             modifications?: Json;
+            /** @description The modifications stand for the subject from now on: the agent goes on with them and with nothing else. */
+            authoritative?: boolean;
             /** @description The value that was asked for. */
             value?: Json;
             /** @description The option that was chosen. */
@@ -1151,6 +1240,15 @@ export interface components {
             /** @description Who said it. */
             author: components["schemas"]["Actor"];
         };
+        /** @description A message was changed. */
+        MessageEdit: {
+            /** @description Which. */
+            id: components["schemas"]["MessageId"];
+            /** @description What it says now. */
+            body: string;
+            /** @description Who is meant now. */
+            mentions?: string[];
+        };
         /**
          * Format: uuid
          * @description A message in a room.
@@ -1161,6 +1259,13 @@ export interface components {
          * @enum {string}
          */
         MessageKind: "text" | "question" | "answer" | "update" | "request" | "notification";
+        /** @description A message was taken out of the conversation. */
+        MessageRemoval: {
+            /** @description Which. */
+            id: components["schemas"]["MessageId"];
+            /** @description Why. */
+            reason?: string | null;
+        };
         /**
          * @description What happens when nobody answered by `expiresAt`.
          * @enum {string}
@@ -1489,6 +1594,7 @@ export interface components {
             id: components["schemas"]["StepId"];
             /** @description Unique in the process. */
             key: string;
+            parentStepId?: components["schemas"]["StepId"] | null;
             /** @description A name to show. */
             name: string;
             /** @description What is to be done. */
@@ -1627,6 +1733,28 @@ export interface components {
             /** @description A sentence. */
             note?: string | null;
         };
+        /** @description What is asked was replaced: a new round. */
+        QuestionChange: {
+            /**
+             * Format: int32
+             * @description The new round.
+             */
+            round: number;
+            /** @description The question, for a person. */
+            description: string;
+            /** @description JSON Schema of the answer. */
+            schema?: Json;
+            /** @description What to choose from. */
+            options?: components["schemas"]["ChoiceOption"][] | null;
+            /** @description What is being decided on. */
+            subject?: Json;
+            /** @description SHA-256 of the subject's JSON. */
+            subjectHash?: string | null;
+            /** @description SHA-256 of what was asked. */
+            askedHash: string;
+            /** @description Who replaced it, where a person did. */
+            proposedBy?: string | null;
+        };
         /** @description How many must agree. */
         Quorum: {
             /**
@@ -1658,6 +1786,13 @@ export interface components {
             /** @description The caller's own. */
             metadata?: JsonObject;
         };
+        /** @description A message to take out of the conversation. */
+        RemoveMessage: {
+            /** @description Which. */
+            messageId: components["schemas"]["MessageId"];
+            /** @description Why. */
+            reason?: string | null;
+        };
         /** @description One to remove. */
         RemoveParticipant: {
             /** @description Agent or human. */
@@ -1688,6 +1823,7 @@ export interface components {
             priority?: components["schemas"]["Priority"];
             /** @description What the receiver needs; kept exactly. */
             context?: JsonObject;
+            view?: components["schemas"]["HistoryView"] | null;
         };
         /** @description A question to humans. */
         RequestIntervention: {
@@ -1715,11 +1851,13 @@ export interface components {
              * @description When it is overdue, from now; default the team's humanResponseTimeout.
              */
             dueInMs?: number | null;
+            dueAt?: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int64
-             * @description When it expires, from now; default never.
+             * @description When it expires, from now; default never, or when it is due where `onExpire` is given.
              */
             expiresInMs?: number | null;
+            expiresAt?: components["schemas"]["Timestamp"] | null;
             /** @description Whether the asker holds the step meanwhile. */
             mode?: components["schemas"]["WaitMode"];
             /** @description Who should answer; empty: whoever may. */
@@ -1728,8 +1866,9 @@ export interface components {
             /** @description How urgent. */
             priority?: components["schemas"]["Priority"];
             quorum?: components["schemas"]["Quorum"] | null;
-            /** @description What happens when it expires. */
-            onExpire?: components["schemas"]["OnExpire"];
+            onExpire?: components["schemas"]["OnExpire"] | null;
+            /** @description With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option. */
+            default?: Json;
             /** @description What a rejection does. */
             onReject?: components["schemas"]["OnReject"];
             /** @description The process stands still meanwhile. */
@@ -2194,6 +2333,8 @@ export interface components {
             responseId?: string | null;
             /** @description A hash of the reply, to tell a repeated one from another. */
             hash: string;
+            /** @description A hash of what it says, comments aside: votes that say the same agree. */
+            ballot: string;
         };
         /**
          * @description Whether the asking agent keeps the step while it waits.
@@ -2546,6 +2687,7 @@ export interface components {
                     priority?: components["schemas"]["Priority"];
                     /** @description What the receiver needs; kept exactly. */
                     context?: JsonObject;
+                    view?: components["schemas"]["HistoryView"] | null;
                 };
                 data: {
                     handoff: components["schemas"]["AgentHandoff"];
@@ -2623,11 +2765,13 @@ export interface components {
                      * @description When it is overdue, from now; default the team's humanResponseTimeout.
                      */
                     dueInMs?: number | null;
+                    dueAt?: components["schemas"]["Timestamp"] | null;
                     /**
                      * Format: int64
-                     * @description When it expires, from now; default never.
+                     * @description When it expires, from now; default never, or when it is due where `onExpire` is given.
                      */
                     expiresInMs?: number | null;
+                    expiresAt?: components["schemas"]["Timestamp"] | null;
                     /** @description Whether the asker holds the step meanwhile. */
                     mode?: components["schemas"]["WaitMode"];
                     /** @description Who should answer; empty: whoever may. */
@@ -2636,8 +2780,9 @@ export interface components {
                     /** @description How urgent. */
                     priority?: components["schemas"]["Priority"];
                     quorum?: components["schemas"]["Quorum"] | null;
-                    /** @description What happens when it expires. */
-                    onExpire?: components["schemas"]["OnExpire"];
+                    onExpire?: components["schemas"]["OnExpire"] | null;
+                    /** @description With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option. */
+                    default?: Json;
                     /** @description What a rejection does. */
                     onReject?: components["schemas"]["OnReject"];
                     /** @description The process stands still meanwhile. */
@@ -2665,6 +2810,22 @@ export interface components {
                     interventionId: string;
                     /** @description User ids; empty: whoever may. */
                     assignees: string[];
+                };
+                data: components["schemas"]["HumanIntervention"];
+            };
+            "intervention:delegate": {
+                payload: {
+                    interventionId: string;
+                    /** @description The user's id. */
+                    to: string;
+                    /** @description Why. */
+                    comments?: string | null;
+                };
+                data: components["schemas"]["HumanIntervention"];
+            };
+            "intervention:remind": {
+                payload: {
+                    interventionId: string;
                 };
                 data: components["schemas"]["HumanIntervention"];
             };
@@ -2806,6 +2967,28 @@ export interface components {
                     streamId?: string | null;
                 };
                 data: components["schemas"]["Message"];
+            };
+            "message:edit": {
+                payload: {
+                    roomId: string;
+                    /** @description Which. */
+                    messageId: components["schemas"]["MessageId"];
+                    /** @description Markdown, 1 byte to 32 KiB. */
+                    body: string;
+                    /** @description Who is meant now. */
+                    mentions?: string[];
+                };
+                data: components["schemas"]["MessageEdit"];
+            };
+            "message:remove": {
+                payload: {
+                    roomId: string;
+                    /** @description Which. */
+                    messageId: components["schemas"]["MessageId"];
+                    /** @description Why. */
+                    reason?: string | null;
+                };
+                data: components["schemas"]["MessageRemoval"];
             };
             "event:broadcast": {
                 payload: {
@@ -3562,7 +3745,12 @@ export interface components {
                 /** @description Now. */
                 status: components["schemas"]["HandoffStatus"];
                 toAgentId?: components["schemas"]["AgentId"] | null;
+                rejectedBy?: components["schemas"]["AgentId"] | null;
                 attempt?: components["schemas"]["Attempt"] | null;
+                child?: components["schemas"]["ProcessStep"] | null;
+                /** @description What the delegated work gave. */
+                result?: Json;
+                error?: components["schemas"]["Failure"] | null;
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
@@ -3576,7 +3764,12 @@ export interface components {
                 /** @description Now. */
                 status: components["schemas"]["HandoffStatus"];
                 toAgentId?: components["schemas"]["AgentId"] | null;
+                rejectedBy?: components["schemas"]["AgentId"] | null;
                 attempt?: components["schemas"]["Attempt"] | null;
+                child?: components["schemas"]["ProcessStep"] | null;
+                /** @description What the delegated work gave. */
+                result?: Json;
+                error?: components["schemas"]["Failure"] | null;
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
@@ -3590,7 +3783,12 @@ export interface components {
                 /** @description Now. */
                 status: components["schemas"]["HandoffStatus"];
                 toAgentId?: components["schemas"]["AgentId"] | null;
+                rejectedBy?: components["schemas"]["AgentId"] | null;
                 attempt?: components["schemas"]["Attempt"] | null;
+                child?: components["schemas"]["ProcessStep"] | null;
+                /** @description What the delegated work gave. */
+                result?: Json;
+                error?: components["schemas"]["Failure"] | null;
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
@@ -3604,7 +3802,12 @@ export interface components {
                 /** @description Now. */
                 status: components["schemas"]["HandoffStatus"];
                 toAgentId?: components["schemas"]["AgentId"] | null;
+                rejectedBy?: components["schemas"]["AgentId"] | null;
                 attempt?: components["schemas"]["Attempt"] | null;
+                child?: components["schemas"]["ProcessStep"] | null;
+                /** @description What the delegated work gave. */
+                result?: Json;
+                error?: components["schemas"]["Failure"] | null;
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
@@ -3618,7 +3821,12 @@ export interface components {
                 /** @description Now. */
                 status: components["schemas"]["HandoffStatus"];
                 toAgentId?: components["schemas"]["AgentId"] | null;
+                rejectedBy?: components["schemas"]["AgentId"] | null;
                 attempt?: components["schemas"]["Attempt"] | null;
+                child?: components["schemas"]["ProcessStep"] | null;
+                /** @description What the delegated work gave. */
+                result?: Json;
+                error?: components["schemas"]["Failure"] | null;
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
@@ -3632,7 +3840,12 @@ export interface components {
                 /** @description Now. */
                 status: components["schemas"]["HandoffStatus"];
                 toAgentId?: components["schemas"]["AgentId"] | null;
+                rejectedBy?: components["schemas"]["AgentId"] | null;
                 attempt?: components["schemas"]["Attempt"] | null;
+                child?: components["schemas"]["ProcessStep"] | null;
+                /** @description What the delegated work gave. */
+                result?: Json;
+                error?: components["schemas"]["Failure"] | null;
                 /** @description Why. */
                 reason?: string | null;
                 step?: components["schemas"]["StepPatch"] | null;
@@ -3666,6 +3879,8 @@ export interface components {
                 candidatePermissions?: components["schemas"]["Permission"] | null;
                 /** @description Who is at it. */
                 claimedBy?: string | null;
+                /** @description Who passed it on to the assignee. */
+                delegatedBy?: string | null;
                 /** @description JSON Schema of the answer (`value` or `modifications`). */
                 schema?: Json;
                 /** @description What to choose from. */
@@ -3674,23 +3889,31 @@ export interface components {
                 subject?: Json;
                 /** @description SHA-256 of the subject's JSON. */
                 subjectHash?: string | null;
+                /** @description SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing. */
+                askedHash?: string;
                 /**
                  * Format: int32
-                 * @description 1, and one more each time the subject is replaced.
+                 * @description 1, and one more each time the subject is replaced: by the asker, or by a person's `modify` where several must agree.
                  */
                 round: number;
+                /** @description Whose replacement the subject is, where a person's `modify` opened this round. */
+                proposedBy?: string | null;
                 /** @description How many must agree. */
                 quorum: components["schemas"]["Quorum"];
                 /** @description Whether the requester's own reply counts: with `selfApproval`, or where no quorum was asked for. */
                 requesterCounts?: boolean;
-                /** @description What was said so far. */
+                /** @description What was said so far; an `escalate` is kept here too, and counts for nothing. */
                 votes: components["schemas"]["Vote"][];
+                /** @description Replies that came after the decision, the first hundred; they changed nothing. */
+                lateReplies?: components["schemas"]["Vote"][];
                 /** @description Remarks. */
                 comments: components["schemas"]["InterventionComment"][];
                 dueAt?: components["schemas"]["Timestamp"] | null;
                 expiresAt?: components["schemas"]["Timestamp"] | null;
                 /** @description What then. */
                 onExpire: components["schemas"]["OnExpire"];
+                /** @description With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option. */
+                default?: Json;
                 /** @description What a rejection does. */
                 onReject: components["schemas"]["OnReject"];
                 /** @description The process stands still meanwhile. */
@@ -3700,6 +3923,9 @@ export interface components {
                  * @description How often it was escalated.
                  */
                 level: number;
+                /** @description When it was asked, or came to this level. */
+                levelSince?: components["schemas"]["Timestamp"];
+                remindedAt?: components["schemas"]["Timestamp"] | null;
                 response?: components["schemas"]["InterventionResponse"] | null;
                 completedAt?: components["schemas"]["Timestamp"] | null;
                 /** @description An attempt has gone on with the answer. */
@@ -3721,12 +3947,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3747,12 +3977,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3773,12 +4007,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3799,12 +4037,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3825,12 +4067,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3851,12 +4097,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3877,12 +4127,46 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
+                comment?: components["schemas"]["InterventionComment"] | null;
+                /** @description Why. */
+                reason?: string | null;
+                step?: components["schemas"]["StepPatch"] | null;
+            };
+            /** @description An intervention changed. */
+            "intervention.superseded": {
+                /** @description Which. */
+                id: components["schemas"]["InterventionId"];
+                /** @description In which process. */
+                processId: components["schemas"]["ProcessId"];
+                /** @description Now. */
+                status: components["schemas"]["InterventionStatus"];
+                outcome?: components["schemas"]["Outcome"] | null;
+                response?: components["schemas"]["InterventionResponse"] | null;
+                vote?: components["schemas"]["Vote"] | null;
+                /** @description Who is at it now. */
+                claimedBy?: string | null;
+                /** @description Who should answer now. */
+                assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
+                /**
+                 * Format: int32
+                 * @description How often it was escalated.
+                 */
+                level?: number | null;
+                dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3903,12 +4187,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3929,12 +4217,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3955,12 +4247,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -3981,12 +4277,16 @@ export interface components {
                 claimedBy?: string | null;
                 /** @description Who should answer now. */
                 assignees?: string[] | null;
+                /** @description Who passed it on. */
+                delegatedBy?: string | null;
                 /**
                  * Format: int32
                  * @description How often it was escalated.
                  */
                 level?: number | null;
                 dueAt?: components["schemas"]["Timestamp"] | null;
+                expiresAt?: components["schemas"]["Timestamp"] | null;
+                question?: components["schemas"]["QuestionChange"] | null;
                 comment?: components["schemas"]["InterventionComment"] | null;
                 /** @description Why. */
                 reason?: string | null;
@@ -4066,6 +4366,22 @@ export interface components {
                 /** @description Who said it. */
                 author: components["schemas"]["Actor"];
             };
+            /** @description A message was changed. */
+            "message.edited": {
+                /** @description Which. */
+                id: components["schemas"]["MessageId"];
+                /** @description What it says now. */
+                body: string;
+                /** @description Who is meant now. */
+                mentions?: string[];
+            };
+            /** @description A message was taken out of the conversation. */
+            "message.removed": {
+                /** @description Which. */
+                id: components["schemas"]["MessageId"];
+                /** @description Why. */
+                reason?: string | null;
+            };
             /** @description A message in the process's room, addressed to one agent. */
             "communication.sent": {
                 /** @description Its id. */
@@ -4099,6 +4415,15 @@ export interface components {
                 toAgentId: components["schemas"]["AgentId"];
                 /** @description The response. */
                 response: components["schemas"]["CommunicationResponse"];
+            };
+            /** @description Nobody responded to a communication in time. */
+            "communication.expired": {
+                /** @description Which. */
+                id: components["schemas"]["CommunicationId"];
+                /** @description Who asked. */
+                fromAgentId: components["schemas"]["AgentId"];
+                /** @description Who did not answer. */
+                toAgentId: components["schemas"]["AgentId"];
             };
             /** @description A room: an ordered, gapless, durable log that people and agents share. */
             "room.created": {

@@ -337,6 +337,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/interventions/{id}/delegate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let another person answer, and no longer be at it */
+        post: operations["delegateIntervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/interventions/{id}/remind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Remind those who should answer, at most once a minute */
+        post: operations["remindIntervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/interventions/{id}/comments": {
         parameters: {
             query?: never;
@@ -456,6 +490,24 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/collaboration/rooms/{id}/messages/{messageId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a message out of the conversation: its author, or a coordinator of the room */
+        delete: operations["removeMessage"];
+        options?: never;
+        head?: never;
+        /** Change what a message says: its author, or a coordinator of the room */
+        patch: operations["editMessage"];
         trace?: never;
     };
     "/api/orchestration/collaboration/rooms/{id}/participants": {
@@ -724,7 +776,7 @@ export interface components {
             respondBy?: components["schemas"]["Timestamp"] | null;
             response?: components["schemas"]["CommunicationResponse"] | null;
         };
-        /** @description A step on its way from one agent to another. */
+        /** @description A step, or a part of one, on its way from one agent to another. */
         AgentHandoff: {
             /** @description Its id. */
             id: components["schemas"]["HandoffId"];
@@ -735,6 +787,10 @@ export interface components {
             toAgentId?: components["schemas"]["AgentId"] | null;
             /** @description Who was asked, where several are: the first to accept has it. */
             candidates?: components["schemas"]["AgentId"][] | null;
+            /** @description Who of them has refused. */
+            rejectedBy?: components["schemas"]["AgentId"][];
+            /** @description The collaboration rule that chose the receiver. */
+            rule?: string | null;
             /** @description Which step. */
             fromStepId: components["schemas"]["StepId"];
             toStepId?: components["schemas"]["StepId"] | null;
@@ -747,10 +803,12 @@ export interface components {
             /** @description How urgent. */
             priority: components["schemas"]["Priority"];
             /**
-             * @description What the receiver needs: what the sender gave, exactly, with what Baton adds where the sender gave nothing (`priorAnswers`,
-             *     `openInterventions`, `remainingMs`, `priority`), and `hash`, the SHA-256 of all the rest.
+             * @description What the receiver needs: what the sender gave, exactly, with what Baton adds where the sender gave nothing (empty lists, the
+             *     process's `conversationHistory`, `priorAnswers`, `openInterventions`, `remainingMs`, `priority`), and `hash`, the SHA-256 of all
+             *     the rest.
              */
             context: Json;
+            view?: components["schemas"]["HistoryView"] | null;
             /** @description When it was asked. */
             initiatedAt: components["schemas"]["Timestamp"];
             acceptedAt?: components["schemas"]["Timestamp"] | null;
@@ -759,6 +817,10 @@ export interface components {
             expiresAt: components["schemas"]["Timestamp"];
             /** @description Why it was refused or taken back. */
             resolution?: string | null;
+            attemptId?: components["schemas"]["AttemptId"] | null;
+            /** @description What the work that was delegated gave. */
+            result?: Json;
+            error?: components["schemas"]["Failure"] | null;
         };
         /** @description An agent, named by its author; stable over restarts. */
         AgentId: string;
@@ -1085,6 +1147,15 @@ export interface components {
             /** @description The response. */
             response: components["schemas"]["CommunicationResponse"];
         };
+        /** @description Nobody responded to a communication in time. */
+        CommunicationExpiry: {
+            /** @description Which. */
+            id: components["schemas"]["CommunicationId"];
+            /** @description Who asked. */
+            fromAgentId: components["schemas"]["AgentId"];
+            /** @description Who did not answer. */
+            toAgentId: components["schemas"]["AgentId"];
+        };
         /**
          * Format: uuid
          * @description An addressed message between agents.
@@ -1208,6 +1279,20 @@ export interface components {
             type: string;
             /** @description Any JSON. */
             data: Json;
+        };
+        /** @description Somebody else should answer. */
+        Delegate: {
+            /** @description The user's id. */
+            to: string;
+            /** @description Why. */
+            comments?: string | null;
+        };
+        /** @description What a message is to say instead. */
+        EditMessage: {
+            /** @description Markdown, 1 byte to 32 KiB. */
+            body: string;
+            /** @description Who is meant now. */
+            mentions?: string[];
         };
         /**
          * @description What an escalation rule does.
@@ -1443,6 +1528,11 @@ export interface components {
             /** @constant */
             type: "intervention.voted";
         } | {
+            /** @description What is asked was replaced; votes of earlier rounds count no more. */
+            data: components["schemas"]["InterventionChange"];
+            /** @constant */
+            type: "intervention.superseded";
+        } | {
             /** @description It was decided. */
             data: components["schemas"]["InterventionChange"];
             /** @constant */
@@ -1483,6 +1573,16 @@ export interface components {
             /** @constant */
             type: "message.posted";
         } | {
+            /** @description It says something else now. */
+            data: components["schemas"]["MessageEdit"];
+            /** @constant */
+            type: "message.edited";
+        } | {
+            /** @description It was taken out of the conversation. */
+            data: components["schemas"]["MessageRemoval"];
+            /** @constant */
+            type: "message.removed";
+        } | {
             /** @description An agent was told something. */
             data: components["schemas"]["AgentCommunication"];
             /** @constant */
@@ -1492,6 +1592,11 @@ export interface components {
             data: components["schemas"]["CommunicationChange"];
             /** @constant */
             type: "communication.responded";
+        } | {
+            /** @description Nobody responded in time. */
+            data: components["schemas"]["CommunicationExpiry"];
+            /** @constant */
+            type: "communication.expired";
         } | {
             /** @description The room was made. */
             data: components["schemas"]["CollaborationRoom"];
@@ -1613,7 +1718,12 @@ export interface components {
             /** @description Now. */
             status: components["schemas"]["HandoffStatus"];
             toAgentId?: components["schemas"]["AgentId"] | null;
+            rejectedBy?: components["schemas"]["AgentId"] | null;
             attempt?: components["schemas"]["Attempt"] | null;
+            child?: components["schemas"]["ProcessStep"] | null;
+            /** @description What the delegated work gave. */
+            result?: Json;
+            error?: components["schemas"]["Failure"] | null;
             /** @description Why. */
             reason?: string | null;
             step?: components["schemas"]["StepPatch"] | null;
@@ -1654,6 +1764,16 @@ export interface components {
             /** @description `ok`. */
             status: string;
         };
+        /** @description Which part of the history a receiver is shown. What is kept stays whole. */
+        HistoryView: {
+            /**
+             * Format: int32
+             * @description Only the last so many entries, counted after `roles`.
+             */
+            last?: number | null;
+            /** @description Only entries whose `role` is one of these. */
+            roles?: string[] | null;
+        };
         /** @description A question to humans. */
         HumanIntervention: {
             /** @description Its id. */
@@ -1683,6 +1803,8 @@ export interface components {
             candidatePermissions?: components["schemas"]["Permission"] | null;
             /** @description Who is at it. */
             claimedBy?: string | null;
+            /** @description Who passed it on to the assignee. */
+            delegatedBy?: string | null;
             /** @description JSON Schema of the answer (`value` or `modifications`). */
             schema?: Json;
             /** @description What to choose from. */
@@ -1691,23 +1813,31 @@ export interface components {
             subject?: Json;
             /** @description SHA-256 of the subject's JSON. */
             subjectHash?: string | null;
+            /** @description SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing. */
+            askedHash?: string;
             /**
              * Format: int32
-             * @description 1, and one more each time the subject is replaced.
+             * @description 1, and one more each time the subject is replaced: by the asker, or by a person's `modify` where several must agree.
              */
             round: number;
+            /** @description Whose replacement the subject is, where a person's `modify` opened this round. */
+            proposedBy?: string | null;
             /** @description How many must agree. */
             quorum: components["schemas"]["Quorum"];
             /** @description Whether the requester's own reply counts: with `selfApproval`, or where no quorum was asked for. */
             requesterCounts?: boolean;
-            /** @description What was said so far. */
+            /** @description What was said so far; an `escalate` is kept here too, and counts for nothing. */
             votes: components["schemas"]["Vote"][];
+            /** @description Replies that came after the decision, the first hundred; they changed nothing. */
+            lateReplies?: components["schemas"]["Vote"][];
             /** @description Remarks. */
             comments: components["schemas"]["InterventionComment"][];
             dueAt?: components["schemas"]["Timestamp"] | null;
             expiresAt?: components["schemas"]["Timestamp"] | null;
             /** @description What then. */
             onExpire: components["schemas"]["OnExpire"];
+            /** @description With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option. */
+            default?: Json;
             /** @description What a rejection does. */
             onReject: components["schemas"]["OnReject"];
             /** @description The process stands still meanwhile. */
@@ -1717,6 +1847,9 @@ export interface components {
              * @description How often it was escalated.
              */
             level: number;
+            /** @description When it was asked, or came to this level. */
+            levelSince?: components["schemas"]["Timestamp"];
+            remindedAt?: components["schemas"]["Timestamp"] | null;
             response?: components["schemas"]["InterventionResponse"] | null;
             completedAt?: components["schemas"]["Timestamp"] | null;
             /** @description An attempt has gone on with the answer. */
@@ -1740,12 +1873,16 @@ export interface components {
             claimedBy?: string | null;
             /** @description Who should answer now. */
             assignees?: string[] | null;
+            /** @description Who passed it on. */
+            delegatedBy?: string | null;
             /**
              * Format: int32
              * @description How often it was escalated.
              */
             level?: number | null;
             dueAt?: components["schemas"]["Timestamp"] | null;
+            expiresAt?: components["schemas"]["Timestamp"] | null;
+            question?: components["schemas"]["QuestionChange"] | null;
             comment?: components["schemas"]["InterventionComment"] | null;
             /** @description Why. */
             reason?: string | null;
@@ -1771,8 +1908,10 @@ export interface components {
             action: components["schemas"]["ResponseAction"];
             /** @description Why. */
             comments?: string | null;
-            /** @description The full replacement of the subject; authoritative. */
+            /** @description The full replacement of the subject. */
             modifications?: Json;
+            /** @description The modifications stand for the subject from now on: the agent goes on with them and with nothing else. */
+            authoritative?: boolean;
             /** @description The value that was asked for. */
             value?: Json;
             /** @description The option that was chosen. */
@@ -1875,6 +2014,15 @@ export interface components {
             /** @description Who said it. */
             author: components["schemas"]["Actor"];
         };
+        /** @description A message was changed. */
+        MessageEdit: {
+            /** @description Which. */
+            id: components["schemas"]["MessageId"];
+            /** @description What it says now. */
+            body: string;
+            /** @description Who is meant now. */
+            mentions?: string[];
+        };
         /**
          * Format: uuid
          * @description A message in a room.
@@ -1885,6 +2033,13 @@ export interface components {
          * @enum {string}
          */
         MessageKind: "text" | "question" | "answer" | "update" | "request" | "notification";
+        /** @description A message was taken out of the conversation. */
+        MessageRemoval: {
+            /** @description Which. */
+            id: components["schemas"]["MessageId"];
+            /** @description Why. */
+            reason?: string | null;
+        };
         /** @description Counts and times of a process, and what follows from them. */
         Monitoring: {
             /** @description Which process. */
@@ -2295,6 +2450,7 @@ export interface components {
             id: components["schemas"]["StepId"];
             /** @description Unique in the process. */
             key: string;
+            parentStepId?: components["schemas"]["StepId"] | null;
             /** @description A name to show. */
             name: string;
             /** @description What is to be done. */
@@ -2418,6 +2574,28 @@ export interface components {
             /** @description When. */
             createdAt: components["schemas"]["Timestamp"];
         };
+        /** @description What is asked was replaced: a new round. */
+        QuestionChange: {
+            /**
+             * Format: int32
+             * @description The new round.
+             */
+            round: number;
+            /** @description The question, for a person. */
+            description: string;
+            /** @description JSON Schema of the answer. */
+            schema?: Json;
+            /** @description What to choose from. */
+            options?: components["schemas"]["ChoiceOption"][] | null;
+            /** @description What is being decided on. */
+            subject?: Json;
+            /** @description SHA-256 of the subject's JSON. */
+            subjectHash?: string | null;
+            /** @description SHA-256 of what was asked. */
+            askedHash: string;
+            /** @description Who replaced it, where a person did. */
+            proposedBy?: string | null;
+        };
         /** @description How many must agree. */
         Quorum: {
             /**
@@ -2490,6 +2668,7 @@ export interface components {
             priority?: components["schemas"]["Priority"];
             /** @description What the receiver needs; kept exactly. */
             context?: JsonObject;
+            view?: components["schemas"]["HistoryView"] | null;
         };
         /** @description A question to humans. */
         RequestIntervention: {
@@ -2517,11 +2696,13 @@ export interface components {
              * @description When it is overdue, from now; default the team's humanResponseTimeout.
              */
             dueInMs?: number | null;
+            dueAt?: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int64
-             * @description When it expires, from now; default never.
+             * @description When it expires, from now; default never, or when it is due where `onExpire` is given.
              */
             expiresInMs?: number | null;
+            expiresAt?: components["schemas"]["Timestamp"] | null;
             /** @description Whether the asker holds the step meanwhile. */
             mode?: components["schemas"]["WaitMode"];
             /** @description Who should answer; empty: whoever may. */
@@ -2530,8 +2711,9 @@ export interface components {
             /** @description How urgent. */
             priority?: components["schemas"]["Priority"];
             quorum?: components["schemas"]["Quorum"] | null;
-            /** @description What happens when it expires. */
-            onExpire?: components["schemas"]["OnExpire"];
+            onExpire?: components["schemas"]["OnExpire"] | null;
+            /** @description With `onExpire: default`: the value, or the id of the option. Else the schema's default, or the first option. */
+            default?: Json;
             /** @description What a rejection does. */
             onReject?: components["schemas"]["OnReject"];
             /** @description The process stands still meanwhile. */
@@ -3004,6 +3186,8 @@ export interface components {
             responseId?: string | null;
             /** @description A hash of the reply, to tell a repeated one from another. */
             hash: string;
+            /** @description A hash of what it says, comments aside: votes that say the same agree. */
+            ballot: string;
         };
         /**
          * @description Whether the asking agent keeps the step while it waits.
@@ -4238,6 +4422,82 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    delegateIntervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Delegate"];
+            };
+        };
+        responses: {
+            /** @description Let another person answer, and no longer be at it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HumanIntervention"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    remindIntervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remind those who should answer, at most once a minute */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HumanIntervention"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     commentIntervention: {
         parameters: {
             query?: never;
@@ -4583,6 +4843,85 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    removeMessage: {
+        parameters: {
+            query?: {
+                /** @description Why */
+                reason?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Take a message out of the conversation: its author, or a coordinator of the room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageRemoval"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    editMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditMessage"];
+            };
+        };
+        responses: {
+            /** @description Change what a message says: its author, or a coordinator of the room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageEdit"];
                 };
             };
             400: components["responses"]["Problem"];
