@@ -210,6 +210,8 @@ fn sensible(world: &mut World, random: &mut Random) -> Act {
         (2, Kind::ClaimIntervention),
         (1, Kind::ReleaseIntervention),
         (1, Kind::AssignIntervention),
+        (1, Kind::DelegateIntervention),
+        (1, Kind::RemindIntervention),
         (1, Kind::CommentIntervention),
         (8, Kind::RespondIntervention),
         (1, Kind::CancelIntervention),
@@ -634,6 +636,8 @@ fn command(
         Kind::ClaimIntervention
         | Kind::ReleaseIntervention
         | Kind::AssignIntervention
+        | Kind::DelegateIntervention
+        | Kind::RemindIntervention
         | Kind::CommentIntervention
         | Kind::RespondIntervention
         | Kind::CancelIntervention => answer(random, targets, kind, human, fresh),
@@ -706,6 +710,18 @@ fn command(
                 someone(world, random),
                 anywhere,
                 C::PostMessage(body(json!({"body": body_text, "mentions": ["ann"]}))),
+            )
+        }
+        Kind::EditMessage => {
+            let edit = json!({"messageId": Uuid::nil(), "body": "Hello again"});
+            (someone(world, random), anywhere, C::EditMessage(body(edit)))
+        }
+        Kind::RemoveMessage => {
+            let which = json!({"messageId": Uuid::nil()});
+            (
+                someone(world, random),
+                anywhere,
+                C::RemoveMessage(body(which)),
             )
         }
         Kind::Broadcast => {
@@ -939,6 +955,13 @@ fn answer(
                 to: body(to),
             }
         }
+        Kind::DelegateIntervention => Command::DelegateIntervention {
+            intervention_id: id,
+            delegate: body(json!({"to": "wendy"})),
+        },
+        Kind::RemindIntervention => Command::RemindIntervention {
+            intervention_id: id,
+        },
         Kind::CommentIntervention => Command::CommentIntervention {
             intervention_id: id,
             comment: body(json!({"text": "Hm"})),

@@ -342,7 +342,7 @@ impl World {
             };
             let event = self.through_json(event)?;
             self.check_event(&folded, &event, team, &absorbed)?;
-            absorbed.absorb(team, &event.body);
+            absorbed.absorb(Some(call.room), team, &event.body);
             folded.apply(&event);
             match &event.body {
                 EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) => {

@@ -1,0 +1,1019 @@
+//! Questions to humans: every type with its actions, every transition taken and one refused, rounds and quorums, what time does to them,
+//! and what is told to whom comes too late.
+
+use crate::world::{World, admin, agent, person, principal, request, respond};
+use rooms::id::InterventionId;
+use rooms::model::access::{Permission, PrincipalKind};
+use rooms::model::attempt::AttemptStatus;
+use rooms::model::intervention::{InterventionStatus, Outcome};
+use rooms::{Code, Command};
+use serde_json::{Value, json};
+
+fn approval() -> Value {
+    json!({"type": "approval", "description": "Send it?", "subject": {"text": "Dear"}})
+}
+
+fn with(mut question: Value, more: Value) -> Value {
+    question
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    question
+}
+
+fn by_hand(question: Value) -> Command {
+    Command::RequestIntervention {
+        attempt_id: None,
+        question: Box::new(request(question)),
+    }
+}
+
+fn id_of(reply: &Value) -> InterventionId {
+    request(reply["intervention"]["id"].clone())
+}
+
+#[test]
+fn each_type_takes_exactly_its_own_actions() {
+    let options = json!([{"id": "a"}, "b"]);
+    let questions = [
+        (approval(), vec!["approve", "reject", "modify"]),
+        (
+            json!({"type": "input", "description": "Name?"}),
+            vec!["answer"],
+        ),
+        (
+            json!({"type": "decision", "description": "Which?", "options": options}),
+            vec!["choose"],
+        ),
+        (
+            json!({"type": "review", "description": "Good?"}),
+            vec!["answer", "modify", "reject"],
+        ),
+        (
+            json!({"type": "escalation", "description": "Now?", "options": options}),
+            vec!["answer", "choose"],
+        ),
+    ];
+    for (question, own) in questions {
+        for action in [
+            "approve", "reject", "modify", "answer", "choose", "escalate", "abort",
+        ] {
+            let (mut world, held) = World::held(json!({}));
+            let id = world.ask(held, question.clone()).unwrap();
+            let reply = match action {
+                "modify" => json!({"action": action, "modifications": {"text": "Hello"}}),
+                "answer" => json!({"action": action, "value": "x"}),
+                "choose" => json!({"action": action, "choice": "b"}),
+                _ => json!({"action": action}),
+            };
+            let allowed = own.contains(&action) || ["escalate", "abort"].contains(&action);
+            let answered = world.answer(&person("pia"), id, reply);
+            assert_eq!(
+                answered.is_ok(),
+                allowed,
+                "{action} of {question}: {answered:?}"
+            );
+            if let Err(refusal) = answered {
+                assert_eq!(refusal.errors[0].path, "action");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_approval_lets_the_step_go_on_and_a_replacement_is_authoritative() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    assert_eq!(world.phase("write"), "awaiting_input");
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(
+        (world.phase("write"), world.question(id).outcome),
+        ("executing", Some(Outcome::Approved))
+    );
+
+    let (mut world, held) = World::held(json!({}));
+    let schema =
+        json!({"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}});
+    let id = world
+        .ask(held, with(approval(), json!({"schema": schema})))
+        .unwrap();
+    let wrong = world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "modify", "modifications": {"text": 7}}),
+        )
+        .unwrap_err();
+    assert_eq!(wrong.errors[0].path, "modifications.text");
+    world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "modify", "modifications": {"text": "Hi"}}),
+        )
+        .unwrap();
+    let response = world.question(id).response.clone().unwrap();
+    assert!(response.authoritative && world.question(id).outcome == Some(Outcome::Modified));
+}
+
+#[test]
+fn a_rejection_does_what_the_asker_said() {
+    for (on_reject, phase) in [
+        ("fail", "failed"),
+        ("continue", "executing"),
+        ("skip", "skipped"),
+    ] {
+        let (mut world, held) = World::held(json!({}));
+        let id = world
+            .ask(held, with(approval(), json!({"onReject": on_reject})))
+            .unwrap();
+        world
+            .answer(
+                &person("pia"),
+                id,
+                json!({"action": "reject", "comments": "no"}),
+            )
+            .unwrap();
+        assert_eq!(world.phase("write"), phase, "{on_reject}");
+    }
+}
+
+#[test]
+fn a_rejection_that_fails_the_step_asks_its_conditions() {
+    let conditions =
+        json!([{"type": "failure", "condition": "error.code == 'rejected'", "action": "continue"}]);
+    let mut world = World::new(
+        json!([{"key": "write", "name": "Write", "conditions": conditions}]),
+        json!({}),
+    );
+    let held = world.take("write", "ada");
+    let id = world.ask(held, approval()).unwrap();
+    world
+        .answer(&person("pia"), id, json!({"action": "reject"}))
+        .unwrap();
+    assert_eq!(world.phase("write"), "failed");
+    assert_eq!(world.process().process.status.as_str(), "completed");
+}
+
+#[test]
+fn an_abort_cancels_the_process_and_closes_all_that_is_open() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    let other = world
+        .ask(held, json!({"type": "input", "description": "Name?"}))
+        .unwrap();
+    world
+        .answer(&person("pia"), id, json!({"action": "abort"}))
+        .unwrap();
+    assert_eq!(world.process().process.status.as_str(), "cancelled");
+    assert_eq!(world.question(other).status, InterventionStatus::Cancelled);
+    assert_eq!(world.attempt_status(held), AttemptStatus::Cancelled);
+}
+
+#[test]
+fn who_suspends_frees_its_slot_and_the_answer_makes_the_step_ready_again_for_it() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world
+        .ask(held, with(approval(), json!({"mode": "suspend"})))
+        .unwrap();
+    assert_eq!(
+        (world.attempt_status(held), world.phase("write")),
+        (AttemptStatus::Suspended, "awaiting_input")
+    );
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(world.phase("write"), "ready");
+    let again = world.take("write", "ada");
+    let offer = rooms::view::work(world.process(), again);
+    assert_eq!(offer["priorAnswers"][0]["response"]["action"], "approve");
+    assert!(!world.question(id).used);
+    let progress = world.with_epoch(again, json!({"percent": 1}));
+    world
+        .run(
+            &agent("ada"),
+            Command::Progress {
+                attempt_id: again,
+                progress,
+            },
+        )
+        .unwrap();
+    assert!(world.question(id).used, "an attempt has gone on with it");
+}
+
+#[test]
+fn a_lease_lost_while_a_human_is_asked_becomes_a_suspension() {
+    let (mut world, held) = World::held(json!({"timeoutSettings": {"leaseMs": 1_000}}));
+    let id = world.ask(held, approval()).unwrap();
+    world.pass(2_000);
+    assert_eq!(
+        (world.attempt_status(held), world.phase("write")),
+        (AttemptStatus::Suspended, "awaiting_input")
+    );
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(world.phase("write"), "ready");
+}
+
+#[test]
+fn the_same_key_gets_the_open_question_or_the_stored_answer_and_never_a_second() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    assert_eq!(world.ask(held, approval()).unwrap(), id);
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+    let attempt = world.attempt("write");
+    let question = Box::new(world.with_epoch(attempt, approval()));
+    let again = Command::RequestIntervention {
+        attempt_id: Some(attempt),
+        question,
+    };
+    let reply = world.run(&agent("ada"), again).unwrap();
+    assert_eq!(
+        (id_of(&reply), &reply["response"]["action"]),
+        (id, &json!("approve"))
+    );
+    assert_eq!(world.count("intervention.requested"), 1);
+}
+
+#[test]
+fn the_same_key_with_another_subject_opens_a_new_round_and_old_replies_are_superseded() {
+    let (mut world, held) = World::held(json!({}));
+    let keyed = |text: &str| json!({"type": "approval", "description": "Send it?", "key": "send", "subject": text, "quorum": {"n": 2}});
+    let id = world.ask(held, keyed("one")).unwrap();
+    let old = world.question(id).subject_hash.clone();
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(world.ask(held, keyed("one")).unwrap(), id);
+    assert_eq!(
+        world.question(id).round,
+        1,
+        "the same asked again changes nothing"
+    );
+    assert_eq!(world.ask(held, keyed("two")).unwrap(), id);
+    assert_eq!(
+        (
+            world.question(id).round,
+            world.count("intervention.superseded")
+        ),
+        (2, 1)
+    );
+    for stale in [
+        json!({"action": "approve", "round": 1}),
+        json!({"action": "approve", "subjectHash": old}),
+    ] {
+        let refusal = world.refused(&person("pip"), respond(id, stale), Code::Superseded);
+        assert_eq!(refusal.context.unwrap()["intervention"]["round"], 2);
+    }
+    world
+        .answer(&person("pia"), id, json!({"action": "approve", "round": 2}))
+        .unwrap();
+    assert_eq!(
+        world.question(id).status,
+        InterventionStatus::Pending,
+        "the first round's vote counts no more"
+    );
+    world
+        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(world.question(id).outcome, Some(Outcome::Approved));
+    let other = json!({"type": "input", "description": "Name?", "key": "send"});
+    assert_eq!(world.ask(held, other).unwrap(), id, "the stored answer");
+}
+
+#[test]
+fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
+    let options = json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "quorum": {"n": 2}});
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, options).unwrap();
+    world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "choose", "choice": "a"}),
+        )
+        .unwrap();
+    world.refused(
+        &person("pia"),
+        respond(id, json!({"action": "choose", "choice": "a"})),
+        Code::Conflict,
+    );
+    world
+        .answer(
+            &person("pip"),
+            id,
+            json!({"action": "choose", "choice": "b"}),
+        )
+        .unwrap();
+    assert_eq!(
+        world.question(id).status,
+        InterventionStatus::Pending,
+        "two that disagree decide nothing"
+    );
+    world
+        .answer(
+            &person("pat"),
+            id,
+            json!({"action": "choose", "choice": "b"}),
+        )
+        .unwrap();
+    assert_eq!(
+        world
+            .question(id)
+            .response
+            .as_ref()
+            .unwrap()
+            .choice
+            .as_deref(),
+        Some("b")
+    );
+
+    let (mut world, held) = World::held(json!({}));
+    let id = world
+        .ask(
+            held,
+            with(
+                approval(),
+                json!({"quorum": {"n": 3}, "onReject": "continue"}),
+            ),
+        )
+        .unwrap();
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+    world
+        .answer(&person("pip"), id, json!({"action": "reject"}))
+        .unwrap();
+    assert_eq!(world.question(id).outcome, Some(Outcome::Rejected));
+}
+
+#[test]
+fn where_several_must_agree_a_replacement_is_put_to_the_vote() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world
+        .ask(held, with(approval(), json!({"quorum": {"n": 2}})))
+        .unwrap();
+    world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "modify", "modifications": {"text": "Hi"}}),
+        )
+        .unwrap();
+    let open = world.question(id);
+    assert_eq!(
+        (
+            open.round,
+            open.subject.clone(),
+            open.proposed_by.as_deref()
+        ),
+        (2, Some(json!({"text": "Hi"})), Some("pia"))
+    );
+    assert_eq!(
+        world.ask(held, approval()).unwrap(),
+        id,
+        "who asked before asks for the same still"
+    );
+    world.refused(
+        &person("pia"),
+        respond(id, json!({"action": "approve"})),
+        Code::Conflict,
+    );
+    world
+        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .unwrap();
+    let response = world.question(id).response.clone().unwrap();
+    assert_eq!(world.question(id).outcome, Some(Outcome::Modified));
+    assert_eq!(
+        (response.modifications, response.authoritative),
+        (Some(json!({"text": "Hi"})), true)
+    );
+}
+
+#[test]
+fn the_requester_decides_its_own_question_only_where_that_was_allowed() {
+    for (quorum, may) in [
+        (json!({"n": 1}), false),
+        (json!({"n": 1, "selfApproval": true}), true),
+    ] {
+        let (mut world, _) = World::held(json!({}));
+        let reply = world
+            .run(
+                &person("pia"),
+                by_hand(with(
+                    approval(),
+                    json!({"stepId": "write", "quorum": quorum}),
+                )),
+            )
+            .unwrap();
+        let answered = world.answer(&person("pia"), id_of(&reply), json!({"action": "approve"}));
+        assert_eq!(answered.is_ok(), may, "{quorum}");
+    }
+}
+
+#[test]
+fn a_reply_sent_twice_counts_once_and_its_id_cannot_be_used_for_another() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world
+        .ask(held, with(approval(), json!({"quorum": {"n": 2}})))
+        .unwrap();
+    let yes = json!({"action": "approve", "responseId": "r1"});
+    world.answer(&person("pia"), id, yes.clone()).unwrap();
+    world.answer(&person("pia"), id, yes.clone()).unwrap();
+    assert_eq!(world.question(id).votes.len(), 1);
+    let no = json!({"action": "reject", "responseId": "r1"});
+    world.refused(&person("pia"), respond(id, no), Code::IdempotencyConflict);
+    world.refused(&person("pip"), respond(id, yes), Code::IdempotencyConflict);
+    let up = json!({"action": "escalate", "responseId": "r2"});
+    world.answer(&person("pia"), id, up.clone()).unwrap();
+    world.answer(&person("pia"), id, up).unwrap();
+    assert_eq!(world.question(id).level, 1, "escalated once");
+}
+
+#[test]
+fn a_late_reply_learns_who_decided_and_is_recorded_once() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "approve", "responseId": "r1"}),
+        )
+        .unwrap();
+    for (reply, recorded) in [
+        (json!({"action": "reject", "responseId": "r2"}), 1),
+        (json!({"action": "reject", "responseId": "r2"}), 1),
+        (json!({"action": "reject", "comments": "too soon"}), 2),
+        (json!({"action": "reject", "comments": "too soon"}), 2),
+    ] {
+        let refusal = world.refused(&person("pip"), respond(id, reply), Code::AlreadyResolved);
+        assert!(refusal.detail.contains("pia"), "{}", refusal.detail);
+        assert_eq!(
+            refusal.context.unwrap()["intervention"]["response"]["action"],
+            "approve"
+        );
+        assert_eq!(world.count("intervention.late_reply"), recorded);
+    }
+    assert_eq!(world.question(id).late_replies.len(), 2);
+    world.refused(
+        &person("pip"),
+        respond(id, json!({"action": "approve", "responseId": "r2"})),
+        Code::IdempotencyConflict,
+    );
+    world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "approve", "responseId": "r1"}),
+        )
+        .expect("the first result again");
+}
+
+#[test]
+fn only_those_who_should_answer_do() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world
+        .ask(held, with(approval(), json!({"assignees": ["pia"]})))
+        .unwrap();
+    world.refused(
+        &person("pip"),
+        respond(id, json!({"action": "approve"})),
+        Code::Forbidden,
+    );
+    world.refused(
+        &agent("bob"),
+        respond(id, json!({"action": "approve"})),
+        Code::Forbidden,
+    );
+    let reader = principal(PrincipalKind::User, "pia", Permission::Read);
+    world.refused(
+        &reader,
+        respond(id, json!({"action": "approve"})),
+        Code::Forbidden,
+    );
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+
+    let (mut world, held) = World::held(json!({}));
+    let id = world
+        .ask(
+            held,
+            with(approval(), json!({"candidatePermissions": "admin"})),
+        )
+        .unwrap();
+    world.refused(
+        &person("pia"),
+        respond(id, json!({"action": "approve"})),
+        Code::Forbidden,
+    );
+    world
+        .answer(&admin(), id, json!({"action": "approve"}))
+        .unwrap();
+}
+
+#[test]
+fn an_observer_of_the_room_answers_nothing_there() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    let observer = request(json!({"type": "human", "id": "pia", "role": "observer"}));
+    world.run(&admin(), Command::Invite(observer)).unwrap();
+    world.refused(
+        &person("pia"),
+        respond(id, json!({"action": "approve"})),
+        Code::Forbidden,
+    );
+    world.refused(
+        &person("pia"),
+        Command::ClaimIntervention {
+            intervention_id: id,
+        },
+        Code::Forbidden,
+    );
+    world
+        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .unwrap();
+}
+
+#[test]
+fn a_claim_keeps_others_out_until_it_is_released_or_passed_on() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    let claim = Command::ClaimIntervention {
+        intervention_id: id,
+    };
+    let release = Command::ReleaseIntervention {
+        intervention_id: id,
+    };
+    world.refused(&person("pia"), release.clone(), Code::IllegalTransition);
+    world.run(&person("pia"), claim.clone()).unwrap();
+    world.run(&person("pia"), claim.clone()).expect("again");
+    world.refused(&person("pip"), claim.clone(), Code::Conflict);
+    world.refused(
+        &person("pip"),
+        respond(id, json!({"action": "approve"})),
+        Code::Conflict,
+    );
+    world.refused(&person("pip"), release.clone(), Code::Forbidden);
+    world.run(&person("pia"), release).unwrap();
+    world.run(&person("pip"), claim).unwrap();
+    let delegate = |to: &str| Command::DelegateIntervention {
+        intervention_id: id,
+        delegate: request(json!({"to": to, "comments": "yours"})),
+    };
+    world.refused(&person("pip"), delegate("pip"), Code::InvalidRequest);
+    world.run(&person("pip"), delegate("pat")).unwrap();
+    let open = world.question(id);
+    assert_eq!(
+        (
+            open.assignees.clone(),
+            open.claimed_by.clone(),
+            open.delegated_by.as_deref()
+        ),
+        (vec!["pat".to_owned()], None, Some("pip"))
+    );
+    assert_eq!(open.comments[0].text, "yours");
+    world.refused(&person("pip"), delegate("pia"), Code::Forbidden);
+    let assign = Command::AssignIntervention {
+        intervention_id: id,
+        to: request(json!({"assignees": ["pia", "pip"]})),
+    };
+    world.refused(&person("pip"), assign.clone(), Code::Forbidden);
+    world.run(&admin(), assign).unwrap();
+    world
+        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .unwrap();
+}
+
+#[test]
+fn it_is_reminded_of_at_half_and_at_nine_tenths_of_its_time_and_by_hand() {
+    let (mut world, held) = World::held(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
+    let id = world
+        .ask(held, with(approval(), json!({"dueInMs": 1_000_000})))
+        .unwrap();
+    for (ms, count) in [
+        (490_000, 0),
+        (20_000, 1),
+        (380_000, 1),
+        (20_000, 2),
+        (2_000_000, 2),
+    ] {
+        world.pass(ms);
+        assert_eq!(world.count("intervention.reminded"), count);
+    }
+    assert_eq!(
+        world.question(id).status,
+        InterventionStatus::Pending,
+        "overdue, and open"
+    );
+    let remind = Command::RemindIntervention {
+        intervention_id: id,
+    };
+    world.run(&person("pia"), remind.clone()).unwrap();
+    world.refused(&person("pia"), remind, Code::RateLimited);
+}
+
+#[test]
+fn what_nobody_answers_in_time_comes_to_what_was_said_and_never_to_an_approval() {
+    let schema = json!({"type": "integer", "default": 3});
+    let cases = [
+        (approval(), "reject", "failed", Some(Outcome::Rejected)),
+        (approval(), "fail", "failed", None),
+        (approval(), "cancel", "executing", None),
+        (approval(), "default", "failed", Some(Outcome::Rejected)),
+        (
+            json!({"type": "input", "description": "How many?", "schema": schema}),
+            "default",
+            "executing",
+            Some(Outcome::Answered),
+        ),
+        (
+            json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "default": "b"}),
+            "default",
+            "executing",
+            Some(Outcome::Chosen),
+        ),
+        (
+            json!({"type": "review", "description": "Good?"}),
+            "default",
+            "executing",
+            Some(Outcome::Reviewed),
+        ),
+    ];
+    for (question, on_expire, phase, outcome) in cases {
+        let (mut world, held) = World::held(json!({}));
+        let id = world
+            .ask(
+                held,
+                with(
+                    question.clone(),
+                    json!({"expiresInMs": 10_000, "onExpire": on_expire}),
+                ),
+            )
+            .unwrap();
+        world.pass(11_000);
+        let case = format!("{on_expire} of {question}");
+        assert_eq!(
+            world.question(id).status,
+            InterventionStatus::Expired,
+            "{case}"
+        );
+        assert_eq!(
+            (world.phase("write"), world.question(id).outcome),
+            (phase, outcome),
+            "{case}"
+        );
+        let refusal = world.refused(
+            &person("pia"),
+            respond(
+                id,
+                match question["type"].as_str() {
+                    Some("input") => json!({"action": "answer", "value": 1}),
+                    Some("decision") => json!({"action": "choose", "choice": "a"}),
+                    _ => json!({"action": "reject"}),
+                },
+            ),
+            Code::AlreadyResolved,
+        );
+        assert_eq!(
+            refusal.context.unwrap()["intervention"]["status"],
+            "expired"
+        );
+    }
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "expiresInMs": 10, "onExpire": "default"})).unwrap();
+    world.pass(20);
+    assert_eq!(
+        world
+            .question(id)
+            .response
+            .as_ref()
+            .unwrap()
+            .choice
+            .as_deref(),
+        Some("a"),
+        "the first, where none is named"
+    );
+}
+
+#[test]
+fn by_default_it_is_escalated_each_time_it_expires_with_its_times_begun_anew() {
+    let (mut world, held) = World::held(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
+    let question = with(
+        approval(),
+        json!({"expiresInMs": 10_000, "dueInMs": 8_000, "assignees": ["pia"]}),
+    );
+    let id = world.ask(held, question).unwrap();
+    world
+        .answer(
+            &person("pia"),
+            id,
+            json!({"action": "escalate", "value": {"assignees": ["pip"]}}),
+        )
+        .unwrap();
+    let up = world.question(id);
+    assert_eq!(
+        (up.level, up.assignees.clone(), up.priority.rank()),
+        (
+            1,
+            vec!["pip".to_owned()],
+            rooms::model::Priority::Urgent.rank()
+        )
+    );
+    world.refused(
+        &person("pia"),
+        respond(id, json!({"action": "approve"})),
+        Code::Forbidden,
+    );
+    world.pass(10_500);
+    assert_eq!(world.question(id).level, 2);
+    assert!(world.question(id).assignees.is_empty());
+    world.pass(200_000);
+    let top = world.question(id);
+    assert_eq!(
+        (top.level, top.status, top.expires_at),
+        (10, InterventionStatus::Pending, None),
+        "at the last level it waits"
+    );
+    world.refused(
+        &person("pia"),
+        respond(id, json!({"action": "escalate"})),
+        Code::Conflict,
+    );
+    let wrong = world.answer(
+        &person("pia"),
+        id,
+        json!({"action": "escalate", "value": 7}),
+    );
+    assert!(wrong.is_err());
+    world
+        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .unwrap();
+}
+
+#[test]
+fn the_process_stands_still_until_the_last_question_that_pauses_it_is_answered() {
+    let (mut world, held) = World::held(json!({}));
+    let first = world
+        .ask(held, with(approval(), json!({"pausesProcess": true})))
+        .unwrap();
+    let second = world
+        .ask(
+            held,
+            json!({"type": "input", "description": "Name?", "pausesProcess": true}),
+        )
+        .unwrap();
+    assert_eq!(world.process().process.status.as_str(), "paused");
+    world
+        .answer(&person("pia"), first, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(world.process().process.status.as_str(), "paused");
+    world
+        .answer(
+            &person("pia"),
+            second,
+            json!({"action": "answer", "value": "x"}),
+        )
+        .unwrap();
+    assert_eq!(world.process().process.status.as_str(), "running");
+}
+
+#[test]
+fn the_process_itself_can_ask() {
+    let (mut world, _) = World::held(json!({}));
+    let reply = world
+        .run(
+            &person("pia"),
+            by_hand(with(approval(), json!({"onReject": "fail"}))),
+        )
+        .unwrap();
+    let id = id_of(&reply);
+    assert_eq!(world.question(id).step_id, None);
+    world.refused(&agent("ada"), by_hand(approval()), Code::InvalidRequest);
+    world
+        .answer(&person("pip"), id, json!({"action": "reject"}))
+        .unwrap();
+    assert_eq!(world.process().process.status.as_str(), "failed");
+}
+
+#[test]
+fn who_asked_or_an_admin_takes_a_question_back() {
+    let (mut world, held) = World::held(json!({}));
+    let id = world.ask(held, approval()).unwrap();
+    let cancel = Command::CancelIntervention {
+        intervention_id: id,
+        reason: request(json!({})),
+    };
+    world.refused(&agent("bob"), cancel.clone(), Code::Forbidden);
+    world.refused(&person("pia"), cancel.clone(), Code::Forbidden);
+    world.run(&agent("ada"), cancel.clone()).unwrap();
+    assert_eq!(
+        (world.question(id).status, world.phase("write")),
+        (InterventionStatus::Cancelled, "executing")
+    );
+    world.refused(&agent("ada"), cancel, Code::AlreadyResolved);
+}
+
+#[test]
+fn what_is_wrong_with_a_question_is_named_all_at_once() {
+    let (mut world, held) = World::held(json!({}));
+    let wrong = json!({
+        "type": "decision", "description": " ", "options": ["a", "a", ""], "assignees": ["ok", "not ok"], "quorum": {"n": 0},
+        "dueInMs": 1, "dueAt": "2026-01-01T00:00:00Z", "expiresInMs": 0, "key": "", "onExpire": "default", "default": "z",
+    });
+    let refusal = world.ask(held, wrong).unwrap_err();
+    let paths: Vec<_> = refusal.errors.iter().map(|e| e.path.as_str()).collect();
+    for path in [
+        "description",
+        "options[1].id",
+        "options[2].id",
+        "assignees[1]",
+        "quorum.n",
+        "dueInMs",
+        "expiresInMs",
+        "key",
+        "default",
+    ] {
+        assert!(paths.contains(&path), "{path} in {paths:?}");
+    }
+    let remote = with(
+        approval(),
+        json!({"schema": {"$ref": "https://example.com/s.json"}}),
+    );
+    assert_eq!(
+        world.ask(held, remote).unwrap_err().errors[0].path,
+        "schema.$ref"
+    );
+    let large = with(approval(), json!({"subject": "x".repeat(300_000)}));
+    assert_eq!(
+        world.ask(held, large).unwrap_err().code,
+        Code::PayloadTooLarge
+    );
+}
+
+/// Every state of a question and everything that can be done to it: what comes of it.
+#[test]
+fn the_table_of_states_and_commands_reads_as_it_should() {
+    use std::fmt::Write;
+    let states = ["pending", "completed", "expired", "cancelled"];
+    let commands = [
+        "claim",
+        "release",
+        "assign",
+        "delegate",
+        "comment",
+        "remind",
+        "approve",
+        "reject",
+        "modify",
+        "answer",
+        "choose",
+        "escalate",
+        "abort",
+        "cancel",
+        "asked again",
+        "its timer",
+        "its reminder",
+        "step completes",
+        "process is cancelled",
+    ];
+    let mut table = String::new();
+    for state in states {
+        for command in commands {
+            let (mut world, held) =
+                World::held(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
+            let question = with(
+                approval(),
+                json!({"onReject": "continue", "onExpire": "cancel", "expiresInMs": 10_000}),
+            );
+            let id = world.ask(held, question.clone()).unwrap();
+            match state {
+                "completed" => drop(
+                    world
+                        .answer(&person("pia"), id, json!({"action": "approve"}))
+                        .unwrap(),
+                ),
+                "expired" => world.pass(11_000),
+                "cancelled" => drop(
+                    world
+                        .run(
+                            &agent("ada"),
+                            Command::CancelIntervention {
+                                intervention_id: id,
+                                reason: request(json!({})),
+                            },
+                        )
+                        .unwrap(),
+                ),
+                _ => {}
+            }
+            assert_eq!(world.question(id).status.as_str(), state);
+            let before = world.log.len();
+            let reply = act(&mut world, id, command, &question);
+            let happened: Vec<_> = world.log[before..]
+                .iter()
+                .map(|d| d.body.name())
+                .filter(|n| n.starts_with("intervention."))
+                .collect();
+            let result = match reply {
+                Err(refusal) => refusal.code.as_str().to_owned(),
+                Ok(_) => format!("→ {}", world.question(id).status.as_str()),
+            };
+            writeln!(
+                table,
+                "{state:<10} {command:<21} {result:<18} {}",
+                happened.join(", ")
+            )
+            .unwrap();
+        }
+    }
+    let lines: Vec<_> = table.lines().map(str::trim_end).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn act(
+    world: &mut World,
+    id: InterventionId,
+    command: &str,
+    question: &Value,
+) -> Result<Value, rooms::Refusal> {
+    use rooms::command::Timer;
+    let system = rooms::model::access::Principal::system("w".into());
+    let (who, due, level) = (person("pip"), world.now, 0);
+    let intervention_id = id;
+    match command {
+        "claim" => world.run(&who, Command::ClaimIntervention { intervention_id }),
+        "release" => world.run(&who, Command::ReleaseIntervention { intervention_id }),
+        "assign" => world.run(
+            &who,
+            Command::AssignIntervention {
+                intervention_id,
+                to: request(json!({"assignees": ["pia"]})),
+            },
+        ),
+        "delegate" => world.run(
+            &who,
+            Command::DelegateIntervention {
+                intervention_id,
+                delegate: request(json!({"to": "pia"})),
+            },
+        ),
+        "comment" => world.run(
+            &who,
+            Command::CommentIntervention {
+                intervention_id,
+                comment: request(json!({"text": "hm"})),
+            },
+        ),
+        "remind" => world.run(&who, Command::RemindIntervention { intervention_id }),
+        "modify" => world.answer(&who, id, json!({"action": "modify", "modifications": {}})),
+        "answer" => world.answer(&who, id, json!({"action": "answer", "value": 1})),
+        "choose" => world.answer(&who, id, json!({"action": "choose", "choice": "a"})),
+        "cancel" => world.run(
+            &agent("ada"),
+            Command::CancelIntervention {
+                intervention_id,
+                reason: request(json!({})),
+            },
+        ),
+        "asked again" => {
+            let attempt = world.attempt("write");
+            world
+                .ask(attempt, question.clone())
+                .map(|again| json!(again == id))
+        }
+        "its timer" => world.run(
+            &system,
+            Command::Timer {
+                timer: Timer::Intervention {
+                    intervention: id,
+                    level,
+                },
+                due,
+            },
+        ),
+        "its reminder" => world.run(
+            &system,
+            Command::Timer {
+                timer: Timer::Reminder {
+                    intervention: id,
+                    level,
+                    percent: 50,
+                },
+                due,
+            },
+        ),
+        "step completes" => {
+            let attempt = world.attempt("write");
+            world.complete(attempt, json!(1))
+        }
+        "process is cancelled" => world.run(&admin(), Command::CancelProcess(request(json!({})))),
+        action => world.answer(&who, id, json!({"action": action})),
+    }
+}
