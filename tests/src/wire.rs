@@ -130,6 +130,17 @@ pub fn wire(room: RoomId, command: &Command) -> Option<Wire> {
             intervention_id,
             to,
         } => question("intervention:assign", intervention_id, with(to, none)),
+        C::DelegateIntervention {
+            intervention_id,
+            delegate,
+        } => question(
+            "intervention:delegate",
+            intervention_id,
+            with(delegate, none),
+        ),
+        C::RemindIntervention { intervention_id } => {
+            question("intervention:remind", intervention_id, none)
+        }
         C::CommentIntervention {
             intervention_id,
             comment,
@@ -154,6 +165,8 @@ pub fn wire(room: RoomId, command: &Command) -> Option<Wire> {
         C::Invite(who) => in_room("room:invite", room, with(who, none)),
         C::RemoveParticipant(who) => in_room("room:remove", room, with(who, none)),
         C::PostMessage(message) => in_room("message:send", room, with(message, none)),
+        C::EditMessage(edit) => in_room("message:edit", room, with(edit, none)),
+        C::RemoveMessage(which) => in_room("message:remove", room, with(which, none)),
         C::Broadcast(event) => in_room("event:broadcast", room, with(event, none)),
         C::MarkRead(read) => in_room("room:read", room, with(read, none)),
     }
