@@ -321,6 +321,11 @@ impl Command {
         )
     }
 
+    /// Whether slots are counted for it, under the lock of agents' rows.
+    pub fn hands_out_work(&self) -> bool {
+        matches!(self, Self::Offer { .. } | Self::AcceptHandoff { .. })
+    }
+
     /// The operation whose rule in [`crate::policy`] it comes under.
     pub fn operation(&self) -> Operation {
         use Command as C;

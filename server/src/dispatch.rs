@@ -1,7 +1,7 @@
 //! The dispatcher: ready steps find agents. It runs when something was committed, when an agent says it is ready, and once a second.
 //! It only proposes; `decide` checks the fit, the slots and the team's limit under lock, so two nodes cannot give one step twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rooms::id::{AgentId, InstanceId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::model::team::AgentTeam;
-use storage::read::{ReadyStep, Thing};
+use storage::read::ReadyStep;
 
 use crate::hub::Hub;
 
@@ -35,7 +35,10 @@ async fn round(hub: &Arc<Hub>) -> Result<(), storage::Error> {
         spaces.entry(space).or_default().push((agent, instance));
     }
     for (space, takers) in spaces {
-        let ready = hub.store().ready_steps(&space, 500).await?;
+        let ready = {
+            let agents: Vec<AgentId> = takers.iter().map(|t| t.0.clone()).collect();
+            hub.store().ready_steps(&space, &agents, 500).await?
+        };
         if !ready.is_empty() {
             offer_all(hub, &space, &takers, ready).await?;
         }
@@ -55,31 +58,30 @@ async fn offer_all(
     takers: &[(AgentId, Option<InstanceId>)],
     ready: Vec<ReadyStep>,
 ) -> Result<(), storage::Error> {
-    let mut candidates = Vec::new();
-    for (id, instance) in takers {
-        if let Some(agent) = hub.store().agent(space, id).await?
-            && let Ok(agent) = serde_json::from_value::<Agent>(agent)
-        {
-            let live = hub.store().live_attempts(space, id).await?.len();
-            candidates.push(Candidate {
+    // Two queries, however many agents, teams and steps there are.
+    let ids: Vec<AgentId> = takers.iter().map(|t| t.0.clone()).collect();
+    let wanted: BTreeSet<TeamId> = ready.iter().map(|r| r.team_id).collect();
+    let (loads, teams) = tokio::try_join!(
+        hub.store().loads(space, &ids),
+        hub.store()
+            .teams(space, wanted.iter().map(|t| t.0).collect()),
+    )?;
+    let teams: HashMap<TeamId, AgentTeam> = teams.into_iter().map(|t| (t.id, t)).collect();
+    let mut candidates: Vec<Candidate> = loads
+        .into_iter()
+        .filter_map(|(agent, live)| {
+            let taker = takers.iter().find(|t| t.0 == agent.id)?;
+            Some(Candidate {
                 agent,
-                instance: instance.clone(),
+                instance: taker.1.clone(),
                 live,
-            });
-        }
-    }
-    let mut teams: HashMap<TeamId, Option<AgentTeam>> = HashMap::new();
+            })
+        })
+        .collect();
     let system = Principal::system(space.clone());
     let mut offers = Vec::new();
     for waiting in ready {
-        if let std::collections::hash_map::Entry::Vacant(slot) = teams.entry(waiting.team_id) {
-            let team = hub
-                .store()
-                .get(Thing::Team, space, waiting.team_id.0)
-                .await?;
-            slot.insert(team.and_then(|t| serde_json::from_value(t).ok()));
-        }
-        let Some(Some(team)) = teams.get(&waiting.team_id) else {
+        let Some(team) = teams.get(&waiting.team_id) else {
             continue;
         };
         // The agent that suspended the step first, one that it was taken from last; then by the members' priority, then the least loaded

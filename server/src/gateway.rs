@@ -17,7 +17,7 @@ use rooms::policy::{self, Operation};
 use rooms::{Code, Refusal, State, request as r};
 use serde_json::{Value, json};
 use socketioxide::extract::{Event, TryData};
-use storage::read::Thing;
+use storage::read::{LogPage, Thing};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -91,14 +91,14 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
         hub.agents.connect(&principal.workspace_id, &agent, entry);
     }
     metrics::gauge!("baton_connections").increment(1.0);
-    let (asks, queue) = mpsc::channel::<Ask>(QUEUE);
+    let (asks, queue) = mpsc::channel::<Box<Ask>>(QUEUE);
     let over = CancellationToken::new();
     hub.sessions.open(&socket, &key, over.clone());
     // The closure runs in order of arrival; only its future is spawned, and that has nothing left to do.
     socket.on_fallback(
         move |Event(name): Event, TryData(data): TryData<Value>, ack: AckSender| {
             let data = data.map_err(|e| e.to_string());
-            match asks.try_send(Ask { name, data, ack }) {
+            match asks.try_send(Box::new(Ask { name, data, ack })) {
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(ask)) => {
                     let detail = format!(
@@ -139,13 +139,14 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
     Ok(())
 }
 
-async fn work(mut session: Session, mut queue: mpsc::Receiver<Ask>, over: CancellationToken) {
+async fn work(mut session: Session, mut queue: mpsc::Receiver<Box<Ask>>, over: CancellationToken) {
     loop {
         tokio::select! {
             biased;
             () = over.cancelled() => break,
             ask = queue.recv() => match ask {
-                Some(ask) => session.answer(ask).await,
+                // In a box of its own, so that a session that waits is small.
+                Some(ask) => Box::pin(session.answer(*ask)).await,
                 None => break,
             },
         }
@@ -390,7 +391,13 @@ impl Session {
         let since = payload.whole("since")?;
         let log = payload.text("logId")?;
         payload.nothing_more()?;
-        self.readable(room).await?;
+        policy::allows(&self.principal, Operation::RoomsRead)?;
+        let found = self
+            .hub
+            .room_of(Thing::Room, &self.principal.workspace_id, room.0)
+            .await
+            .map_err(|e| storage_refusal(&e))?;
+        found.ok_or_else(|| Refusal::not_found("room", room))?;
         for _ in 0..100 {
             let page = self
                 .hub
@@ -399,18 +406,11 @@ impl Session {
                 .await
                 .map_err(|e| storage_refusal(&e))?
                 .ok_or_else(|| Refusal::not_found("room", room))?;
-            let mut resource = self
-                .hub
-                .store()
-                .get(Thing::Room, &self.principal.workspace_id, room.0)
-                .await
-                .map_err(|e| storage_refusal(&e))?
-                .ok_or_else(|| Refusal::not_found("room", room))?;
+            let resource = self.seen(room, &page).await?;
             let other_log = log.as_ref().is_some_and(|l| *l != page.log_id.to_string());
             let reset = other_log || since.is_some_and(|s| s + 1 < page.first || s > page.head);
             let last = page.events.last().map(|e| e.0);
             let more = !reset && since.is_some_and(|s| last.unwrap_or(s) < page.head);
-            resource["head"] = page.head.into();
             let reply = json!({"ok": true, "data": {
                 "participants": resource["participants"],
                 "room": resource,
@@ -434,6 +434,27 @@ impl Session {
             Code::Unavailable,
             "the room moves too fast to join; try again",
         ))
+    }
+
+    /// The room as it is shown beside a page of its log, if the caller may read it.
+    async fn seen(&self, room: RoomId, page: &LogPage) -> Result<Value, Refusal> {
+        let wrap = |e: storage::Error| storage_refusal(&e);
+        let state = self.hub.state_at(room, page.head).await.map_err(wrap)?;
+        require(&self.principal, &state, RoomRole::Observer)?;
+        let mut resource = json!(state.room);
+        resource["head"] = page.head.into();
+        resource["first"] = page.first.into();
+        resource["logId"] = json!(page.log_id);
+        resource["lastActivity"] = json!(page.last_activity);
+        if self.hub.cached(room).is_none_or(|c| c.seq < state.seq) {
+            self.hub.install(room, state);
+        }
+        self.hub
+            .store()
+            .read_marks(room, &mut resource)
+            .await
+            .map_err(wrap)?;
+        Ok(resource)
     }
 
     async fn history(&self, data: Value) -> Result<Value, Refusal> {
@@ -574,7 +595,6 @@ pub async fn readable(hub: &Hub, principal: &Principal, room: RoomId) -> Result<
     policy::allows(principal, Operation::RoomsRead)?;
     let wrap = |e: storage::Error| storage_refusal(&e);
     let found = hub
-        .store()
         .room_of(Thing::Room, &principal.workspace_id, room.0)
         .await
         .map_err(wrap)?;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use dashmap::DashMap;
-use rooms::event::Event;
+use rooms::event::{Event, EventBody};
 use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::{Code, Command, Refusal, State};
 use serde_json::Value;
 use socketioxide::socket::Sid;
+use storage::read::Thing;
 use storage::webhooks::Hook;
 use storage::{Idempotency, Store, Tx};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -33,6 +34,8 @@ use crate::wire::{Frame, Wire};
 const QUEUE: usize = 10_000;
 /// Rooms whose state is kept in memory.
 const CACHED_ROOMS: u64 = 20_000;
+/// Things of which it is kept in memory in which room they are decided.
+const CACHED_HOMES: u64 = 100_000;
 
 /// What a command came to.
 #[derive(Clone, Debug)]
@@ -68,6 +71,21 @@ pub struct Committed {
     pub events: Vec<Logged>,
     /// The state after them, where it was loaded.
     pub state: Option<State>,
+}
+
+/// Whether an event makes no step ready and frees no slot: the dispatcher need not look.
+fn leaves_work_alone(body: &EventBody) -> bool {
+    matches!(
+        body,
+        EventBody::AssignmentOffered(_)
+            | EventBody::AssignmentAccepted(_)
+            | EventBody::StepStarted(_)
+            | EventBody::StepProgress(_)
+            | EventBody::MessagePosted(_)
+            | EventBody::CommunicationSent(_)
+            | EventBody::CommunicationResponded(_)
+            | EventBody::Custom(_)
+    )
 }
 
 /// Where the relay is found once it is known; until then, and without one, a node is alone.
@@ -140,18 +158,19 @@ pub struct Hub {
     relay: RelaySlot,
     states: moka::sync::Cache<RoomId, State>,
     spaces: DashMap<WorkspaceId, RoomId>,
+    homes: moka::sync::Cache<(Thing, Uuid), (WorkspaceId, RoomId)>,
 }
 
 impl Hub {
     /// A node on a store; its lanes are running.
     pub fn start(store: Store, config: Config) -> Arc<Self> {
-        // SQLite has one writer, so one lane batches best. Postgres commits side by side: two lanes a core keep it busy, and more would only
+        // SQLite has one writer, so one lane batches best. Postgres commits side by side: a lane a core keeps it busy, and more would only
         // make the batches smaller.
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let lanes = if store.kind() == "sqlite" {
             1
         } else {
-            (cores * 2).clamp(2, 16)
+            cores.clamp(1, 16)
         };
         let wire = Wire::default();
         let relay = RelaySlot::default();
@@ -179,6 +198,7 @@ impl Hub {
             lanes: OnceLock::new(),
             states: moka::sync::Cache::new(CACHED_ROOMS),
             spaces: DashMap::new(),
+            homes: moka::sync::Cache::new(CACHED_HOMES),
         });
         let mut senders = Vec::with_capacity(lanes);
         for _ in 0..lanes {
@@ -297,8 +317,15 @@ impl Hub {
         if let Some(state) = &committed.state {
             if state.process.is_some() {
                 crate::addressed::tell(&self.agents, &committed.events, state);
-                self.work.notify_one();
-                if shared && let Some(first) = committed.events.first() {
+                let mut bodies = committed.events.iter().map(|e| &e.event.body);
+                let wakes = bodies.any(|body| !leaves_work_alone(body));
+                if wakes {
+                    self.work.notify_one();
+                }
+                if wakes
+                    && shared
+                    && let Some(first) = committed.events.first()
+                {
                     let space = first.event.workspace_id.clone();
                     let work = Channel::Work(space.clone());
                     self.relay().publish(&work, &Message::Work { space });
@@ -390,10 +417,32 @@ impl Hub {
             .ok_or_else(|| Refusal::not_found("workspace", space))
     }
 
+    /// The room that a thing of this workspace is decided in. That never changes, so it is asked once.
+    pub async fn room_of(
+        &self,
+        thing: Thing,
+        space: &WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<RoomId>, storage::Error> {
+        if let Some((home, room)) = self.homes.get(&(thing, id)) {
+            return Ok((home == *space).then_some(room));
+        }
+        let found = self.store.room_of(thing, space, id).await?;
+        if let Some(room) = found {
+            self.homes.insert((thing, id), (space.clone(), room));
+        }
+        Ok(found)
+    }
+
     /// The present state of a room, for a view: from memory where it is current, else from the log.
     pub async fn state(&self, room: RoomId) -> Result<State, storage::Error> {
         let heads = self.store.heads(&[room]).await?;
         let head = heads.first().map_or(0, |h| h.1);
+        self.state_at(room, head).await
+    }
+
+    /// The state of a room at its head, which has just been read.
+    pub async fn state_at(&self, room: RoomId, head: u64) -> Result<State, storage::Error> {
         let mut state = match self.states.get(&room).filter(|s| s.seq <= head) {
             Some(state) => state,
             None => {

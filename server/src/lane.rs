@@ -4,6 +4,7 @@
 //! applied to copies and installed in the cache after the commit; a batch that fails is run again one by one, so that a bad
 //! neighbour costs nobody else.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,25 +47,46 @@ pub struct Job {
 pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
-        let batch = std::mem::take(&mut jobs);
-        let began = Instant::now();
-        metrics::histogram!("baton_batch_size").record(batch.len() as f64);
-        match execute(&hub, &batch).await {
-            Ok(done) => finish(&hub, batch, done),
-            // Run again, what may have been committed would take effect twice.
-            Err(e) if batch.len() == 1 || e.is_unknown() => refuse(batch, &e),
-            Err(_) => {
-                for job in batch {
-                    let single = [job];
-                    match execute(&hub, &single).await {
-                        Ok(done) => finish(&hub, single.into(), done),
-                        Err(e) => refuse(single.into(), &e),
-                    }
+        // Whoever is about to send, now that its last command is answered, does so first: no time passes, and batches grow under load.
+        tokio::task::yield_now().await;
+        if jobs.len() < BATCH {
+            let more = queue.len().min(BATCH - jobs.len());
+            if more > 0 {
+                queue.recv_many(&mut jobs, more).await;
+            }
+        }
+        // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
+        // turn out to need, comes before them. Apart, neither makes the other start over. A connection waits for each answer before it
+        // asks again, so nobody's order changes.
+        let (handing_out, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut jobs)
+            .into_iter()
+            .partition(|job| job.command.hands_out_work());
+        for batch in [rest, handing_out] {
+            if !batch.is_empty() {
+                run_batch(&hub, batch).await;
+            }
+        }
+    }
+}
+
+async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>) {
+    let began = Instant::now();
+    metrics::histogram!("baton_batch_size").record(batch.len() as f64);
+    match execute(hub, &batch).await {
+        Ok(done) => finish(hub, batch, done),
+        // Run again, what may have been committed would take effect twice.
+        Err(e) if batch.len() == 1 || e.is_unknown() => refuse(batch, &e),
+        Err(_) => {
+            for job in batch {
+                let single = [job];
+                match execute(hub, &single).await {
+                    Ok(done) => finish(hub, single.into(), done),
+                    Err(e) => refuse(single.into(), &e),
                 }
             }
         }
-        metrics::histogram!("baton_commit_seconds").record(began.elapsed().as_secs_f64());
     }
+    metrics::histogram!("baton_commit_seconds").record(began.elapsed().as_secs_f64());
 }
 
 fn refuse(batch: Vec<Job>, e: &storage::Error) {
@@ -481,9 +503,20 @@ pub fn repeat(key: &Idempotency, hash: &str, response: &str) -> Result<Outcome, 
 }
 
 fn rand_seed() -> u64 {
-    let mut bytes = [0; 8];
-    // The operating system's generator does not fail on any platform that Baton runs on; if it did, ids of one moment could repeat, and
-    // the unique index of the log would refuse them.
-    let _ = getrandom::fill(&mut bytes);
-    u64::from_le_bytes(bytes)
+    thread_local! {
+        /// A page of the operating system's randomness, so that an id does not cost a system call.
+        static POOL: RefCell<(usize, [u8; 4096])> = const { RefCell::new((4096, [0; 4096])) };
+    }
+    POOL.with_borrow_mut(|(used, pool)| {
+        if *used + 8 > pool.len() {
+            // The operating system's generator does not fail on any platform that Baton runs on; if it did, ids of one moment could
+            // repeat, and the unique index of the log would refuse them.
+            let _ = getrandom::fill(pool);
+            *used = 0;
+        }
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&pool[*used..*used + 8]);
+        *used += 8;
+        u64::from_le_bytes(bytes)
+    })
 }

@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod demo;
 pub mod dispatch;
 pub mod gateway;
+mod handshake;
 pub mod hub;
 pub mod lane;
 pub mod presence;

@@ -21,6 +21,7 @@ use serde_json::json;
 use socketioxide::SocketIo;
 use storage::Store;
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
@@ -279,7 +280,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
         .fallback(web::page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(layer)
+        .layer(layer.clone())
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&hub),
             transport::watch,
@@ -287,6 +288,17 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .layer(cors)
         .with_state(Arc::clone(&hub))
         .into_make_service_with_connect_info::<transport::Connection>();
+
+    let engine = layer.layer(());
+    let open = Arc::clone(&hub);
+    let listener = transport::Listener::new(
+        listener,
+        move || !open.is_draining(),
+        move |stream, request| {
+            // Refused is only what the handshake was checked for already.
+            let _ = tower::Service::call(&mut engine.clone(), (stream, request)).into_inner();
+        },
+    )?;
 
     let tasks = vec![
         tokio::spawn(delivery::sweep(Arc::clone(&hub))),
@@ -301,7 +313,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
     let stop = CancellationToken::new();
     let closed = stop.clone();
     let server = tokio::spawn(async move {
-        axum::serve(transport::Listener(listener), app)
+        axum::serve(listener, app)
             .with_graceful_shutdown(async move { closed.cancelled().await })
             .await
     });

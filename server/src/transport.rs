@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Request as HttpRequest, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
@@ -24,7 +24,9 @@ use rooms::{Code, Refusal};
 use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
+use crate::handshake::{self, Taken};
 use crate::hub::Hub;
 use crate::problem::Refused;
 
@@ -146,22 +148,88 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Accepts streams that can be cut, without Nagle's delay.
-pub struct Listener(pub TcpListener);
+/// A client that has sent nothing for so long is left to the HTTP server, which waits as long as it likes.
+const SILENT: Duration = Duration::from_secs(5);
+
+/// Accepts streams that can be cut, without Nagle's delay. Those that begin with a WebSocket handshake go their own way.
+pub struct Listener {
+    streams: mpsc::Receiver<(Stream, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Accepts from now on. `is_open` says whether sessions are taken; `begin` gets the stream and the request of each that begins with
+    /// its WebSocket.
+    pub fn new<O, B>(mut listener: TcpListener, is_open: O, begin: B) -> io::Result<Self>
+    where
+        O: Fn() -> bool + Clone + Send + Sync + 'static,
+        B: Fn(Stream, HttpRequest<()>) + Clone + Send + Sync + 'static,
+    {
+        let address = listener.local_addr()?;
+        let (sorted, streams) = mpsc::channel(64);
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = axum::serve::Listener::accept(&mut listener) => accepted,
+                    () = sorted.closed() => return,
+                };
+                let (inner, address) = accepted;
+                let _ = inner.set_nodelay(true);
+                let stream = Stream {
+                    inner,
+                    switch: Arc::default(),
+                };
+                let sort = sort(stream, address, is_open.clone(), begin.clone());
+                let sorted = sorted.clone();
+                // A client that is slow to say what it wants holds up no other.
+                tokio::spawn(async move {
+                    if let Some(stream) = sort.await {
+                        let _ = sorted.send((stream, address)).await;
+                    }
+                });
+            }
+        });
+        Ok(Self { streams, address })
+    }
+}
+
+/// Begins a session where the stream begins with its handshake; gives back any other stream as it came.
+async fn sort(
+    mut stream: Stream,
+    address: SocketAddr,
+    is_open: impl Fn() -> bool,
+    begin: impl Fn(Stream, HttpRequest<()>),
+) -> Option<Stream> {
+    let spoke = tokio::time::timeout(SILENT, stream.inner.readable()).await;
+    if spoke.is_err() || !is_open() {
+        return Some(stream);
+    }
+    match handshake::take(&mut stream.inner).await {
+        Taken::Session(mut request) => {
+            let connection = Connection(Arc::clone(&stream.switch), address);
+            request.extensions_mut().insert(ConnectInfo(connection));
+            begin(stream, request);
+            None
+        }
+        Taken::Nothing => Some(stream),
+        Taken::Broken => None,
+    }
+}
 
 impl axum::serve::Listener for Listener {
     type Io = Stream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
-        let (inner, address) = axum::serve::Listener::accept(&mut self.0).await;
-        let _ = inner.set_nodelay(true);
-        let switch = Arc::default();
-        (Stream { inner, switch }, address)
+        match self.streams.recv().await {
+            Some(accepted) => accepted,
+            // Only when the runtime ends.
+            None => std::future::pending().await,
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        Ok(self.address)
     }
 }
 
@@ -265,12 +333,15 @@ mod tests {
     async fn a_cut_stream_ends_a_reader_and_a_writer_that_wait() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut listener = Listener(listener);
+        let mut listener = Listener::new(listener, || true, |_, _| {}).unwrap();
         // The client never reads, so that the writer comes to wait.
-        let client = TcpStream::connect(address).await.unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         let (stream, _) = axum::serve::Listener::accept(&mut listener).await;
         let switch = Arc::clone(&stream.switch);
         let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut line = [0; 16];
+        reader.read_exact(&mut line).await.unwrap();
         let reads = tokio::spawn(async move { reader.read_u8().await });
         let writes = tokio::spawn(async move {
             loop {

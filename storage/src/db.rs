@@ -15,10 +15,13 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction,
-    TypeInfo, ValueRef,
+    Arguments, AssertSqlSafe, Column, Connection, PgPool, Postgres, Row as _, Sqlite, SqlitePool,
+    Transaction, TypeInfo, ValueRef,
 };
 use uuid::Uuid;
+
+/// A connection that was used more recently is taken to be alive.
+const RESTED: Duration = Duration::from_millis(500);
 
 /// A value on its way to or from the database.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,10 @@ pub enum Value {
     Text(String),
     /// UUID on Postgres, a BLOB of 16 bytes on SQLite.
     Uuid(Uuid),
+    /// Many UUIDs as one argument; see [`Store::among`].
+    Uuids(Vec<Uuid>),
+    /// Many texts as one argument; see [`Store::among`].
+    Texts(Vec<String>),
 }
 
 impl From<i64> for Value {
@@ -254,6 +261,7 @@ impl Store {
             }
             let pool = SqlitePoolOptions::new()
                 .max_connections(8)
+                .test_before_acquire(false)
                 .connect_with(options)
                 .await?;
             return Ok(Self::Sqlite(pool));
@@ -274,7 +282,17 @@ impl Store {
                 ]);
             let pool = PgPoolOptions::new()
                 .max_connections(20)
-                .acquire_timeout(Duration::from_secs(5))
+                .acquire_timeout(PATIENCE)
+                // A ping before every use would cost each transaction a round trip. Whoever has rested is asked whether it lives.
+                .test_before_acquire(false)
+                .before_acquire(|connection, meta| {
+                    Box::pin(async move {
+                        if meta.idle_for > RESTED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .connect_with(options)
                 .await?;
             return Ok(Self::Postgres(pool));
@@ -342,6 +360,12 @@ impl Store {
         }
     }
 
+    /// What follows a column's name where it must be one of an argument's many: `$n` is [`Value::Uuids`] or [`Value::Texts`]. However many
+    /// they are, the statement is the same, and is prepared once.
+    pub fn among(&self, kind: Kind, n: usize) -> String {
+        among(matches!(self, Self::Postgres(_)), kind, n)
+    }
+
     /// Closes every connection.
     pub async fn close(&self) {
         match self {
@@ -380,6 +404,85 @@ impl Conn {
             Self::Sqlite(_) => "",
             Self::Postgres(_) => " FOR UPDATE",
         }
+    }
+
+    /// See [`Store::among`].
+    pub fn among(&self, kind: Kind, n: usize) -> String {
+        among(matches!(self, Self::Postgres(_)), kind, n)
+    }
+
+    /// Runs a statement over rows of values: `{rows}` in it stands for a table `v` of them with these columns. However many rows, the
+    /// statement is the same, and it is one.
+    pub async fn query_rows(
+        &mut self,
+        sql: &str,
+        columns: &[(&str, Kind)],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Vec<Row>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::Postgres(tx) => {
+                let sql = sql.replace("{rows}", &unnest(columns, 1));
+                let mut args = PgArguments::default();
+                pg_arrays(&mut args, columns, rows)?;
+                let rows = sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(&mut **tx);
+                let rows = within(rows).await?;
+                rows.iter().map(pg_row).collect()
+            }
+            Self::Sqlite(_) => {
+                let picked = columns
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (name, kind))| match kind {
+                        Kind::Uuid => format!("unhex(value ->> {n}) AS {name}"),
+                        Kind::Int | Kind::Text => format!("value ->> {n} AS {name}"),
+                    })
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let table = format!("(SELECT {picked} FROM json_each($1)) AS v");
+                let rows: Vec<Vec<serde_json::Value>> = rows
+                    .into_iter()
+                    .map(|row| row.into_iter().map(json_value).collect())
+                    .collect();
+                let args = vec![serde_json::to_string(&rows)?.into()];
+                self.query(&sql.replace("{rows}", &table), args).await
+            }
+        }
+    }
+
+    /// Appends events and moves the heads of their rooms, in one statement where the database can.
+    pub async fn append(
+        &mut self,
+        events: &Table,
+        rows: Vec<Vec<Value>>,
+        heads: Vec<Vec<Value>>,
+    ) -> Result<(), Error> {
+        const HEADS: &[(&str, Kind)] =
+            &[("id", Kind::Uuid), ("head", Kind::Int), ("at", Kind::Int)];
+        const MOVE: &str = "UPDATE rooms SET head = v.head, last_activity = v.at FROM {rows} WHERE rooms.id = v.id";
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if let Self::Postgres(tx) = self {
+            let width = events.columns.len();
+            let sql = format!(
+                "WITH appended AS (INSERT INTO {} ({}) SELECT * FROM {}) {}",
+                events.name,
+                names(events),
+                unnest(events.columns, 1),
+                MOVE.replace("{rows}", &unnest(HEADS, width + 1)),
+            );
+            let mut args = PgArguments::default();
+            pg_arrays(&mut args, events.columns, rows)?;
+            pg_arrays(&mut args, HEADS, heads)?;
+            within(sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx)).await?;
+            return Ok(());
+        }
+        self.write(events, rows).await?;
+        self.query_rows(MOVE, HEADS, heads).await?;
+        Ok(())
     }
 
     /// Rows of a query.
@@ -441,17 +544,12 @@ impl Conn {
         }
     }
 
-    /// Writes many rows: one statement with arrays on Postgres, statements of 1, 2, 4… 32 rows on SQLite, so that few are prepared.
+    /// Writes many rows: one statement with arrays on Postgres, statements of 1, 2, 4… 128 rows on SQLite, so that few are prepared.
     pub async fn write(&mut self, table: &Table, rows: Vec<Vec<Value>>) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
-        let names = table
-            .columns
-            .iter()
-            .map(|c| c.0)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let names = names(table);
         let conflict = table.key.map_or_else(String::new, |key| {
             let set = table
                 .columns
@@ -469,22 +567,13 @@ impl Conn {
         });
         match self {
             Self::Postgres(_) => {
-                let arrays = table
-                    .columns
-                    .iter()
-                    .enumerate()
-                    .map(|(n, (_, kind))| match kind {
-                        Kind::Int => format!("${}::BIGINT[]", n + 1),
-                        Kind::Text => format!("${}::TEXT[]", n + 1),
-                        Kind::Uuid => format!("${}::UUID[]", n + 1),
-                    })
-                    .collect::<Vec<_>>()
-                    .join(", ");
                 let sql = format!(
-                    "INSERT INTO {} ({names}) SELECT * FROM UNNEST({arrays}){conflict}",
-                    table.name
+                    "INSERT INTO {} ({names}) SELECT * FROM {}{conflict}",
+                    table.name,
+                    unnest(table.columns, 1)
                 );
-                let args = pg_arrays(table, rows)?;
+                let mut args = PgArguments::default();
+                pg_arrays(&mut args, table.columns, rows)?;
                 if let Self::Postgres(tx) = self {
                     within(sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx)).await?;
                 }
@@ -493,7 +582,7 @@ impl Conn {
                 let mut rows = rows.into_iter();
                 let mut left = rows.len();
                 while left > 0 {
-                    let n = 1usize << left.min(32).ilog2();
+                    let n = 1usize << left.min(128).ilog2();
                     left -= n;
                     let width = table.columns.len();
                     let values = (0..n)
@@ -527,6 +616,47 @@ impl Conn {
     }
 }
 
+fn names(table: &Table) -> String {
+    let names: Vec<_> = table.columns.iter().map(|c| c.0).collect();
+    names.join(", ")
+}
+
+/// `UNNEST($from::UUID[], …) AS v (id, …)`: a table of what comes in as an array per column.
+fn unnest(columns: &[(&str, Kind)], from: usize) -> String {
+    let arrays: Vec<_> = columns
+        .iter()
+        .enumerate()
+        .map(|(n, (_, kind))| match kind {
+            Kind::Int => format!("${}::BIGINT[]", from + n),
+            Kind::Text => format!("${}::TEXT[]", from + n),
+            Kind::Uuid => format!("${}::UUID[]", from + n),
+        })
+        .collect();
+    let names: Vec<_> = columns.iter().map(|c| c.0).collect();
+    format!("UNNEST({}) AS v ({})", arrays.join(", "), names.join(", "))
+}
+
+fn among(postgres: bool, kind: Kind, n: usize) -> String {
+    match (postgres, kind) {
+        (true, Kind::Uuid) => format!("= ANY(${n}::UUID[])"),
+        (true, _) => format!("= ANY(${n}::TEXT[])"),
+        (false, Kind::Uuid) => format!("IN (SELECT unhex(value) FROM json_each(${n}))"),
+        (false, _) => format!("IN (SELECT value FROM json_each(${n}))"),
+    }
+}
+
+/// As `json_each` takes it; a UUID as hexadecimal digits.
+fn json_value(value: Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Int(v) => v.into(),
+        Value::Text(v) => v.into(),
+        Value::Uuid(v) => v.simple().to_string().into(),
+        Value::Uuids(v) => v.into_iter().map(|v| v.simple().to_string()).collect(),
+        Value::Texts(v) => v.into(),
+    }
+}
+
 /// `$from, $from+1, …` for an IN list.
 pub fn marks(from: usize, n: usize) -> String {
     (from..from + n)
@@ -547,6 +677,7 @@ fn sqlite_args(args: Vec<Value>) -> Result<SqliteArguments, Error> {
             Value::Int(v) => out.add(v),
             Value::Text(v) => out.add(v),
             Value::Uuid(v) => out.add(v.as_bytes().to_vec()),
+            many @ (Value::Uuids(_) | Value::Texts(_)) => out.add(json_value(many).to_string()),
         }
         .map_err(encode)?;
     }
@@ -561,35 +692,39 @@ fn pg_args(args: Vec<Value>) -> Result<PgArguments, Error> {
             Value::Int(v) => out.add(v),
             Value::Text(v) => out.add(v),
             Value::Uuid(v) => out.add(v),
+            Value::Uuids(v) => out.add(v),
+            Value::Texts(v) => out.add(v),
         }
         .map_err(encode)?;
     }
     Ok(out)
 }
 
-fn pg_arrays(table: &Table, rows: Vec<Vec<Value>>) -> Result<PgArguments, Error> {
-    let mut columns: Vec<Vec<Value>> = table
-        .columns
+/// Adds an array per column.
+fn pg_arrays(
+    out: &mut PgArguments,
+    columns: &[(&str, Kind)],
+    rows: Vec<Vec<Value>>,
+) -> Result<(), Error> {
+    let mut arrays: Vec<Vec<Value>> = columns
         .iter()
         .map(|_| Vec::with_capacity(rows.len()))
         .collect();
     for row in rows {
-        for (column, value) in columns.iter_mut().zip(row) {
+        for (column, value) in arrays.iter_mut().zip(row) {
             column.push(value);
         }
     }
-    let mut out = PgArguments::default();
-    for ((_, kind), values) in table.columns.iter().zip(columns) {
+    for ((_, kind), values) in columns.iter().zip(arrays) {
+        let values = values.into_iter();
         match kind {
             Kind::Int => out.add(
                 values
-                    .into_iter()
                     .map(|v| if let Value::Int(v) = v { Some(v) } else { None })
                     .collect::<Vec<_>>(),
             ),
             Kind::Text => out.add(
                 values
-                    .into_iter()
                     .map(|v| {
                         if let Value::Text(v) = v {
                             Some(v)
@@ -601,7 +736,6 @@ fn pg_arrays(table: &Table, rows: Vec<Vec<Value>>) -> Result<PgArguments, Error>
             ),
             Kind::Uuid => out.add(
                 values
-                    .into_iter()
                     .map(|v| {
                         if let Value::Uuid(v) = v {
                             Some(v)
@@ -614,7 +748,7 @@ fn pg_arrays(table: &Table, rows: Vec<Vec<Value>>) -> Result<PgArguments, Error>
         }
         .map_err(encode)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 fn sqlite_row(row: &SqliteRow) -> Result<Row, Error> {
@@ -624,8 +758,8 @@ fn sqlite_row(row: &SqliteRow) -> Result<Row, Error> {
             if raw.is_null() {
                 return Ok(Value::Null);
             }
-            let kind = raw.type_info().name().to_owned();
-            Ok(match kind.as_str() {
+            let kind = raw.type_info().into_owned();
+            Ok(match kind.name() {
                 "TEXT" => Value::Text(row.try_get(n)?),
                 "BLOB" => {
                     let bytes: Vec<u8> = row.try_get(n)?;
@@ -643,8 +777,7 @@ fn sqlite_row(row: &SqliteRow) -> Result<Row, Error> {
 fn pg_row(row: &PgRow) -> Result<Row, Error> {
     (0..row.len())
         .map(|n| {
-            let kind = row.column(n).type_info().name().to_owned();
-            Ok(match kind.as_str() {
+            Ok(match row.column(n).type_info().name() {
                 "UUID" => row.try_get::<Option<Uuid>, _>(n)?.into(),
                 "TEXT" | "VARCHAR" | "NAME" => row.try_get::<Option<String>, _>(n)?.into(),
                 "INT4" => row.try_get::<Option<i32>, _>(n)?.map(i64::from).into(),

@@ -7,15 +7,17 @@ use rooms::id::{
     AgentId, AttemptId, EventId, InstanceId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
 };
 use rooms::model::access::Workspace;
+use rooms::model::agent::Agent;
 use rooms::model::handoff::AgentHandoff;
 use rooms::model::step::ProcessStep;
+use rooms::model::team::AgentTeam;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::db::{Error, Row, Store, Value, marks};
+use crate::db::{Error, Kind, Row, Store, Value};
 
 /// What kind of thing an id names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Thing {
     /// A room.
     Room,
@@ -88,6 +90,8 @@ pub struct LogPage {
     pub head: u64,
     /// Another one after a restore.
     pub log_id: Uuid,
+    /// When something last happened.
+    pub last_activity: Timestamp,
 }
 
 /// A step that waits for an agent.
@@ -214,7 +218,8 @@ impl Store {
                     item["logId"] = json!(row.uuid(4));
                     item["lastActivity"] = json!(Timestamp(row.int(5)));
                 }
-                self.fill_read_marks(&mut items, &rows).await?;
+                let ids: Vec<Uuid> = rows.iter().map(|r| r.uuid(1)).collect();
+                self.fill_read_marks_of(&mut items, &ids).await?;
             }
             Thing::Process => self.fill_steps(&mut items, &rows).await?,
             _ => {}
@@ -227,12 +232,11 @@ impl Store {
             return Ok(());
         }
         let sql = format!(
-            "SELECT process_id, data FROM steps WHERE process_id IN ({}) ORDER BY process_id, ordinal",
-            marks(1, rows.len())
+            "SELECT process_id, data FROM steps WHERE process_id {} ORDER BY process_id, ordinal",
+            self.among(Kind::Uuid, 1)
         );
-        let steps = self
-            .query(&sql, rows.iter().map(|r| r.uuid(1).into()).collect())
-            .await?;
+        let ids = rows.iter().map(|r| r.uuid(1)).collect();
+        let steps = self.query(&sql, vec![Value::Uuids(ids)]).await?;
         for (item, row) in items.iter_mut().zip(rows) {
             let own = steps.iter().filter(|s| s.uuid(0) == row.uuid(1));
             item["steps"] = Json::Array(own.map(|s| parse(s.text(1))).collect::<Result<_, _>>()?);
@@ -240,23 +244,21 @@ impl Store {
         Ok(())
     }
 
-    async fn fill_read_marks(&self, items: &mut [Json], rows: &[Row]) -> Result<(), Error> {
-        if rows.is_empty() {
+    async fn fill_read_marks_of(&self, items: &mut [Json], rooms: &[Uuid]) -> Result<(), Error> {
+        if rooms.is_empty() {
             return Ok(());
         }
         let sql = format!(
-            "SELECT room_id, kind, principal, seq FROM read_marks WHERE room_id IN ({})",
-            marks(1, rows.len())
+            "SELECT room_id, kind, principal, seq FROM read_marks WHERE room_id {}",
+            self.among(Kind::Uuid, 1)
         );
-        let read = self
-            .query(&sql, rows.iter().map(|r| r.uuid(1).into()).collect())
-            .await?;
-        for (item, row) in items.iter_mut().zip(rows) {
+        let read = self.query(&sql, vec![Value::Uuids(rooms.to_vec())]).await?;
+        for (item, room) in items.iter_mut().zip(rooms) {
             let Some(participants) = item.get_mut("participants").and_then(Json::as_array_mut)
             else {
                 continue;
             };
-            for mark in read.iter().filter(|m| m.uuid(0) == row.uuid(1)) {
+            for mark in read.iter().filter(|m| m.uuid(0) == *room) {
                 let kind = if mark.text(1) == "agent" {
                     "agent"
                 } else {
@@ -331,7 +333,7 @@ impl Store {
     ) -> Result<Option<LogPage>, Error> {
         let rows = self
             .query(
-                "SELECT head, first, log_id FROM rooms WHERE id = $1",
+                "SELECT head, first, log_id, last_activity FROM rooms WHERE id = $1",
                 vec![room.0.into()],
             )
             .await?;
@@ -362,6 +364,7 @@ impl Store {
             first,
             head,
             log_id,
+            last_activity: Timestamp(row.int(3)),
         }))
     }
 
@@ -370,12 +373,11 @@ impl Store {
         let mut out = Vec::with_capacity(rooms.len());
         for part in rooms.chunks(1000) {
             let sql = format!(
-                "SELECT id, head FROM rooms WHERE id IN ({})",
-                marks(1, part.len())
+                "SELECT id, head FROM rooms WHERE id {}",
+                self.among(Kind::Uuid, 1)
             );
-            let rows = self
-                .query(&sql, part.iter().map(|r| r.0.into()).collect())
-                .await?;
+            let ids = part.iter().map(|r| r.0).collect();
+            let rows = self.query(&sql, vec![Value::Uuids(ids)]).await?;
             out.extend(rows.iter().map(|r| (RoomId(r.uuid(0)), r.count(1))));
         }
         Ok(out)
@@ -385,14 +387,19 @@ impl Store {
     pub async fn ready_steps(
         &self,
         workspace: &WorkspaceId,
+        takers: &[AgentId],
         limit: u64,
     ) -> Result<Vec<ReadyStep>, Error> {
         let sql = format!(
             "SELECT s.process_id, s.team_id, s.data FROM steps s JOIN processes p ON p.id = s.process_id \
              WHERE s.workspace_id = $1 AND s.phase = 'ready' AND p.status = 'running' \
-             ORDER BY s.priority DESC, s.ready_at LIMIT {limit}"
+             AND s.team_id IN (SELECT m.team_id FROM team_members m WHERE m.workspace_id = $1 AND m.is_active = 1 AND m.agent_id {}) \
+             ORDER BY s.priority DESC, s.ready_at LIMIT {limit}",
+            self.among(Kind::Text, 2)
         );
-        let rows = self.query(&sql, vec![workspace.as_str().into()]).await?;
+        let ids = takers.iter().map(|a| a.0.clone()).collect();
+        let args = vec![workspace.as_str().into(), Value::Texts(ids)];
+        let rows = self.query(&sql, args).await?;
         rows.iter()
             .map(|r| {
                 Ok(ReadyStep {
@@ -402,6 +409,54 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// Agents of a workspace that are not removed, by their ids, each with the number of its live attempts.
+    pub async fn loads(
+        &self,
+        workspace: &WorkspaceId,
+        ids: &[AgentId],
+    ) -> Result<Vec<(Agent, usize)>, Error> {
+        let sql = format!(
+            "SELECT a.data, (SELECT COUNT(*) FROM attempts t \
+             WHERE t.workspace_id = a.workspace_id AND t.agent_id = a.id AND t.live = 1) \
+             FROM agents a WHERE a.workspace_id = $1 AND a.id {} AND a.archived = 0",
+            self.among(Kind::Text, 2)
+        );
+        let ids = ids.iter().map(|a| a.0.clone()).collect();
+        let args = vec![workspace.as_str().into(), Value::Texts(ids)];
+        let rows = self.query(&sql, args).await?;
+        rows.iter()
+            .map(|r| {
+                let live = usize::try_from(r.count(1)).unwrap_or(usize::MAX);
+                Ok((parse(r.text(0))?, live))
+            })
+            .collect()
+    }
+
+    /// Teams by their ids.
+    pub async fn teams(
+        &self,
+        workspace: &WorkspaceId,
+        ids: Vec<Uuid>,
+    ) -> Result<Vec<AgentTeam>, Error> {
+        let sql = format!(
+            "SELECT data FROM teams WHERE workspace_id = $1 AND id {}",
+            self.among(Kind::Uuid, 2)
+        );
+        let args = vec![workspace.as_str().into(), Value::Uuids(ids)];
+        let rows = self.query(&sql, args).await?;
+        rows.iter().map(|r| parse(r.text(0))).collect()
+    }
+
+    /// How far the participants of a room have read, in the room as it is shown.
+    pub async fn read_marks(&self, room: RoomId, item: &mut Json) -> Result<(), Error> {
+        let none = item["participants"].as_array().is_none_or(Vec::is_empty);
+        if none {
+            return Ok(());
+        }
+        self.fill_read_marks_of(std::slice::from_mut(item), &[room.0])
+            .await
     }
 
     /// Live attempts of an agent: process, attempt, instance.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rooms::decide::TimerOp;
 use rooms::event::{Event, EventBody};
-use rooms::id::{RoomId, WorkspaceId};
+use rooms::id::{AgentId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::PrincipalKind;
 use rooms::model::communication::AgentCommunication;
 use rooms::state::State;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::audit::{self, AuditRow};
-use crate::db::{Conn, Error, Kind, Store, Table, Value, marks};
+use crate::db::{Conn, Error, Kind, Store, Table, Value};
 use crate::projection::{EVENTS, Projection};
 use crate::webhooks::{self, Hook};
 
@@ -81,6 +81,20 @@ pub struct Tx {
     pub(crate) conn: Conn,
 }
 
+const KEY_COLUMNS: &[(&str, Kind)] = &[
+    ("workspace_id", Kind::Text),
+    ("principal", Kind::Text),
+    ("key", Kind::Text),
+];
+
+fn key_row(k: &Idempotency) -> Vec<Value> {
+    vec![
+        k.workspace.as_str().into(),
+        k.principal.as_str().into(),
+        k.key.as_str().into(),
+    ]
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     Ok(serde_json::from_str(text)?)
 }
@@ -108,37 +122,48 @@ impl Tx {
         now: Timestamp,
     ) -> Result<BTreeMap<String, (String, String)>, Error> {
         let mut used = BTreeMap::new();
+        if keys.is_empty() {
+            return Ok(used);
+        }
+        let rows = keys
+            .iter()
+            .map(|k| {
+                let mut row = key_row(k);
+                row.push(k.hash.as_str().into());
+                row.push(now.into());
+                row
+            })
+            .collect();
+        // SQLite would read ON as a part of FROM but for the WHERE.
+        let sql = "INSERT INTO idempotency (workspace_id, principal, key, hash, response, created_at) \
+             SELECT v.workspace_id, v.principal, v.key, v.hash, '', v.at FROM {rows} WHERE true \
+             ON CONFLICT DO NOTHING RETURNING workspace_id, principal, key";
+        let more: &[(&str, Kind)] = &[("hash", Kind::Text), ("at", Kind::Int)];
+        let columns = [KEY_COLUMNS, more].concat();
+        let taken: BTreeSet<(String, String, String)> = self
+            .conn
+            .query_rows(sql, &columns, rows)
+            .await?
+            .iter()
+            .map(|r| (r.text(0).into(), r.text(1).into(), r.text(2).into()))
+            .collect();
         for k in keys {
-            let args = vec![
-                k.workspace.as_str().into(),
-                k.principal.as_str().into(),
-                k.key.as_str().into(),
-                k.hash.as_str().into(),
-                "".into(),
-                now.into(),
-            ];
-            let taken = self
+            let name = (k.workspace.0.clone(), k.principal.clone(), k.key.clone());
+            if taken.contains(&name) {
+                continue;
+            }
+            let rows = self
                 .conn
-                .execute(
-                    "INSERT INTO idempotency (workspace_id, principal, key, hash, response, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
-                     ON CONFLICT DO NOTHING",
-                    args,
+                .query(
+                    "SELECT hash, response FROM idempotency WHERE workspace_id = $1 AND principal = $2 AND key = $3",
+                    key_row(k),
                 )
                 .await?;
-            if taken == 0 {
-                let rows = self
-                    .conn
-                    .query(
-                        "SELECT hash, response FROM idempotency WHERE workspace_id = $1 AND principal = $2 AND key = $3",
-                        vec![k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into()],
-                    )
-                    .await?;
-                if let Some(row) = rows.first() {
-                    used.insert(
-                        format!("{}\n{}\n{}", k.workspace, k.principal, k.key),
-                        (row.text(0).to_owned(), row.text(1).to_owned()),
-                    );
-                }
+            if let Some(row) = rows.first() {
+                used.insert(
+                    format!("{}\n{}\n{}", k.workspace, k.principal, k.key),
+                    (row.text(0).to_owned(), row.text(1).to_owned()),
+                );
             }
         }
         Ok(used)
@@ -150,13 +175,16 @@ impl Tx {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT id, workspace_id, head FROM rooms WHERE id IN ({}) ORDER BY id{}",
-            marks(1, rooms.len()),
+            "SELECT id, workspace_id, head FROM rooms WHERE id {} ORDER BY id{}",
+            self.conn.among(Kind::Uuid, 1),
             self.conn.for_update()
         );
         let rows = self
             .conn
-            .query(&sql, rooms.iter().map(|r| r.0.into()).collect())
+            .query(
+                &sql,
+                vec![Value::Uuids(rooms.iter().map(|r| r.0).collect())],
+            )
             .await?;
         Ok(rows
             .iter()
@@ -201,13 +229,11 @@ impl Tx {
             return Ok(BTreeMap::new());
         }
         let sql = format!(
-            "SELECT id, room_id FROM workspaces WHERE id IN ({})",
-            marks(1, workspaces.len())
+            "SELECT id, room_id FROM workspaces WHERE id {}",
+            self.conn.among(Kind::Text, 1)
         );
-        let rows = self
-            .conn
-            .query(&sql, workspaces.iter().map(|w| w.as_str().into()).collect())
-            .await?;
+        let ids = workspaces.iter().map(|w| w.0.clone()).collect();
+        let rows = self.conn.query(&sql, vec![Value::Texts(ids)]).await?;
         Ok(rows
             .iter()
             .map(|r| (r.text(0).into(), RoomId(r.uuid(1))))
@@ -228,50 +254,56 @@ impl Tx {
             self.lock_rooms(&rooms).await?;
         }
         if !needs.teams.is_empty() {
-            let n = needs.teams.len();
             let sql = format!(
-                "SELECT data FROM teams WHERE workspace_id = $1 AND id IN ({})",
-                marks(2, n)
+                "SELECT data FROM teams WHERE workspace_id = $1 AND id {}",
+                self.conn.among(Kind::Uuid, 2)
             );
-            let mut args: Vec<Value> = vec![workspace.as_str().into()];
-            args.extend(needs.teams.iter().map(|t| Value::from(t.0)));
+            let ids = needs.teams.iter().map(|t| t.0).collect();
+            let args = vec![workspace.as_str().into(), Value::Uuids(ids)];
             for row in self.conn.query(&sql, args).await? {
                 let team: rooms::model::team::AgentTeam = parse(row.text(0))?;
                 facts.teams.insert(team.id, team);
             }
         }
         if !needs.agents.is_empty() {
-            let n = needs.agents.len();
             let sql = format!(
-                "SELECT data FROM agents WHERE workspace_id = $1 AND id IN ({}) ORDER BY id{lock}",
-                marks(2, n)
+                "SELECT data FROM agents WHERE workspace_id = $1 AND id {} ORDER BY id{lock}",
+                self.conn.among(Kind::Text, 2)
             );
-            let mut args: Vec<Value> = vec![workspace.as_str().into()];
-            args.extend(needs.agents.iter().map(|a| Value::from(a.as_str())));
+            let ids = needs.agents.iter().map(|a| a.0.clone()).collect();
+            let args = vec![workspace.as_str().into(), Value::Texts(ids)];
             for row in self.conn.query(&sql, args.clone()).await? {
                 let agent: rooms::model::agent::Agent = parse(row.text(0))?;
                 facts.agents.insert(agent.id.clone(), agent);
-            }
-            if needs.slots {
-                let sql = format!(
-                    "SELECT agent_id, id FROM attempts WHERE workspace_id = $1 AND live = 1 AND agent_id IN ({})",
-                    marks(2, n)
-                );
-                for row in self.conn.query(&sql, args).await? {
-                    let live = facts.agent_live.entry(row.text(0).into()).or_default();
-                    live.insert(row.uuid(1).into());
-                }
             }
         }
         crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
         self.posted(workspace, needs, &mut facts).await?;
         if needs.slots {
+            // Two branches, so that each finds its index of live attempts.
+            let sql = format!(
+                "SELECT agent_id, team_id, id FROM attempts WHERE workspace_id = $1 AND live = 1 AND agent_id {} \
+                 UNION SELECT agent_id, team_id, id FROM attempts WHERE live = 1 AND team_id {}",
+                self.conn.among(Kind::Text, 2),
+                self.conn.among(Kind::Uuid, 3)
+            );
+            let args = vec![
+                workspace.as_str().into(),
+                Value::Texts(needs.agents.iter().map(|a| a.0.clone()).collect()),
+                Value::Uuids(needs.teams.iter().map(|t| t.0).collect()),
+            ];
             for team in &needs.teams {
-                let sql = "SELECT id FROM attempts WHERE team_id = $1 AND live = 1";
-                let rows = self.conn.query(sql, vec![team.0.into()]).await?;
-                facts
-                    .team_live
-                    .insert(*team, rows.iter().map(|r| r.uuid(0).into()).collect());
+                facts.team_live.entry(*team).or_default();
+            }
+            for row in self.conn.query(&sql, args).await? {
+                let (agent, team) = (AgentId::from(row.text(0)), TeamId(row.uuid(1)));
+                if needs.agents.contains(&agent) {
+                    let live = facts.agent_live.entry(agent).or_default();
+                    live.insert(row.uuid(2).into());
+                }
+                if let Some(live) = facts.team_live.get_mut(&team) {
+                    live.insert(row.uuid(2).into());
+                }
             }
         }
         Ok(facts)
@@ -359,8 +391,11 @@ impl Tx {
             texts.push(text);
         }
         projection.write(&mut self.conn).await?;
-        self.conn.write(&EVENTS, rows).await?;
-        self.move_heads(heads).await?;
+        let heads = heads
+            .into_iter()
+            .map(|(id, (seq, at))| vec![id.0.into(), seq.into(), at.into()])
+            .collect();
+        self.conn.append(&EVENTS, rows, heads).await?;
         for (message, removed, body) in changed {
             let sql = "UPDATE messages SET removed = $1, body = $2 WHERE id = $3";
             let args = vec![removed.into(), body.into(), message.0.into()];
@@ -418,15 +453,24 @@ impl Tx {
             }
         }
         self.write_timers(set).await?;
-        let answers: Vec<_> = set.answers.iter().collect();
-        for (k, response) in answers {
-            self.conn
-                .execute(
-                    "UPDATE idempotency SET response = $1 WHERE workspace_id = $2 AND principal = $3 AND key = $4",
-                    vec![response.as_str().into(), k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into()],
-                )
-                .await?;
-        }
+        let answers = set
+            .answers
+            .iter()
+            .map(|(k, response)| {
+                let mut row = key_row(k);
+                row.push(response.as_str().into());
+                row
+            })
+            .collect();
+        let columns = [KEY_COLUMNS, &[("response", Kind::Text)]].concat();
+        self.conn
+            .query_rows(
+                "UPDATE idempotency AS i SET response = v.response FROM {rows} \
+                 WHERE i.workspace_id = v.workspace_id AND i.principal = v.principal AND i.key = v.key",
+                &columns,
+                answers,
+            )
+            .await?;
         self.mark_read(set).await?;
         webhooks::write(&mut self.conn, &set.hooks, &set.events).await?;
         if let Some((at, rows)) = &set.audit {
@@ -452,50 +496,20 @@ impl Tx {
         Ok(())
     }
 
-    async fn move_heads(&mut self, heads: BTreeMap<RoomId, (u64, Timestamp)>) -> Result<(), Error> {
-        if let Conn::Postgres(_) = self.conn {
-            // One statement for the whole batch.
-            let n = heads.len();
-            if n == 0 {
-                return Ok(());
-            }
-            let values = (0..n)
-                .map(|i| {
-                    format!(
-                        "(${}::UUID, ${}::BIGINT, ${}::BIGINT)",
-                        i * 3 + 1,
-                        i * 3 + 2,
-                        i * 3 + 3
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join(", ");
-            let sql = format!(
-                "UPDATE rooms SET head = v.head, last_activity = v.at FROM (VALUES {values}) AS v (id, head, at) WHERE rooms.id = v.id"
-            );
-            let args = heads
-                .into_iter()
-                .flat_map(|(id, (seq, at))| [id.0.into(), seq.into(), at.into()])
-                .collect();
-            self.conn.execute(&sql, args).await?;
-        } else {
-            for (id, (seq, at)) in heads {
-                let sql = "UPDATE rooms SET head = $1, last_activity = $2 WHERE id = $3";
-                self.conn
-                    .execute(sql, vec![seq.into(), at.into(), id.0.into()])
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn write_timers(&mut self, set: &WriteSet) -> Result<(), Error> {
-        for (room, key, due) in &set.fired {
-            let sql = "DELETE FROM timers WHERE room_id = $1 AND key = $2 AND due <= $3";
-            self.conn
-                .execute(sql, vec![room.0.into(), key.as_str().into(), (*due).into()])
-                .await?;
-        }
+        const FIRED: &[(&str, Kind)] = &[
+            ("room_id", Kind::Uuid),
+            ("key", Kind::Text),
+            ("due", Kind::Int),
+        ];
+        let fired = set
+            .fired
+            .iter()
+            .map(|(room, key, due)| vec![room.0.into(), key.as_str().into(), (*due).into()])
+            .collect();
+        let sql = "DELETE FROM timers WHERE (room_id, key) IN \
+                   (SELECT t.room_id, t.key FROM {rows} JOIN timers t ON t.room_id = v.room_id AND t.key = v.key AND t.due <= v.due)";
+        self.conn.query_rows(sql, FIRED, fired).await?;
         // Only the last word on a timer counts.
         let mut last: BTreeMap<(Uuid, String), Option<Vec<Value>>> = BTreeMap::new();
         for (room, workspace, op) in &set.timers {
@@ -517,30 +531,25 @@ impl Tx {
             }
         }
         let mut rows = Vec::new();
+        let mut cleared = Vec::new();
         for ((room, key), row) in last {
             match row {
                 Some(row) => rows.push(row),
-                None => {
-                    let sql = "DELETE FROM timers WHERE room_id = $1 AND key = $2";
-                    self.conn
-                        .execute(sql, vec![room.into(), key.into()])
-                        .await?;
-                }
+                None => cleared.push(vec![room.into(), key.into()]),
             }
         }
+        let sql =
+            "DELETE FROM timers WHERE (room_id, key) IN (SELECT v.room_id, v.key FROM {rows})";
+        self.conn.query_rows(sql, &FIRED[..2], cleared).await?;
         self.conn.write(&TIMERS, rows).await
     }
 
     /// Gives a key back: the command was refused, and may be sent again.
     pub async fn release_keys(&mut self, keys: &[Idempotency]) -> Result<(), Error> {
-        for k in keys {
-            self.conn
-                .execute(
-                    "DELETE FROM idempotency WHERE workspace_id = $1 AND principal = $2 AND key = $3 AND response = ''",
-                    vec![k.workspace.as_str().into(), k.principal.as_str().into(), k.key.as_str().into()],
-                )
-                .await?;
-        }
+        let sql = "DELETE FROM idempotency WHERE response = '' AND (workspace_id, principal, key) IN \
+                   (SELECT v.workspace_id, v.principal, v.key FROM {rows})";
+        let rows = keys.iter().map(key_row).collect();
+        self.conn.query_rows(sql, KEY_COLUMNS, rows).await?;
         Ok(())
     }
 

@@ -7,7 +7,9 @@
 mod agents;
 mod crowd;
 mod fan;
+mod guard;
 mod idle;
+mod logs;
 mod process;
 mod report;
 mod stats;
@@ -66,7 +68,7 @@ impl Run {
 }
 
 const ROWS: &[&str] = &[
-    "F1", "F2", "F3", "F4", "M1", "S1", "S2", "S3", "G1", "G2", "E1",
+    "F1", "F2", "F3", "F4", "M1", "S1", "S2", "S3", "G1", "G2", "G3", "R1", "E1",
 ];
 
 async fn measure(run: &Run, row: &str) -> anyhow::Result<Row> {
@@ -81,9 +83,12 @@ async fn measure(run: &Run, row: &str) -> anyhow::Result<Row> {
         "S3" => steps::s3(run).await,
         "G1" => fan::g1(run).await,
         "G2" => steps::g2(run).await,
+        "G3" => logs::g3(run).await,
+        "R1" => logs::r1(run).await,
         "E1" => fan::e1(run).await,
+        "guard" => guard::guard(run).await,
         "soak" => fan::soak(run).await,
-        other => anyhow::bail!("there is no row {other}; there are {ROWS:?} and soak"),
+        other => anyhow::bail!("there is no row {other}; there are {ROWS:?}, soak and guard"),
     }
 }
 

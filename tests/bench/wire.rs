@@ -285,3 +285,9 @@ pub fn number_after(text: &[u8], name: &str) -> Option<u64> {
         .parse()
         .ok()
 }
+
+/// Every number that stands after `"name":` in a JSON text.
+pub fn numbers_after<'t>(text: &'t [u8], name: &'t str) -> impl Iterator<Item = u64> + 't {
+    memchr::memmem::find_iter(text, name.as_bytes())
+        .filter_map(|at| number_after(&text[at..], name))
+}

@@ -91,8 +91,12 @@ async fn claim(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcom
     {
         return repeat(record, &hash, &response);
     }
-    let ready = hub.store().ready_steps(&principal.workspace_id, 500);
-    let ready = ready.await.map_err(wrap)?;
+    let takers = std::slice::from_ref(&agent);
+    let ready = hub
+        .store()
+        .ready_steps(&principal.workspace_id, takers, 500)
+        .await
+        .map_err(wrap)?;
     let mut attempts = Vec::new();
     for waiting in ready {
         if attempts.len() as u64 >= max {

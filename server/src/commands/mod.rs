@@ -214,7 +214,6 @@ async fn room_of(
     id: Uuid,
 ) -> Result<RoomId, Refusal> {
     let found = hub
-        .store()
         .room_of(thing, &principal.workspace_id, id)
         .await
         .map_err(|e| storage_refusal(&e))?;

@@ -68,7 +68,7 @@ pub async fn page_of_process(call: &Call, thing: Thing) -> Answer {
 /// The room of a process.
 pub async fn process_room(call: &Call, id: Uuid) -> Result<RoomId, crate::problem::Refused> {
     let space = &call.principal.workspace_id;
-    let room = call.hub.store().room_of(Thing::Process, space, id).await?;
+    let room = call.hub.room_of(Thing::Process, space, id).await?;
     Ok(room.ok_or_else(|| Refusal::not_found("process", id))?)
 }
 

@@ -128,6 +128,8 @@ fn shown(value: &Value) -> String {
         Value::Int(n) => n.to_string(),
         Value::Text(text) => text.clone(),
         Value::Uuid(id) => id.to_string(),
+        // Arguments, which no column holds.
+        Value::Uuids(_) | Value::Texts(_) => String::new(),
     }
 }
 

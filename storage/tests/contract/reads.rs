@@ -238,20 +238,23 @@ on_both! {
         let paused = clerk.process("Paused", team, steps, json!({"priority": "urgent"})).await;
         clerk.run(&person("one", "admin"), paused, Command::PauseProcess(body(json!({})))).await.unwrap();
         let space = "one".into();
-        let ready = store.ready_steps(&space, 10).await.unwrap();
+        let ann = ["ann".into()];
+        let ready = store.ready_steps(&space, &ann, 10).await.unwrap();
         let order: Vec<RoomId> = ready.iter().map(|r| RoomId(r.process_id.0)).collect();
         assert_eq!(order, [urgent, normal, later], "none of a process that stands still, none that is blocked");
         assert!(ready.iter().all(|r| r.step.key == "a" && r.team_id == team));
-        assert_eq!(store.ready_steps(&space, 1).await.unwrap().len(), 1);
+        assert_eq!(store.ready_steps(&space, &ann, 1).await.unwrap().len(), 1);
         assert_eq!(store.process_of_step(&space, ready[0].step.id).await.unwrap(), Some(ready[0].process_id));
         assert_eq!(store.process_of_step(&"two".into(), ready[0].step.id).await.unwrap(), None);
         let (id, _) = clerk.claim(normal, "a", "ann").await;
-        let left = store.ready_steps(&space, 10).await.unwrap();
+        let left = store.ready_steps(&space, &ann, 10).await.unwrap();
         assert!(left.iter().all(|r| RoomId(r.process_id.0) != normal), "taken");
         let live = store.live_attempts(&space, &"ann".into()).await.unwrap();
         assert_eq!(live, [(normal.0.into(), id.into(), Some("ann-1".into()))]);
         assert!(store.live_attempts(&space, &"ben".into()).await.unwrap().is_empty());
-        assert!(store.ready_steps(&"two".into(), 10).await.unwrap().is_empty());
+        assert!(store.ready_steps(&"two".into(), &ann, 10).await.unwrap().is_empty());
+        let ben = ["ben".into()];
+        assert!(store.ready_steps(&space, &ben, 10).await.unwrap().is_empty(), "only what its teams have");
     }
 
     async fn answers_wait_for_the_attempt_that_uses_them(backend) {
