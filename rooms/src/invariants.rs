@@ -8,7 +8,7 @@ use crate::command::Timer;
 use crate::event::{Event, EventBody};
 use crate::id::{InterventionId, StepId};
 use crate::model::attempt::AttemptStatus;
-use crate::model::handoff::HandoffStatus;
+use crate::model::handoff::{HandoffKind, HandoffStatus};
 use crate::model::intervention::InterventionStatus;
 use crate::model::process::ProcessStatus;
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
@@ -236,7 +236,12 @@ fn of_step(process: &ProcessState, step: &ProcessStep, found: &mut Vec<String>) 
     let handing = process
         .handoffs
         .values()
-        .filter(|h| h.from_step_id == step.id && h.status == HandoffStatus::Pending)
+        .filter(|h| {
+            // What is delegated leaves the step with its agent.
+            h.from_step_id == step.id
+                && h.status == HandoffStatus::Pending
+                && h.kind == HandoffKind::Transfer
+        })
         .count();
     if handing > 1 {
         wrong(format!("has {handing} pending handoffs"));
