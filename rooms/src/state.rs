@@ -404,9 +404,9 @@ impl ProcessState {
             E::StepReady(c) => self.change_step(c, at, |step| {
                 step.ready_at = Some(at);
                 step.retry_at = None;
-                step.child_process_id = None;
                 step.take_inputs(c.inputs.as_ref());
-                if step.status == StepStatus::Pending {
+                // Another process will begin its work anew.
+                if step.child_process_id.take().is_some() {
                     step.stop_clock();
                 }
             }),

@@ -1,5 +1,7 @@
 //! Templates, steps whose work is a process, and forks.
 
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
 mod world;
 
 use rooms::command::Timer;

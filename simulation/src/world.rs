@@ -205,8 +205,8 @@ impl World {
         }
         for (id, version) in &needs.templates {
             let wanted = |v: &u32| version.is_none_or(|version| version == *v);
-            let of_it = self.templates.range((*id, 0)..=(*id, u32::MAX));
-            if let Some((key, template)) = of_it.filter(|(key, _)| wanted(&key.1)).next_back() {
+            let mut of_it = self.templates.range((*id, 0)..=(*id, u32::MAX));
+            if let Some((key, template)) = of_it.rfind(|(key, _)| wanted(&key.1)) {
                 facts.templates.insert(*key, Arc::clone(template));
             }
         }
@@ -294,11 +294,13 @@ impl World {
                 decision.events
             );
             must!(decision.timers.is_empty(), "a refused command moved timers");
+            // A late reply is kept beside the decision that it came too late for.
             must!(
-                State {
-                    seq: before.seq,
-                    ..decision.state.clone()
-                } == before,
+                !decision.events.is_empty()
+                    || State {
+                        seq: before.seq,
+                        ..decision.state.clone()
+                    } == before,
                 "a refused command changed the state"
             );
             must!(refusal.code != Code::Internal, "our own fault: {refusal}");

@@ -23,6 +23,7 @@ pub mod rest;
 pub mod script;
 pub mod server;
 pub mod services;
+pub mod wire;
 pub mod worker;
 
 pub use agent::{Agent, Work};

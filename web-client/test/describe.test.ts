@@ -1,5 +1,6 @@
 import type { ProcessStep, RoomEvent } from "@baton/client";
 import { describe, expect, it } from "vitest";
+import { EventIndex } from "../src/room/index-of-events";
 import { describe as lineOf, namesIn } from "../src/room/describe";
 
 let seq = 0;
@@ -52,5 +53,18 @@ describe("a line of the timeline", () => {
     for (const type of ["step.invented", "assignment.invented", "handoff.invented", "intervention.invented", "process.invented", "room.invented"]) {
       expect(said(event(type, {})).toLowerCase()).toContain("invented");
     }
+  });
+});
+
+describe("what rows need of each other", () => {
+  it("is what a message says now, how often it was answered, and nothing of what was let go", () => {
+    const posted = event("message.posted", { id: "m1", body: "first" });
+    const answer = event("message.posted", { id: "m2", body: "second", replyTo: "m1" });
+    const index = new EventIndex([posted, answer, event("message.edited", { id: "m1", body: "better" }), event("message.removed", { id: "m2" })]);
+    expect(index.replies("m1")).toBe(1);
+    expect(index.said("m1")).toEqual({ who: "writer", text: "first" });
+    expect([index.now("m1"), index.now("m2"), index.now("m3")]).toEqual(["better", null, undefined]);
+    index.remove([posted]);
+    expect(index.said("m1")).toBeUndefined();
   });
 });

@@ -1,5 +1,7 @@
 //! Work among agents and people, decided in memory: handoffs, questions to humans, and rooms.
 
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
 mod handoffs;
 mod interventions;
 mod world;

@@ -87,6 +87,7 @@ function lineOf(event: RoomEvent<Data>, names: Names): Line {
   const error = text((data.error as Data | undefined)?.message);
   switch (subject) {
     case "message":
+      if (verb === "edited" || verb === "removed") return { ...by, icon: MessageSquare, tone: "neutral", text: `${verb} a message` };
       return { ...by, icon: data.kind === "question" ? MessageCircleQuestion : MessageSquare, tone: "neutral", spoken: true, text: spokenKind(text(data.kind)), ...body(text(data.body)) };
     case "communication":
       return communication(verb, data);
@@ -128,6 +129,7 @@ function spokenKind(kind: string | undefined): string {
 function communication(verb: string, data: Data): Line {
   const from = String(data.fromAgentId);
   const to = String(data.toAgentId);
+  if (verb === "expired") return { icon: CircleAlert, tone: "wait", who: to, text: `did not answer ${from} in time` };
   if (verb === "responded") {
     const response = data.response as Data | undefined;
     return { icon: Reply, tone: "neutral", who: to, spoken: true, text: `answers ${from}`, ...body(text(response?.message)) };

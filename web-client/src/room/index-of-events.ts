@@ -7,6 +7,8 @@ import type { RoomEvent } from "@baton/client";
 export class EventIndex {
   readonly #messages = new Map<string, { who: string; text: string }>();
   readonly #replies = new Map<string, number>();
+  /** What messages say since they were edited; null since they were removed. */
+  readonly #now = new Map<string, string | null>();
   readonly steps = new Map<string, string>();
   readonly asked = new Map<string, string>();
 
@@ -19,6 +21,10 @@ export class EventIndex {
       if (type === "message.posted") {
         this.#messages.set(String(data.id), { who: actor.name || actor.id, text: String(data.body).slice(0, 140) });
         if (typeof data.replyTo === "string") this.#replies.set(data.replyTo, this.replies(data.replyTo) + 1);
+      } else if (type === "message.edited" && typeof data.body === "string") {
+        this.#now.set(String(data.id), data.body);
+      } else if (type === "message.removed") {
+        this.#now.set(String(data.id), null);
       } else if (type === "process.created") {
         for (const step of (data.steps ?? []) as { id: string; name: string }[]) this.steps.set(step.id, step.name);
       } else if (type === "intervention.requested") {
@@ -43,6 +49,11 @@ export class EventIndex {
 
   replies(messageId: string): number {
     return this.#replies.get(messageId) ?? 0;
+  }
+
+  /** Undefined where a message says what it said when it was posted. */
+  now(messageId: string): string | null | undefined {
+    return this.#now.get(messageId);
   }
 
   said(messageId: string): { who: string; text: string } | undefined {

@@ -194,7 +194,7 @@ function Log({ rows, state, log, names, threads, index, me, follow, children }: 
       >
         <div>
           <Virtualizer ref={list} data={rows} as="ol" item="li" scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
-            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} me={me} />}
+            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} now={event.type === "message.posted" ? index.now(String(event.data.id)) : undefined} me={me} />}
           </Virtualizer>
           {children}
         </div>

@@ -29,8 +29,9 @@ export function Timeline({ events, names }: { events: readonly RoomEvent[]; name
 }
 
 /** One event: an icon for what happened, who did it, and what was said. */
-export const Entry = memo(function Entry({ event, names, threads, replies = 0, me }: { event: RoomEvent; names: Names; threads?: Threads; replies?: number; me?: string | undefined }) {
-  const line = describe(event, names);
+export const Entry = memo(function Entry({ event, names, threads, replies = 0, now, me }: { event: RoomEvent; names: Names; threads?: Threads; replies?: number; now?: string | null | undefined; me?: string | undefined }) {
+  const posted = describe(event, names);
+  const line = now === undefined ? posted : { ...posted, body: now ?? "*This message was removed.*" };
   const { id, replyTo, mentions } = event.data as { id?: string; replyTo?: string; mentions?: string[] };
   const isMessage = event.type === "message.posted" && id !== undefined;
   const forMe = me !== undefined && isMessage && mentions?.includes(me);
