@@ -93,6 +93,8 @@ export interface components {
             metadata?: JsonObject;
             respondBy?: components["schemas"]["Timestamp"] | null;
             response?: components["schemas"]["CommunicationResponse"] | null;
+            /** @description Nobody responded in time. */
+            expired?: boolean;
         };
         /** @description A step, or a part of one, on its way from one agent to another. */
         AgentHandoff: {
@@ -4404,6 +4406,8 @@ export interface components {
                 metadata?: JsonObject;
                 respondBy?: components["schemas"]["Timestamp"] | null;
                 response?: components["schemas"]["CommunicationResponse"] | null;
+                /** @description Nobody responded in time. */
+                expired?: boolean;
             };
             /** @description A communication got its response. */
             "communication.responded": {

@@ -652,6 +652,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List webhooks, with how their deliveries stand */
+        get: operations["listWebhooks"];
+        put?: never;
+        /** Send a workspace's events to a URL, signed, at least once, in order per room */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a webhook */
+        get: operations["getWebhook"];
+        put?: never;
+        post?: never;
+        /** Remove a webhook, with what it still had to send */
+        delete: operations["removeWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a webhook has sent, has to send, and gave up */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/webhooks/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send again what was given up, or all that happened since a time */
+        post: operations["replayWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -775,6 +845,8 @@ export interface components {
             metadata?: JsonObject;
             respondBy?: components["schemas"]["Timestamp"] | null;
             response?: components["schemas"]["CommunicationResponse"] | null;
+            /** @description Nobody responded in time. */
+            expired?: boolean;
         };
         /** @description A step, or a part of one, on its way from one agent to another. */
         AgentHandoff: {
@@ -1265,6 +1337,16 @@ export interface components {
             priority?: components["schemas"]["Priority"] | null;
             /** @description A step that fails for good cancels the rest (default). */
             failFast?: boolean;
+        };
+        /** @description A webhook to make. */
+        CreateWebhook: {
+            /** @description Where to: https:// or http://, at most 2000 characters. */
+            url: string;
+            /** @description Which events: types, or beginnings with `*` (`process.*`); none: all. */
+            events?: string[];
+            roomId?: components["schemas"]["RoomId"] | null;
+            /** @description For people, at most 1000 characters. */
+            description?: string;
         };
         /** @description A workspace to make. */
         CreateWorkspace: {
@@ -2100,6 +2182,11 @@ export interface components {
             /** @description The secret. */
             key: string;
         };
+        /** @description A new webhook; its secret is shown only now. */
+        NewWebhook: components["schemas"]["Webhook"] & {
+            /** @description The key of `X-Webhook-Signature: t=<ms>,v1=<hex HMAC-SHA256(secret, "{t}.{body}")>`. */
+            secret: string;
+        };
         /**
          * @description What happens when nobody answered by `expiresAt`.
          * @enum {string}
@@ -2644,6 +2731,18 @@ export interface components {
             type: components["schemas"]["ParticipantType"];
             /** @description The agent's or user's id. */
             id: string;
+        };
+        /** @description What a webhook sends again. */
+        ReplayWebhook: {
+            since?: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description What is sent again. */
+        Replayed: {
+            /**
+             * Format: int64
+             * @description How many events.
+             */
+            replayed: number;
         };
         /** @description A handoff that an agent asks for. */
         RequestHandoff: {
@@ -3194,6 +3293,64 @@ export interface components {
          * @enum {string}
          */
         WaitMode: "hold" | "suspend";
+        /** @description A webhook, and how its deliveries stand. */
+        Webhook: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Where to. */
+            url: string;
+            /** @description Which events; none: all. */
+            events: string[];
+            roomId?: components["schemas"]["RoomId"] | null;
+            /** @description For people. */
+            description: string;
+            /** @description `user:ID` or `service:ID`. */
+            createdBy: string;
+            /** @description When. */
+            createdAt: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Events that wait to be sent.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Events that were given up.
+             */
+            parked: number;
+            lastDeliveredAt?: components["schemas"]["Timestamp"] | null;
+            /** @description Why the last one failed, where it did. */
+            lastError?: string | null;
+        };
+        /** @description An event on its way to a webhook. */
+        WebhookDelivery: {
+            /** @description Its place in the list. */
+            id: string;
+            /** @description From which room. */
+            roomId: components["schemas"]["RoomId"];
+            /**
+             * Format: int64
+             * @description The event's place there.
+             */
+            seq: number;
+            /** @description The event's type. */
+            type: string;
+            /** @description `pending`, `delivered` or `parked`. */
+            status: string;
+            /**
+             * Format: int64
+             * @description How often it was tried.
+             */
+            attempts: number;
+            /** @description When it happened, or was replayed. */
+            createdAt: components["schemas"]["Timestamp"];
+            dueAt?: components["schemas"]["Timestamp"] | null;
+            /** @description Why it failed. */
+            error?: string | null;
+        };
         /** @description A workspace: everything belongs to exactly one, and nothing crosses it. */
         Workspace: {
             /** @description Chosen by the caller. */
@@ -5478,6 +5635,235 @@ export interface operations {
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List webhooks, with how their deliveries stand */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Webhook"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateWebhook"];
+            };
+        };
+        responses: {
+            /** @description Send a workspace's events to a URL, signed, at least once, in order per room */
+            201: {
+                headers: {
+                    /** @description Its path */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Get a webhook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    removeWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove a webhook, with what it still had to send */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Only these */
+                status?: "pending" | "delivered" | "parked";
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a webhook has sent, has to send, and gave up */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["WebhookDelivery"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    replayWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayWebhook"];
+            };
+        };
+        responses: {
+            /** @description Send again what was given up, or all that happened since a time */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
