@@ -19,7 +19,7 @@ const KEPT: [&str; 2] = ["x-forwarded-for", "forwarded"];
 /// What a stream began with.
 pub enum Taken {
     /// A handshake, which is answered: the session's request.
-    Session(Request<()>),
+    Session(Box<Request<()>>),
     /// Something else, of which nothing has been read.
     Nothing,
     /// A handshake, but the connection broke.
@@ -50,7 +50,7 @@ pub async fn take(stream: &mut TcpStream) -> Taken {
         stream.write_all(answer.as_bytes()).await
     };
     match answered.await {
-        Ok(()) => Taken::Session(handshake.request),
+        Ok(()) => Taken::Session(Box::new(handshake.request)),
         Err(_) => Taken::Broken,
     }
 }

@@ -208,7 +208,7 @@ async fn sort(
         Taken::Session(mut request) => {
             let connection = Connection(Arc::clone(&stream.switch), address);
             request.extensions_mut().insert(ConnectInfo(connection));
-            begin(stream, request);
+            begin(stream, *request);
             None
         }
         Taken::Nothing => Some(stream),
