@@ -393,6 +393,10 @@ fn command(
             let mut template = crate::process::process(random, &fresh.to_string(), world);
             if let Some(template) = template.as_object_mut() {
                 template.remove("teamId");
+                // A start from a template has no steps of its own.
+                if template.remove("templateId").is_some() {
+                    template.insert("steps".to_owned(), json!([{"name": "Only"}]));
+                }
             }
             if let Some(((id, _), _)) = world.templates.iter().next().filter(|_| random.chance(40))
             {
