@@ -9,7 +9,7 @@ use crate::event::{Event, EventBody};
 use crate::id::{InterventionId, StepId};
 use crate::model::attempt::AttemptStatus;
 use crate::model::handoff::{HandoffKind, HandoffStatus};
-use crate::model::intervention::InterventionStatus;
+use crate::model::intervention::{InterventionStatus, ResponseAction};
 use crate::model::process::ProcessStatus;
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::state::{ProcessState, Tally};
@@ -177,7 +177,11 @@ fn of_process(process: &ProcessState, found: &mut Vec<String>) {
             ));
         }
         let mut voters = BTreeSet::new();
-        if !i.votes.iter().all(|v| voters.insert((&v.by, v.round))) {
+        let mut deciding = i
+            .votes
+            .iter()
+            .filter(|v| v.action != ResponseAction::Escalate);
+        if !deciding.all(|v| voters.insert((&v.by, v.round))) {
             found.push(format!("somebody voted twice on the intervention {}", i.id));
         }
     }

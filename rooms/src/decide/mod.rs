@@ -396,6 +396,10 @@ impl Decider<'_> {
         let step_id = step_of(&body);
         let touched = touched(&body);
         self.note_clock(touched);
+        if let EventBody::HandoffAccepted(change) = &body {
+            // A delegation makes a step, which is at work at once.
+            self.note_clock(change.child.as_ref().map(|c| c.id));
+        }
         let process = self.state.process.as_ref();
         let child = touched.and_then(|id| process?.step(id)).and_then(|s| {
             s.child_process_id
