@@ -52,7 +52,7 @@ fn a_process_starts_from_a_template_with_inputs_that_fit_its_schema() {
     let t = make(&mut w, greeting()).unwrap();
     assert_eq!(t.version, 1);
     for (inputs, path) in [
-        (json!({}), "inputs"),
+        (json!({}), "inputs.who"),
         (json!({"who": 7}), "inputs.who"),
         (json!({"who": "x", "y": 1}), "inputs"),
     ] {
@@ -110,7 +110,7 @@ fn what_is_wrong_with_a_template_is_said_when_it_is_made() {
         ),
         (
             json!({"name": "T", "inputs": {"$ref": "#"}, "steps": [{"name": "A"}]}),
-            "inputs",
+            "inputs.$ref",
         ),
         (
             json!({"name": "T", "steps": [{"name": "A", "process": {"templateId": unknown}}]}),
