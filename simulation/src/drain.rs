@@ -72,6 +72,18 @@ fn fitting(world: &World, process: &ProcessState, step: &ProcessStep) -> Vec<Age
 /// # Errors
 /// What does not hold.
 pub fn dispatch(world: &mut World) -> Result<u64, Violation> {
+    let mut all = 0;
+    // An offer may let a rule fire, which takes a step back: the dispatcher is woken by what was committed, and looks again.
+    for _ in 0..20 {
+        match round(world)? {
+            0 => break,
+            offered => all += offered,
+        }
+    }
+    Ok(all)
+}
+
+fn round(world: &mut World) -> Result<u64, Violation> {
     let mut offered = 0;
     for (room, step_id) in ready(world) {
         let Some(process) = world.states.get(&room).and_then(|s| s.process.clone()) else {
@@ -215,6 +227,17 @@ pub fn everybody_behaves(world: &mut World) -> Result<(), Violation> {
         let Some(process) = state.process.filter(|p| !p.process.status.is_terminal()) else {
             continue;
         };
+        // A step that is a process of its own waits for that one, which is looked at by itself.
+        let child_is_open = process.steps.iter().any(|s| {
+            let child = s
+                .child_process_id
+                .and_then(|id| world.states.get(&RoomId(id.0)));
+            let child = child.and_then(|c| c.process.as_ref());
+            child.is_some_and(|c| !c.process.status.is_terminal())
+        });
+        if child_is_open {
+            continue;
+        }
         let stuck = process.steps.iter().find(|s| {
             s.phase != Some(StepPhase::Ready)
                 && s.phase != Some(StepPhase::Blocked)
@@ -287,6 +310,9 @@ pub fn good_moves(world: &World, room: RoomId) -> Vec<Call> {
             .map_or("yes", |o| o.id.as_str());
         let reply = match i.kind {
             InterventionType::Approval => json!({"action": "approve"}),
+            InterventionType::Escalation if i.options.is_none() => {
+                json!({"action": "answer", "value": value})
+            }
             InterventionType::Input | InterventionType::Review => {
                 json!({"action": "answer", "value": value})
             }
