@@ -249,8 +249,8 @@ pub fn everybody_behaves(world: &mut World) -> Result<(), Violation> {
             .any(|s| s.phase == Some(StepPhase::Ready) && nobody_ever(world, &process, s));
         if let Some(step) = stuck.filter(|_| !waits_for_nobody) {
             return Err(Violation(format!(
-                "everybody behaves, and the step {:?} stays {:?} ({:?})",
-                step.key, step.status, step.phase
+                "everybody behaves, and the step {:?} stays {:?} ({:?}) after {} of {} attempts, {} offers",
+                step.key, step.status, step.phase, step.attempts, step.max_attempts, step.epoch
             )));
         }
         if !waits_for_nobody {
