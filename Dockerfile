@@ -17,7 +17,6 @@ COPY rooms rooms
 COPY storage storage
 COPY server server
 # Members of the workspace, which cargo wants to see; none of them is compiled.
-COPY simulation simulation
 COPY tests tests
 COPY --from=dashboard /src/web-client/dist web-client/dist
 # The cache holds the target folder only while this step runs, so the binary is copied out of it.

@@ -30,6 +30,7 @@ static AUDIT: Table = Table {
         ("correlation", Kind::Text),
     ],
     key: None,
+    once: &[],
 };
 
 /// What an audited command came to, when it was carried out.

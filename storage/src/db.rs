@@ -395,6 +395,8 @@ pub struct Table {
     pub columns: &'static [(&'static str, Kind)],
     /// The key, where a row that exists is replaced; none: it is an error.
     pub key: Option<&'static [&'static str]>,
+    /// Columns that a row keeps as they are when it is replaced.
+    pub once: &'static [&'static str],
 }
 
 impl Conn {
@@ -554,7 +556,7 @@ impl Conn {
             let set = table
                 .columns
                 .iter()
-                .filter(|c| !key.contains(&c.0))
+                .filter(|c| !key.contains(&c.0) && !table.once.contains(&c.0))
                 .map(|c| format!("{0} = excluded.{0}", c.0))
                 .collect::<Vec<_>>()
                 .join(", ");

@@ -24,6 +24,7 @@ pub(crate) static EVENTS: Table = Table {
         ("payload", Text),
     ],
     key: None,
+    once: &[],
 };
 static ROOMS: Table = Table {
     name: "rooms",
@@ -41,11 +42,14 @@ static ROOMS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    // A restore gives a log another life, which is not in the log.
+    once: &["log_id"],
 };
 static SNAPSHOTS: Table = Table {
     name: "snapshots",
     columns: &[("room_id", Uuid), ("seq", Int), ("state", Text)],
     key: Some(&["room_id"]),
+    once: &[],
 };
 static AGENTS: Table = Table {
     name: "agents",
@@ -57,6 +61,7 @@ static AGENTS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["workspace_id", "id"]),
+    once: &[],
 };
 static TEMPLATES: Table = Table {
     name: "templates",
@@ -68,6 +73,7 @@ static TEMPLATES: Table = Table {
         ("data", Text),
     ],
     key: None,
+    once: &[],
 };
 static TEAMS: Table = Table {
     name: "teams",
@@ -80,6 +86,7 @@ static TEAMS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static MEMBERS: Table = Table {
     name: "team_members",
@@ -91,6 +98,7 @@ static MEMBERS: Table = Table {
         ("is_active", Int),
     ],
     key: Some(&["team_id", "agent_id"]),
+    once: &[],
 };
 static PROCESSES: Table = Table {
     name: "processes",
@@ -105,6 +113,7 @@ static PROCESSES: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static STEPS: Table = Table {
     name: "steps",
@@ -122,6 +131,7 @@ static STEPS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static ATTEMPTS: Table = Table {
     name: "attempts",
@@ -139,6 +149,7 @@ static ATTEMPTS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static HANDOFFS: Table = Table {
     name: "handoffs",
@@ -152,6 +163,7 @@ static HANDOFFS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static INTERVENTIONS: Table = Table {
     name: "interventions",
@@ -168,6 +180,7 @@ static INTERVENTIONS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static COMMUNICATIONS: Table = Table {
     name: "communications",
@@ -180,6 +193,7 @@ static COMMUNICATIONS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static MESSAGES: Table = Table {
     name: "messages",
@@ -197,6 +211,7 @@ static MESSAGES: Table = Table {
         ("body", Text),
     ],
     key: None,
+    once: &[],
 };
 
 /// A list as a text that `LIKE '%,x,%'` finds an item in.

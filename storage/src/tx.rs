@@ -30,6 +30,7 @@ static TIMERS: Table = Table {
         ("timer", Kind::Text),
     ],
     key: Some(&["room_id", "key"]),
+    once: &[],
 };
 /// A room under lock.
 #[derive(Clone, Debug)]

@@ -27,6 +27,7 @@ static WEBHOOKS: Table = Table {
         ("created_at", Kind::Int),
     ],
     key: None,
+    once: &[],
 };
 static OUTBOX: Table = Table {
     name: "webhook_outbox",
@@ -42,6 +43,7 @@ static OUTBOX: Table = Table {
         ("error", Kind::Text),
     ],
     key: None,
+    once: &[],
 };
 
 /// What of a webhook the transactions of lanes need: which events it wants.

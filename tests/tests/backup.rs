@@ -82,6 +82,13 @@ on_both_databases! {
         assert_eq!(again["reset"], true);
         assert!(array(&again, "/events").is_empty());
         assert!(number(&again, "/head") < number(&joined, "/head"));
+        // The log keeps its new life when the room changes.
+        let guest = json!({ "type": "human", "id": "guest", "role": "observer" });
+        let path = format!("/collaboration/rooms/{room}/participants");
+        let _ = hub.admin.post(&path, &guest).await.expect(201);
+        let since = json!({ "roomId": room, "since": again["head"], "logId": again["logId"] });
+        let after = person.ask("room:join", since).await.data;
+        assert_eq!((&after["reset"], &after["logId"]), (&json!(false), &again["logId"]));
 
         let ann: Agent = hub.connect("ann", &key, "ann-1").await;
         ann.ready("ann-1").await;

@@ -310,7 +310,12 @@ async fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
     let (posts, _) = load.check();
     assert!(posts > 60);
     let verified = servers[0].command(&["verify"]).await;
-    assert!(verified.status.success());
+    assert!(
+        verified.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&verified.stdout),
+        String::from_utf8_lossy(&verified.stderr)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

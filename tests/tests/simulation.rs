@@ -1,4 +1,4 @@
-//! The random workspaces of `simulation/`, against the real server: the same choices, sent by real clients, several at once. The room's
+//! The random workspaces of `tests/simulation/`, against the real server: the same choices, sent by real clients, several at once. The room's
 //! own logs say what became of them, and everything is checked in them that must always hold.
 //!
 //! `BATON_SIMULATION_SEED` takes another seed, `BATON_SIMULATION_TELL` prints each refusal. Callers race, so a seed is a beginning, not a

@@ -12,7 +12,7 @@ use rooms::model::attempt::Attempt;
 use rooms::model::communication::{CommunicationResponse, CommunicationType};
 use rooms::model::handoff::AgentHandoff;
 use rooms::model::intervention::{
-    HumanIntervention, InterventionResponse, InterventionType, Outcome,
+    HumanIntervention, InterventionResponse, InterventionStatus, InterventionType, Outcome,
 };
 use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
 use rooms::model::room::ParticipantType;
@@ -382,6 +382,8 @@ shapes! {
         kind: InterventionType,
         /// The question in words.
         description: String,
+        /// Where it stands: completed, or expired with a default.
+        status: InterventionStatus,
         /// What came of it.
         outcome: Option<Outcome>,
         /// The reply.

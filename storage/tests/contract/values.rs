@@ -19,6 +19,7 @@ static THINGS: Table = Table {
         ("text", Kind::Text),
     ],
     key: Some(&["id"]),
+    once: &[],
 };
 static ONCE: Table = Table {
     name: "things",
@@ -28,6 +29,7 @@ static ONCE: Table = Table {
         ("text", Kind::Text),
     ],
     key: None,
+    once: &[],
 };
 
 async fn with_table(store: &Store) {

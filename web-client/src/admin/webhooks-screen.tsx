@@ -35,10 +35,7 @@ interface WebhookState extends Webhook {
 export default function WebhooksScreen() {
   const queries = useQueryClient();
   const list = useList<Webhook>({ path: "/webhooks" });
-  const reload = () => {
-    void queries.invalidateQueries({ queryKey: ["list", "/webhooks"] });
-    void queries.invalidateQueries({ queryKey: ["webhook"] });
-  };
+  const reload = () => void queries.invalidateQueries({ queryKey: ["list", "/webhooks"] });
   return (
     <Page title="Webhooks" {...(list.status === "ready" ? { count: list.rows.length } : {})} actions={<NewWebhook onMade={reload} />}>
       <ListBody
@@ -72,7 +69,14 @@ const REFRESH_MS = 5_000;
 function Card({ webhook, onChanged }: { webhook: Webhook; onChanged(): void }) {
   const { rest } = useSession();
   const path = `/webhooks/${encodeURIComponent(webhook.id)}`;
-  const { data } = useQuery({ queryKey: ["webhook", webhook.id], queryFn: () => rest.get<WebhookState>(path), refetchInterval: REFRESH_MS });
+  // One that is being deleted is asked no more: it would not be found.
+  const [going, setGoing] = useState(false);
+  const { data, refetch } = useQuery({
+    queryKey: ["webhook", webhook.id],
+    queryFn: () => rest.get<WebhookState>(path),
+    refetchInterval: REFRESH_MS,
+    enabled: !going,
+  });
   const state: WebhookState = data ?? webhook;
   const waiting = state.pending ?? 0;
   const parked = state.parked ?? 0;
@@ -91,7 +95,7 @@ function Card({ webhook, onChanged }: { webhook: Webhook; onChanged(): void }) {
           </p>
         </div>
         <div className="flex gap-2">
-          <Replay path={path} onDone={onChanged} />
+          <Replay path={path} onDone={() => void refetch()} />
           <Confirm
             title="Delete this webhook?"
             detail={`Nothing more is sent to ${state.url}${waiting > 0 ? `, not even the ${waiting} deliveries that wait` : ""}.`}
@@ -102,7 +106,13 @@ function Card({ webhook, onChanged }: { webhook: Webhook; onChanged(): void }) {
               </Button>
             }
             onConfirm={async () => {
-              await rest.change("DELETE", path);
+              setGoing(true);
+              try {
+                await rest.change("DELETE", path);
+              } catch (cause) {
+                setGoing(false);
+                throw cause;
+              }
               onChanged();
             }}
           />

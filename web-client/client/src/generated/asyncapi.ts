@@ -1456,6 +1456,8 @@ export interface components {
             type: components["schemas"]["InterventionType"];
             /** @description The question in words. */
             description: string;
+            /** @description Where it stands: completed, or expired with a default. */
+            status: components["schemas"]["InterventionStatus"];
             outcome?: components["schemas"]["Outcome"] | null;
             response?: components["schemas"]["InterventionResponse"] | null;
         };
