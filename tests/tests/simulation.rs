@@ -127,6 +127,10 @@ impl Stage {
                 match party.client.command(name, payload.clone()).await {
                     Ok(_) => Some(Ok(())),
                     Err(CommandError::Refused(problem)) => Some(Err(problem)),
+                    // Who was removed meanwhile has lost its key, and so its connection.
+                    Err(CommandError::Closed) if call.who.kind == PrincipalKind::Agent => {
+                        Some(Err(json!({ "detail": "the connection was ended" })))
+                    }
                     Err(other) => panic!("{name} {payload:#} got no answer: {other}"),
                 }
             }

@@ -115,9 +115,11 @@ impl Decider<'_> {
             return self.fail_step(step, attempt, error, Some(attempts), results, None);
         };
         let next = matched.next_step_id;
+        // What is asked for again uses up an attempt, also where none failed: a step that loses every lease must come to its end.
+        let again = attempts.max(step.attempts + 1);
         match matched.action {
-            ConditionAction::Retry if attempts < step.max_attempts => {
-                self.retry_later(step, attempt, error, attempts, results);
+            ConditionAction::Retry if again < step.max_attempts => {
+                self.retry_later(step, attempt, error, again, results);
             }
             ConditionAction::Retry => {
                 self.fail_step(step, attempt, error, Some(attempts), results, None);
