@@ -128,9 +128,9 @@ impl Stage {
                     Ok(_) => Some(Ok(())),
                     Err(CommandError::Refused(problem)) => Some(Err(problem)),
                     // Who was removed meanwhile has lost its key, and so its connection.
-                    Err(CommandError::Closed) if call.who.kind == PrincipalKind::Agent => {
-                        Some(Err(json!({ "detail": "the connection was ended" })))
-                    }
+                    Err(CommandError::Closed) if call.who.kind == PrincipalKind::Agent => Some(
+                        Err(json!({ "code": "closed", "detail": "the connection was ended" })),
+                    ),
                     Err(other) => panic!("{name} {payload:#} got no answer: {other}"),
                 }
             }
