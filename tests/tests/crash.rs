@@ -67,16 +67,21 @@ fn steps() -> Value {
     ])
 }
 
-/// Everything the room says until the process has completed, over any number of connections.
+/// Everything the room says until the process has completed, over any number of connections. The server may be
+/// killed before the first of them stands: then it is tried again, for as long as the caller waits.
 async fn observe(url: String, room: String) -> Vec<Value> {
-    let options = ClientOptions {
-        url,
-        auth: json!({ "token": ADMIN_KEY }),
-        reconnect: true,
+    let client = loop {
+        let options = ClientOptions {
+            url: url.clone(),
+            auth: json!({ "token": ADMIN_KEY }),
+            reconnect: true,
+        };
+        match Client::connect(options).await {
+            Ok(client) => break client,
+            Err(error) if error.is_retryable() => sleep(Duration::from_millis(20)).await,
+            Err(refused) => panic!("the observer is refused: {refused}"),
+        }
     };
-    let client = Client::connect(options)
-        .await
-        .expect("the observer connects while the server runs");
     let mut follower =
         RoomFollower::new(client, room, Some(0)).expect("nobody else reads this connection");
     let mut events = Vec::new();
