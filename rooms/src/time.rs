@@ -10,6 +10,9 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
+/// A step back of the clock by so many milliseconds or more is taken for one that somebody made.
+pub const CLOCK_STEP_MS: u64 = 60_000;
+
 impl Timestamp {
     /// This moment plus `ms` milliseconds; saturates.
     pub fn plus_ms(self, ms: u64) -> Self {
@@ -20,6 +23,18 @@ impl Timestamp {
     /// Whole milliseconds from `earlier` to this moment; 0 when it lies before.
     pub fn ms_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0) / 1000).unwrap_or(0)
+    }
+
+    /// This moment, or `last` where that is a little later: time does not go back from one event of a room to the next because two
+    /// transactions overlapped. Where it lies further ahead than [`CLOCK_STEP_MS`], the clock was set back: that is followed, or no lease
+    /// would expire until it had caught up.
+    #[must_use]
+    pub fn no_earlier_than(self, last: Self) -> Self {
+        if last.ms_since(self) < CLOCK_STEP_MS {
+            self.max(last)
+        } else {
+            self
+        }
     }
 
     /// RFC 3339, UTC, microseconds.

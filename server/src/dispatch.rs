@@ -1,7 +1,7 @@
 //! The dispatcher: ready steps find agents. It runs when something was committed, when an agent says it is ready, and once a second.
 //! It only proposes; `decide` checks the fit, the slots and the team's limit under lock, so two nodes cannot give one step twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,40 +11,97 @@ use rooms::id::{AgentId, InstanceId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::model::team::AgentTeam;
-use storage::read::ReadyStep;
+use storage::ready::{Place, ReadyStep};
 
 use crate::hub::Hub;
 
+/// Steps are read so many at a time.
+pub const PAGE: usize = 500;
+/// A round looks at so many pages, and the next one goes on after them: steps that nobody here can take hide none behind them for long, and
+/// cost no more than this.
+const PAGES: usize = 20;
+
 /// Runs until the process ends.
 pub async fn run(hub: Arc<Hub>) {
+    let mut seen = HashMap::new();
     loop {
         let _ = tokio::time::timeout(Duration::from_secs(1), hub.work.notified()).await;
         if hub.is_draining() {
             continue;
         }
-        if let Err(e) = round(&hub).await {
+        if let Err(e) = round(&hub, &mut seen).await {
             tracing::warn!(error = %e, "could not look for ready steps");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 }
 
-async fn round(hub: &Arc<Hub>) -> Result<(), storage::Error> {
-    let mut spaces: BTreeMap<WorkspaceId, Vec<(AgentId, Option<InstanceId>)>> = BTreeMap::new();
+/// Gives out what can be given. `seen`: how far the last round of a workspace looked, where it did not come to the end.
+async fn round(
+    hub: &Arc<Hub>,
+    seen: &mut HashMap<WorkspaceId, Place>,
+) -> Result<(), storage::Error> {
+    let mut spaces: BTreeMap<WorkspaceId, Vec<Taker>> = BTreeMap::new();
     for (space, agent, instance) in hub.agents.takers() {
         spaces.entry(space).or_default().push((agent, instance));
     }
+    seen.retain(|space, _| spaces.contains_key(space));
     for (space, takers) in spaces {
-        let ready = {
-            let agents: Vec<AgentId> = takers.iter().map(|t| t.0.clone()).collect();
-            hub.store().ready_steps(&space, &agents, 500).await?
-        };
-        if !ready.is_empty() {
-            offer_all(hub, &space, &takers, ready).await?;
+        let system = Principal::system(space.clone());
+        let mut board = Board::read(hub, &space, &takers).await?;
+        // The most urgent first, whatever was seen; then on from where the last round stopped.
+        let mut deeper = seen.remove(&space);
+        let mut after = None;
+        for _ in 0..PAGES {
+            let (ready, last) = board.page(hub, after).await?;
+            give_out(hub, &system, &mut board, ready).await;
+            after = deeper.take().max(last).filter(|_| last.is_some());
+            if after.is_none() {
+                break;
+            }
+        }
+        if let Some(place) = after {
+            seen.insert(space, place);
         }
     }
     Ok(())
 }
+
+/// Offers what can be taken. An agent whose offer came to nothing is free for the steps after it.
+async fn give_out(
+    hub: &Arc<Hub>,
+    system: &Principal,
+    board: &mut Board,
+    mut ready: Vec<ReadyStep>,
+) {
+    while !ready.is_empty() {
+        let mut rest = Vec::new();
+        let mut offers = Vec::new();
+        for waiting in ready {
+            match board.choose(&waiting) {
+                Some(tries) => offers.push(offer(hub, system, waiting, tries)),
+                None => rest.push(waiting),
+            }
+        }
+        let mut freed = false;
+        for (team, chosen, taken) in futures::future::join_all(offers).await {
+            if taken.as_ref() != Some(&chosen) {
+                board.give_back(team, &chosen);
+                freed = true;
+                if let Some(other) = taken {
+                    board.take(team, &other);
+                }
+            }
+        }
+        if !freed {
+            return;
+        }
+        ready = rest;
+    }
+}
+
+/// An agent that takes work, and the running copy to offer to.
+pub type Taker = (AgentId, Option<InstanceId>);
 
 struct Candidate {
     agent: Agent,
@@ -52,44 +109,82 @@ struct Candidate {
     live: usize,
 }
 
-async fn offer_all(
-    hub: &Arc<Hub>,
-    space: &WorkspaceId,
-    takers: &[(AgentId, Option<InstanceId>)],
-    ready: Vec<ReadyStep>,
-) -> Result<(), storage::Error> {
-    // Two queries, however many agents, teams and steps there are.
-    let ids: Vec<AgentId> = takers.iter().map(|t| t.0.clone()).collect();
-    let wanted: BTreeSet<TeamId> = ready.iter().map(|r| r.team_id).collect();
-    let (loads, teams) = tokio::try_join!(
-        hub.store().loads(space, &ids),
-        hub.store()
-            .teams(space, wanted.iter().map(|t| t.0).collect()),
-    )?;
-    let teams: HashMap<TeamId, AgentTeam> = teams.into_iter().map(|t| (t.id, t)).collect();
-    let mut candidates: Vec<Candidate> = loads
-        .into_iter()
-        .filter_map(|(agent, live)| {
-            let taker = takers.iter().find(|t| t.0 == agent.id)?;
-            Some(Candidate {
-                agent,
-                instance: taker.1.clone(),
-                live,
-            })
+impl Candidate {
+    fn is_free(&self) -> bool {
+        self.live < self.agent.slots as usize
+    }
+}
+
+/// Who could take what, as it was when it was read and as it will be once what was chosen is taken.
+pub struct Board {
+    candidates: Vec<Candidate>,
+    teams: HashMap<TeamId, (AgentTeam, usize)>,
+}
+
+impl Board {
+    /// Reads it: two queries, however many agents, teams and steps there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn read(
+        hub: &Hub,
+        space: &WorkspaceId,
+        takers: &[Taker],
+    ) -> Result<Self, storage::Error> {
+        let ids: Vec<AgentId> = takers.iter().map(|t| t.0.clone()).collect();
+        let (loads, teams) = tokio::try_join!(
+            hub.store().loads(space, &ids),
+            hub.store().waiting_teams(space, &ids),
+        )?;
+        let mut instances: HashMap<AgentId, Option<InstanceId>> = takers.iter().cloned().collect();
+        let candidates = loads.into_iter().map(|(agent, live)| Candidate {
+            instance: instances.remove(&agent.id).flatten(),
+            agent,
+            live,
+        });
+        Ok(Self {
+            candidates: candidates.collect(),
+            teams: teams.into_iter().map(|t| (t.0.id, t)).collect(),
         })
-        .collect();
-    let system = Principal::system(space.clone());
-    let mut offers = Vec::new();
-    for waiting in ready {
-        let Some(team) = teams.get(&waiting.team_id) else {
-            continue;
-        };
+    }
+
+    /// The next steps of the teams that can still take one; and the last place, when more may follow.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn page(
+        &self,
+        hub: &Hub,
+        after: Option<Place>,
+    ) -> Result<(Vec<ReadyStep>, Option<Place>), storage::Error> {
+        let mut open: Vec<TeamId> = self
+            .teams
+            .iter()
+            .filter(|(_, (team, live))| {
+                let mut members = self.candidates.iter().filter(|c| c.is_free());
+                has_room(team, *live) && members.any(|c| team.member(&c.agent.id).is_some())
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        open.sort_unstable();
+        let ready = hub.store().ready_steps(&open, after, PAGE).await?;
+        let last = ready.get(PAGE - 1).map(|step| step.place);
+        Ok((ready, last))
+    }
+
+    /// Who to offer a step to, the best first, which is taken for given; none: nobody can take it now.
+    pub fn choose(&mut self, waiting: &ReadyStep) -> Option<Vec<Taker>> {
+        let (team, live) = self.teams.get_mut(&waiting.team_id)?;
+        if !has_room(team, *live) {
+            return None;
+        }
         // The agent that suspended the step first, one that it was taken from last; then by the members' priority, then the least loaded
         // of its slots.
-        let mut fitting: Vec<(usize, (bool, bool, u32, usize))> = candidates
+        let mut fitting: Vec<(usize, (bool, bool, u32, usize))> = self
+            .candidates
             .iter()
             .enumerate()
-            .filter(|(_, c)| c.live < c.agent.slots as usize)
+            .filter(|(_, c)| c.is_free())
             .filter_map(|(n, c)| {
                 let member = team.member(&c.agent.id)?;
                 let first = waiting.step.preferred_agent_id.as_ref() != Some(&c.agent.id);
@@ -100,36 +195,51 @@ async fn offer_all(
             })
             .collect();
         fitting.sort_by_key(|f| f.1);
-        if fitting.is_empty() {
-            continue;
-        }
-        candidates[fitting[0].0].live += 1;
-        let tries: Vec<_> = fitting
-            .into_iter()
-            .map(|(n, _)| {
-                (
-                    candidates[n].agent.id.clone(),
-                    candidates[n].instance.clone(),
-                )
-            })
-            .collect();
-        offers.push(offer(hub, &system, waiting, tries));
+        let best = fitting.first()?.0;
+        *live += 1;
+        self.candidates[best].live += 1;
+        let taker = |n: usize| {
+            let candidate = &self.candidates[n];
+            (candidate.agent.id.clone(), candidate.instance.clone())
+        };
+        Some(fitting.into_iter().map(|(n, _)| taker(n)).collect())
     }
-    futures::future::join_all(offers).await;
-    Ok(())
+
+    fn take(&mut self, team: TeamId, agent: &AgentId) {
+        self.change(team, agent, |live| live + 1);
+    }
+
+    /// What was chosen came to nothing.
+    pub fn give_back(&mut self, team: TeamId, agent: &AgentId) {
+        self.change(team, agent, |live| live.saturating_sub(1));
+    }
+
+    fn change(&mut self, team: TeamId, agent: &AgentId, to: fn(usize) -> usize) {
+        if let Some((_, live)) = self.teams.get_mut(&team) {
+            *live = to(*live);
+        }
+        if let Some(candidate) = self.candidates.iter_mut().find(|c| c.agent.id == *agent) {
+            candidate.live = to(candidate.live);
+        }
+    }
 }
 
-/// Offers to the first that can take it.
+fn has_room(team: &AgentTeam, live: usize) -> bool {
+    live < team.configuration.max_concurrent_tasks as usize
+}
+
+/// Offers to the first that can take it: of which team the step is, who was chosen, and who has the offer.
 async fn offer(
     hub: &Arc<Hub>,
     system: &Principal,
     waiting: ReadyStep,
-    tries: Vec<(AgentId, Option<InstanceId>)>,
-) {
+    tries: Vec<Taker>,
+) -> (TeamId, AgentId, Option<AgentId>) {
+    let chosen = tries[0].0.clone();
     for (agent_id, instance_id) in tries {
         let command = Command::Offer {
             step_id: waiting.step.id,
-            agent_id,
+            agent_id: agent_id.clone(),
             instance_id,
             claim: false,
         };
@@ -137,10 +247,11 @@ async fn offer(
             .execute(system, RoomId(waiting.process_id.0), command, None, None)
             .await
         {
-            Ok(_) => return,
+            Ok(_) => return (waiting.team_id, chosen, Some(agent_id)),
             // The step is taken or gone: nobody else need be asked.
-            Err(refusal) if refusal.code == rooms::Code::IllegalTransition => return,
+            Err(refusal) if refusal.code == rooms::Code::IllegalTransition => break,
             Err(_) => {}
         }
     }
+    (waiting.team_id, chosen, None)
 }

@@ -12,10 +12,10 @@ use std::time::Instant;
 use rooms::event::{Event, Origin};
 use rooms::id::{EventId, RoomId, WorkspaceId};
 use rooms::model::access::Principal;
-use rooms::{Code, Command, Ctx, Facts, Needs, Refusal, State, decide, needs};
+use rooms::{Code, Command, Ctx, Facts, Needs, Refusal, State, Timestamp, decide, needs};
 use serde_json::Value;
 use storage::audit::AuditRow;
-use storage::{Idempotency, Tx, WriteSet};
+use storage::{Idempotency, RoomRow, Tx, WriteSet};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::caller::Asked;
@@ -141,7 +141,7 @@ async fn attempt(
     let used = tx.take_keys(&keys, now).await?;
 
     let ids: BTreeSet<RoomId> = batch.iter().map(|j| j.room).collect();
-    let mut loaded = load(hub, &mut tx, &ids).await?;
+    let (mut loaded, mut last) = load(hub, &mut tx, &ids).await?;
 
     let spaces: BTreeSet<WorkspaceId> = batch
         .iter()
@@ -150,8 +150,10 @@ async fn attempt(
     let space_rooms = hub.workspace_rooms(&mut tx, &spaces).await?;
     let mut space_heads: BTreeMap<RoomId, u64> = BTreeMap::new();
     if wide {
-        lock_spaces(&mut tx, &space_rooms, &loaded, &mut space_heads).await?;
+        last = last.max(lock_spaces(&mut tx, &space_rooms, &loaded, &mut space_heads).await?);
     }
+    // It was read before the locks were had, and whoever had them before may have read it later.
+    let now = now.no_earlier_than(last);
 
     let mut wanted: BTreeMap<WorkspaceId, Needs> = BTreeMap::new();
     for job in batch {
@@ -426,24 +428,29 @@ async fn lock_spaces(
     rooms: &BTreeMap<WorkspaceId, RoomId>,
     loaded: &BTreeMap<RoomId, Loaded>,
     heads: &mut BTreeMap<RoomId, u64>,
-) -> Result<(), storage::Error> {
+) -> Result<Timestamp, storage::Error> {
     let ids = rooms
         .values()
         .copied()
         .filter(|id| !loaded.contains_key(id))
         .collect();
-    for row in tx.lock_rooms(&ids).await? {
-        heads.insert(row.id, row.head);
-    }
-    Ok(())
+    let rows = tx.lock_rooms(&ids).await?;
+    heads.extend(rows.iter().map(|row| (row.id, row.head)));
+    Ok(newest(&rows))
 }
 
-/// Locks the rooms and brings each cached state up to its locked head.
+/// When something last happened in any of these rooms.
+fn newest(rows: &[RoomRow]) -> Timestamp {
+    let times = rows.iter().map(|row| row.last_activity);
+    times.max().unwrap_or_default()
+}
+
+/// Locks the rooms and brings each cached state up to its locked head; and when something last happened in any of them.
 async fn load(
     hub: &Arc<Hub>,
     tx: &mut Tx,
     ids: &BTreeSet<RoomId>,
-) -> Result<BTreeMap<RoomId, Loaded>, storage::Error> {
+) -> Result<(BTreeMap<RoomId, Loaded>, Timestamp), storage::Error> {
     let rows = tx.lock_rooms(ids).await?;
     let mut loaded = BTreeMap::new();
     for id in ids {
@@ -478,7 +485,7 @@ async fn load(
             },
         );
     }
-    Ok(loaded)
+    Ok((loaded, newest(&rows)))
 }
 
 /// The first answer again, for the same request.

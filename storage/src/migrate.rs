@@ -32,6 +32,7 @@ const ALL: &[Migration] = &[
     migration!(4, "0004_templates"),
     migration!(5, "0005_webhooks"),
     migration!(6, "0006_messages"),
+    migration!(7, "0007_ready"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

@@ -3,14 +3,9 @@
 use rooms::Timestamp;
 use rooms::command::Timer;
 use rooms::event::Event;
-use rooms::id::{
-    AgentId, AttemptId, EventId, InstanceId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
-};
+use rooms::id::{AgentId, AttemptId, EventId, InstanceId, ProcessId, RoomId, StepId, WorkspaceId};
 use rooms::model::access::Workspace;
-use rooms::model::agent::Agent;
 use rooms::model::handoff::AgentHandoff;
-use rooms::model::step::ProcessStep;
-use rooms::model::team::AgentTeam;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -94,18 +89,7 @@ pub struct LogPage {
     pub last_activity: Timestamp,
 }
 
-/// A step that waits for an agent.
-#[derive(Debug)]
-pub struct ReadyStep {
-    /// In which process.
-    pub process_id: ProcessId,
-    /// Whose.
-    pub team_id: TeamId,
-    /// The step.
-    pub step: ProcessStep,
-}
-
-fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
     Ok(serde_json::from_str(text)?)
 }
 
@@ -381,72 +365,6 @@ impl Store {
             out.extend(rows.iter().map(|r| (RoomId(r.uuid(0)), r.count(1))));
         }
         Ok(out)
-    }
-
-    /// Steps that wait for an agent, the most urgent and oldest first.
-    pub async fn ready_steps(
-        &self,
-        workspace: &WorkspaceId,
-        takers: &[AgentId],
-        limit: u64,
-    ) -> Result<Vec<ReadyStep>, Error> {
-        let sql = format!(
-            "SELECT s.process_id, s.team_id, s.data FROM steps s JOIN processes p ON p.id = s.process_id \
-             WHERE s.workspace_id = $1 AND s.phase = 'ready' AND p.status = 'running' \
-             AND s.team_id IN (SELECT m.team_id FROM team_members m WHERE m.workspace_id = $1 AND m.is_active = 1 AND m.agent_id {}) \
-             ORDER BY s.priority DESC, s.ready_at LIMIT {limit}",
-            self.among(Kind::Text, 2)
-        );
-        let ids = takers.iter().map(|a| a.0.clone()).collect();
-        let args = vec![workspace.as_str().into(), Value::Texts(ids)];
-        let rows = self.query(&sql, args).await?;
-        rows.iter()
-            .map(|r| {
-                Ok(ReadyStep {
-                    process_id: r.uuid(0).into(),
-                    team_id: r.uuid(1).into(),
-                    step: parse(r.text(2))?,
-                })
-            })
-            .collect()
-    }
-
-    /// Agents of a workspace that are not removed, by their ids, each with the number of its live attempts.
-    pub async fn loads(
-        &self,
-        workspace: &WorkspaceId,
-        ids: &[AgentId],
-    ) -> Result<Vec<(Agent, usize)>, Error> {
-        let sql = format!(
-            "SELECT a.data, (SELECT COUNT(*) FROM attempts t \
-             WHERE t.workspace_id = a.workspace_id AND t.agent_id = a.id AND t.live = 1) \
-             FROM agents a WHERE a.workspace_id = $1 AND a.id {} AND a.archived = 0",
-            self.among(Kind::Text, 2)
-        );
-        let ids = ids.iter().map(|a| a.0.clone()).collect();
-        let args = vec![workspace.as_str().into(), Value::Texts(ids)];
-        let rows = self.query(&sql, args).await?;
-        rows.iter()
-            .map(|r| {
-                let live = usize::try_from(r.count(1)).unwrap_or(usize::MAX);
-                Ok((parse(r.text(0))?, live))
-            })
-            .collect()
-    }
-
-    /// Teams by their ids.
-    pub async fn teams(
-        &self,
-        workspace: &WorkspaceId,
-        ids: Vec<Uuid>,
-    ) -> Result<Vec<AgentTeam>, Error> {
-        let sql = format!(
-            "SELECT data FROM teams WHERE workspace_id = $1 AND id {}",
-            self.among(Kind::Uuid, 2)
-        );
-        let args = vec![workspace.as_str().into(), Value::Uuids(ids)];
-        let rows = self.query(&sql, args).await?;
-        rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
     /// How far the participants of a room have read, in the room as it is shown.

@@ -41,6 +41,8 @@ pub struct RoomRow {
     pub workspace_id: WorkspaceId,
     /// Its newest seq.
     pub head: u64,
+    /// When that was.
+    pub last_activity: Timestamp,
 }
 
 /// Makes a command that was sent twice take effect once.
@@ -176,7 +178,7 @@ impl Tx {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT id, workspace_id, head FROM rooms WHERE id {} ORDER BY id{}",
+            "SELECT id, workspace_id, head, last_activity FROM rooms WHERE id {} ORDER BY id{}",
             self.conn.among(Kind::Uuid, 1),
             self.conn.for_update()
         );
@@ -193,6 +195,7 @@ impl Tx {
                 id: RoomId(r.uuid(0)),
                 workspace_id: r.text(1).into(),
                 head: r.count(2),
+                last_activity: Timestamp(r.int(3)),
             })
             .collect())
     }

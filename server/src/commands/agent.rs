@@ -5,7 +5,7 @@ use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::policy::Operation as O;
 use rooms::request::UpdateAgent;
-use rooms::{Code, Command, Refusal};
+use rooms::{Command, Refusal};
 use serde_json::json;
 use storage::Idempotency;
 use storage::change::Begun;
@@ -16,6 +16,7 @@ use super::table::Kind::{Many, Text, Whole};
 use super::table::{CommandRow, Does, by_hand, direct, in_workspace};
 use crate::contract::shape;
 use crate::contract::shapes::Work;
+use crate::dispatch::Board;
 use crate::hub::{Hub, Outcome};
 use crate::lane::repeat;
 use crate::problem::storage_refusal;
@@ -91,36 +92,41 @@ async fn claim(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcom
     {
         return repeat(record, &hash, &response);
     }
-    let takers = std::slice::from_ref(&agent);
-    let ready = hub
-        .store()
-        .ready_steps(&principal.workspace_id, takers, 500)
+    let taker = (agent.clone(), principal.instance_id.clone());
+    let mut board = Board::read(hub, &principal.workspace_id, &[taker])
         .await
         .map_err(wrap)?;
     let mut attempts = Vec::new();
-    for waiting in ready {
-        if attempts.len() as u64 >= max {
-            break;
-        }
-        let command = Command::Offer {
-            step_id: waiting.step.id,
-            agent_id: agent.clone(),
-            instance_id: principal.instance_id.clone(),
-            claim: true,
-        };
-        let part = record.clone().map(|k| Idempotency {
-            key: format!("{}#{}", k.key, attempts.len()),
-            ..k
-        });
-        let room = RoomId(waiting.process_id.0);
-        match request.ask(hub, room, command, part).await {
-            Ok(outcome) => attempts.push(outcome.data),
-            Err(refusal)
-                if refusal.code == Code::Conflict && refusal.detail.contains("free slot") =>
-            {
-                break;
+    let mut after = None;
+    'pages: loop {
+        let (ready, last) = board.page(hub, after).await.map_err(wrap)?;
+        for waiting in ready {
+            if attempts.len() as u64 >= max {
+                break 'pages;
             }
-            Err(_) => {}
+            if board.choose(&waiting).is_none() {
+                continue;
+            }
+            let command = Command::Offer {
+                step_id: waiting.step.id,
+                agent_id: agent.clone(),
+                instance_id: principal.instance_id.clone(),
+                claim: true,
+            };
+            let part = record.clone().map(|k| Idempotency {
+                key: format!("{}#{}", k.key, attempts.len()),
+                ..k
+            });
+            let room = RoomId(waiting.process_id.0);
+            match request.ask(hub, room, command, part).await {
+                Ok(outcome) => attempts.push(outcome.data),
+                // Somebody else was faster: for this agent the slot and for its team the room are free again.
+                Err(_) => board.give_back(waiting.team_id, &agent),
+            }
+        }
+        after = last;
+        if after.is_none() {
+            break;
         }
     }
     let data = json!({"attempts": attempts});

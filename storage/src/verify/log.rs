@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rooms::State;
 use rooms::event::{Event, EventBody};
 use rooms::id::CommunicationId;
 use rooms::invariants::Witness;
 use rooms::model::communication::AgentCommunication;
+use rooms::{State, Timestamp};
 
 use super::echoes::Digest;
 use super::{Check, RoomHead};
@@ -68,6 +68,7 @@ impl Check {
             }
         }
         let mut place = folded.state.seq;
+        let mut last: Option<Timestamp> = None;
         loop {
             let rows = self.page(room, place).await?;
             if rows.is_empty() {
@@ -80,6 +81,18 @@ impl Check {
                     // What cannot be read has no effect; that it is missing is told with the next one.
                     continue;
                 };
+                // An echo has the time of the event that it repeats.
+                if event.origin.is_none() {
+                    if let Some(last) =
+                        last.filter(|last| event.at.no_earlier_than(*last) != event.at)
+                    {
+                        self.report.wrong(format!(
+                            "room {} at seq {}: it happened before what came before it, at {last}",
+                            room.id, event.seq
+                        ));
+                    }
+                    last = Some(event.at);
+                }
                 for what in witness.see(&folded.state, &event) {
                     self.report
                         .wrong(format!("room {} at seq {}: {what}", room.id, event.seq));

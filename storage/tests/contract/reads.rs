@@ -238,23 +238,74 @@ on_both! {
         let paused = clerk.process("Paused", team, steps, json!({"priority": "urgent"})).await;
         clerk.run(&person("one", "admin"), paused, Command::PauseProcess(body(json!({})))).await.unwrap();
         let space = "one".into();
-        let ann = ["ann".into()];
-        let ready = store.ready_steps(&space, &ann, 10).await.unwrap();
+        let ready = store.ready_steps(&[team], None, 10).await.unwrap();
         let order: Vec<RoomId> = ready.iter().map(|r| RoomId(r.process_id.0)).collect();
         assert_eq!(order, [urgent, normal, later], "none of a process that stands still, none that is blocked");
         assert!(ready.iter().all(|r| r.step.key == "a" && r.team_id == team));
-        assert_eq!(store.ready_steps(&space, &ann, 1).await.unwrap().len(), 1);
+        assert_eq!(store.ready_steps(&[team], None, 1).await.unwrap().len(), 1);
+        let behind = store.ready_steps(&[team], Some(ready[0].place), 10).await.unwrap();
+        assert_eq!(behind.iter().map(|r| r.place).collect::<Vec<_>>(), [ready[1].place, ready[2].place]);
+        assert!(store.ready_steps(&[team], Some(ready[2].place), 10).await.unwrap().is_empty());
         assert_eq!(store.process_of_step(&space, ready[0].step.id).await.unwrap(), Some(ready[0].process_id));
         assert_eq!(store.process_of_step(&"two".into(), ready[0].step.id).await.unwrap(), None);
         let (id, _) = clerk.claim(normal, "a", "ann").await;
-        let left = store.ready_steps(&space, &ann, 10).await.unwrap();
+        let left = store.ready_steps(&[team], None, 10).await.unwrap();
         assert!(left.iter().all(|r| RoomId(r.process_id.0) != normal), "taken");
         let live = store.live_attempts(&space, &"ann".into()).await.unwrap();
         assert_eq!(live, [(normal.0.into(), id.into(), Some("ann-1".into()))]);
         assert!(store.live_attempts(&space, &"ben".into()).await.unwrap().is_empty());
-        assert!(store.ready_steps(&"two".into(), &ann, 10).await.unwrap().is_empty());
-        let ben = ["ben".into()];
-        assert!(store.ready_steps(&space, &ben, 10).await.unwrap().is_empty(), "only what its teams have");
+        assert!(store.ready_steps(&[TeamId(Uuid::now_v7())], None, 10).await.unwrap().is_empty());
+    }
+
+    async fn steps_of_many_teams_wait_in_one_order(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        clerk.register("ann", &[], 5).await;
+        let mut teams = Vec::new();
+        let mut processes = Vec::new();
+        // More teams than one statement asks for.
+        for n in 0..40 {
+            let team = clerk.team(&format!("Team {n}"), &["ann"]).await;
+            teams.push(team);
+            let priority = if n % 3 == 0 { "urgent" } else { "medium" };
+            let steps = json!([{"key": "a", "name": "A"}, {"key": "b", "name": "B"}]);
+            processes.push((n % 3 != 0, n, clerk.process("P", team, steps, json!({"priority": priority})).await));
+        }
+        processes.sort();
+        let wanted: Vec<RoomId> = processes.iter().flat_map(|p| [p.2, p.2]).collect();
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.ready_steps(&teams, after, 7).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.place);
+            seen.extend(page.iter().map(|r| RoomId(r.process_id.0)));
+        }
+        assert_eq!(seen, wanted, "each once, page by page");
+    }
+
+    async fn a_team_waits_while_it_has_a_ready_step(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        clerk.register("ann", &[], 5).await;
+        clerk.register("ben", &[], 5).await;
+        let team = clerk.team("Team", &["ann"]).await;
+        let space = "one".into();
+        let (ann, ben) = (["ann".into()], ["ben".into()]);
+        assert!(store.waiting_teams(&space, &ann).await.unwrap().is_empty(), "nothing to do");
+        let steps = json!([{"key": "a", "name": "A"}, {"key": "b", "name": "B"}]);
+        let process = clerk.process("P", team, steps, json!({})).await;
+        clerk.claim(process, "a", "ann").await;
+        let waiting = store.waiting_teams(&space, &ann).await.unwrap();
+        assert_eq!(waiting.iter().map(|(t, live)| (t.id, *live)).collect::<Vec<_>>(), [(team, 1)]);
+        assert!(store.waiting_teams(&space, &ben).await.unwrap().is_empty(), "only the teams that it is in");
+        assert!(store.waiting_teams(&"two".into(), &ann).await.unwrap().is_empty());
+        clerk.claim(process, "b", "ann").await;
+        assert!(store.waiting_teams(&space, &ann).await.unwrap().is_empty(), "all is taken");
+        let loads = store.loads(&space, &ann).await.unwrap();
+        assert_eq!(loads.iter().map(|(a, live)| (a.id.0.as_str(), *live)).collect::<Vec<_>>(), [("ann", 2)]);
     }
 
     async fn answers_wait_for_the_attempt_that_uses_them(backend) {

@@ -286,6 +286,15 @@ on_both! {
         let copy = backend.copy().await;
         append(&copy.store, whole.process, "intervention.completed", |_| {}).await;
         check(copy, "ends a second time").await;
+        // A moment before the one before it; but a clock that was set back is none of the hub's faults.
+        let copy = backend.copy().await;
+        append(&copy.store, whole.talk, "message.posted", |event| event.at.0 -= 5_000_000).await;
+        check(copy, "it happened before what came before it").await;
+        let copy = backend.copy().await;
+        append(&copy.store, whole.talk, "message.posted", |event| event.at.0 -= 3_600_000_000).await;
+        let problems = found(&copy.store).await;
+        assert!(!problems.iter().any(|p| p.contains("it happened before")), "{problems:#?}");
+        copy.closed().await;
         // An echo that was told twice, or in a room that hears of nothing.
         let copy = backend.copy().await;
         append(&copy.store, whole.space, "process.started", |_| {}).await;
