@@ -605,7 +605,8 @@ pub async fn readable(hub: &Hub, principal: &Principal, room: RoomId) -> Result<
     Ok(state)
 }
 
-fn kind_of(principal: &Principal) -> ParticipantType {
+/// What a principal is as a participant of a room.
+pub fn kind_of(principal: &Principal) -> ParticipantType {
     if principal.agent_id().is_some() {
         ParticipantType::Agent
     } else {

@@ -2,7 +2,7 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), changes that no room
-//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]) and for the dispatcher ([`ready`]), credentials ([`keys`]), backups ([`backup`]) and
+//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]) and for the dispatcher ([`ready`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod migrate;
 pub mod projection;
 pub mod read;
 pub mod ready;
+pub mod search;
 pub mod templates;
 pub mod tx;
 pub mod verify;

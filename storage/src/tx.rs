@@ -365,7 +365,8 @@ impl Tx {
         }
         let mut heads: BTreeMap<RoomId, (u64, Timestamp)> = BTreeMap::new();
         let mut answered = Vec::new();
-        let mut changed = Vec::new();
+        let mut edited = Vec::new();
+        let mut taken_out = Vec::new();
         let mut lapsed = Vec::new();
         let mut removed = Vec::new();
         let mut rows = Vec::with_capacity(set.events.len());
@@ -375,8 +376,8 @@ impl Tx {
             projection.event(event)?;
             match &event.body {
                 EventBody::CommunicationResponded(c) => answered.push(c),
-                EventBody::MessageEdited(c) => changed.push((c.id, false, c.body.as_str())),
-                EventBody::MessageRemoved(c) => changed.push((c.id, true, "")),
+                EventBody::MessageEdited(c) => edited.push((c, event.at)),
+                EventBody::MessageRemoved(c) => taken_out.push(c.id),
                 EventBody::CommunicationExpired(c) => lapsed.push(c.id),
                 EventBody::AgentRemoved(c) => {
                     removed.push((event.workspace_id.clone(), c.id.clone()))
@@ -400,10 +401,20 @@ impl Tx {
             .map(|(id, (seq, at))| vec![id.0.into(), seq.into(), at.into()])
             .collect();
         self.conn.append(&EVENTS, rows, heads).await?;
-        for (message, removed, body) in changed {
-            let sql = "UPDATE messages SET removed = $1, body = $2 WHERE id = $3";
-            let args = vec![removed.into(), body.into(), message.0.into()];
+        for (edit, at) in edited {
+            let sql = "UPDATE messages SET body = $1, mentions = $2, edited_at = $3 WHERE id = $4";
+            let mentions = serde_json::to_string(&edit.mentions)?;
+            let args = vec![
+                edit.body.as_str().into(),
+                mentions.into(),
+                at.into(),
+                edit.id.0.into(),
+            ];
             self.conn.execute(sql, args).await?;
+        }
+        for id in taken_out {
+            let sql = "UPDATE messages SET removed = 1, body = '' WHERE id = $1";
+            self.conn.execute(sql, vec![id.0.into()]).await?;
         }
         for id in lapsed {
             let sql = "SELECT data FROM communications WHERE id = $1";

@@ -36,7 +36,10 @@ fn parameters(operation: &Route) -> Vec<Value> {
     for (name, what, values) in query.chain(list.iter().copied()) {
         let schema = match name {
             "limit" => json!({"type": "integer", "minimum": 1}),
-            "since" => json!({"type": "integer", "minimum": 0}),
+            // A place in a log; in a list it is a time.
+            "since" if matches!(operation.reply, Reply::One(_)) => {
+                json!({"type": "integer", "minimum": 0})
+            }
             _ if values.is_empty() => json!({"type": "string"}),
             _ => json!({"type": "string", "enum": values}),
         };

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use rooms::id::{
-    AgentId, AttemptId, CommunicationId, InterventionId, LogId, ProcessId, TeamId, WorkspaceId,
+    AgentId, AttemptId, CommunicationId, InterventionId, LogId, ProcessId, RoomId, TeamId,
+    WorkspaceId,
 };
 use rooms::model::Priority;
 use rooms::model::access::{Actor, Permission, Workspace};
@@ -15,7 +16,7 @@ use rooms::model::intervention::{
     HumanIntervention, InterventionResponse, InterventionStatus, InterventionType, Outcome,
 };
 use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
-use rooms::model::room::ParticipantType;
+use rooms::model::room::{Message, ParticipantType};
 use rooms::model::step::ProcessStep;
 use rooms::{Code, Event, FieldError, Timestamp};
 use serde::Serialize;
@@ -181,6 +182,36 @@ shapes! {
         /// Whether events lie between the last item and head.
         more: bool,
     }
+    /// A room, to show and to open.
+    RoomRef {
+        /// Its id.
+        id: RoomId,
+        /// A name to show.
+        name: String,
+    }
+    /// A message that was found.
+    FoundMessage {
+        /// As it stands now.
+        message: Message,
+        /// In which room.
+        room: RoomRef,
+        /// The room's process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        process_id: Option<ProcessId>,
+        /// Where in the room.
+        seq: u64,
+        /// When it was posted.
+        at: Timestamp,
+        /// When its text was last changed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        edited_at: Option<Timestamp>,
+        /// Who said it.
+        author: Actor,
+        /// A line of it around what was found.
+        snippet: String,
+        /// The words in that line that were looked for, as they stand there.
+        highlights: Vec<String>,
+    }
     /// An agent, and how much of it is in use.
     AgentInUse {
         /// The agent.
@@ -254,7 +285,7 @@ shapes! {
         address: Option<String>,
         /// The room that decided.
         #[serde(skip_serializing_if = "Option::is_none")]
-        room_id: Option<rooms::id::RoomId>,
+        room_id: Option<RoomId>,
         /// The ids that were named.
         #[serde(skip_serializing_if = "Option::is_none")]
         target: Option<BTreeMap<String, String>>,
@@ -275,7 +306,7 @@ shapes! {
         events: Vec<String>,
         /// Only those of this room.
         #[serde(skip_serializing_if = "Option::is_none")]
-        room_id: Option<rooms::id::RoomId>,
+        room_id: Option<RoomId>,
         /// For people.
         description: String,
         /// `user:ID` or `service:ID`.
@@ -306,7 +337,7 @@ shapes! {
         /// Its place in the list.
         id: String,
         /// From which room.
-        room_id: rooms::id::RoomId,
+        room_id: RoomId,
         /// The event's place there.
         seq: u64,
         /// The event's type.

@@ -19,6 +19,7 @@ pub mod list;
 mod process;
 mod room;
 pub mod route;
+mod search;
 mod server;
 mod team;
 mod template;
@@ -51,6 +52,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         intervention::routes(),
         communication::routes(),
         room::routes(),
+        search::routes(),
         agent::routes(),
         key::routes(),
         expression::routes(),

@@ -13,6 +13,7 @@ mod migrations;
 mod mirror;
 mod reads;
 mod schema;
+mod search;
 mod transaction;
 mod values;
 mod verify;

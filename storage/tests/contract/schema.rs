@@ -62,6 +62,13 @@ async fn sqlite_table(store: &Store, name: &str) -> Table {
     let mut table = Table::default();
     let sql = "SELECT name, type, \"notnull\", pk, dflt_value FROM pragma_table_info($1) ORDER BY pk, cid";
     for row in store.query(sql, vec![name.into()]).await.unwrap() {
+        // The number that every row has anyway, with a name: what a full text points to. The key is then what is unique beside it.
+        if row.text(0) == "rowid" {
+            let sql = "SELECT i.name FROM pragma_index_list($1) l, pragma_index_info(l.name) i WHERE l.origin = 'u' ORDER BY i.seqno";
+            let key = store.query(sql, vec![name.into()]).await.unwrap();
+            table.key = key.iter().map(|r| r.text(0).to_owned()).collect();
+            continue;
+        }
         let in_key = row.int(3) > 0;
         if in_key {
             table.key.push(row.text(0).to_owned());

@@ -528,6 +528,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages of the workspace's rooms that hold all words of a query; newest first */
+        get: operations["searchMessages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/agents": {
         parameters: {
             query?: never;
@@ -1786,6 +1803,28 @@ export interface components {
              */
             seq: number;
         };
+        /** @description A message that was found. */
+        FoundMessage: {
+            /** @description As it stands now. */
+            message: components["schemas"]["Message"];
+            /** @description In which room. */
+            room: components["schemas"]["RoomRef"];
+            processId?: components["schemas"]["ProcessId"] | null;
+            /**
+             * Format: int64
+             * @description Where in the room.
+             */
+            seq: number;
+            /** @description When it was posted. */
+            at: components["schemas"]["Timestamp"];
+            editedAt?: components["schemas"]["Timestamp"] | null;
+            /** @description Who said it. */
+            author: components["schemas"]["Actor"];
+            /** @description A line of it around what was found. */
+            snippet: string;
+            /** @description The words in that line that were looked for, as they stand there. */
+            highlights: string[];
+        };
         /**
          * @description What can be done to a handoff.
          * @enum {string}
@@ -2865,6 +2904,13 @@ export interface components {
          * @description A room: the unit of consistency.
          */
         RoomId: string;
+        /** @description A room, to show and to open. */
+        RoomRef: {
+            /** @description Its id. */
+            id: components["schemas"]["RoomId"];
+            /** @description A name to show. */
+            name: string;
+        };
         /**
          * @description What a participant may do: each role may what the ones before it may.
          * @enum {string}
@@ -5177,6 +5223,56 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    searchMessages: {
+        parameters: {
+            query?: {
+                /** @description Words, "phrases" and beginnings*, all of which must be there; at most 256 characters */
+                q?: string;
+                /** @description In this room */
+                roomId?: string;
+                /** @description In the room of this process */
+                processId?: string;
+                /** @description An id, or user:ID, agent:ID, service:ID */
+                author?: string;
+                /** @description Not before this time */
+                since?: string;
+                /** @description Before this time */
+                until?: string;
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages of the workspace's rooms that hold all words of a query; newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["FoundMessage"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     listAgents: {
         parameters: {
             query?: {
@@ -5596,7 +5692,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Not before this time */
-                since?: number;
+                since?: string;
                 /** @description Before this time */
                 until?: string;
                 /** @description An id, or user:ID, agent:ID, service:ID */
