@@ -28,8 +28,8 @@ rust_tests() {
     echo "=== Rust tests"
     local log=$scratch/cargo.log code=0
     cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log" || code=$?
-    # Two thousand random workspaces, optimised. A failing seed is printed with how to run it again.
-    BATON_SIMULATION_SEEDS=2000 cargo test --locked --profile simulation -p simulation -- --nocapture 2>&1 | tee -a "$log" || code=$?
+    # Ten thousand random workspaces, optimised. A failing seed is printed with how to run it again.
+    BATON_SIMULATION_SEEDS=10000 cargo test --locked --profile simulation -p simulation -- --nocapture 2>&1 | tee -a "$log" || code=$?
     local sums
     sums=$(awk '/^test result:/ { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }' "$log")
     # Without a failed test a failure is one of compilation, or a test process that died.

@@ -146,6 +146,48 @@ fn a_success_that_a_condition_sends_back_fails_when_no_attempt_is_left() {
     assert_eq!(w.step("a").error, None);
 }
 
+#[test]
+fn a_step_that_loses_every_lease_comes_to_its_end_also_where_a_condition_says_retry() {
+    let mut w = World::with(
+        json!({"timeoutSettings": {"leaseMs": 1_000}}),
+        json!([{"key": "a", "name": "A", "maxAttempts": 3, "maxLostLeases": 1, "backoffMs": 0,
+            "conditions": [{"type": "failure", "action": "retry"}]}]),
+        json!({}),
+    );
+    for _ in 0..3 {
+        assert_eq!(w.at("a"), "pending/ready");
+        w.take("a", "ada");
+        w.pass(1_000);
+        w.pass(1);
+    }
+    assert_eq!(w.at("a"), "failed");
+    assert_eq!(w.errors("a"), "lease_lost");
+}
+
+#[test]
+fn a_human_who_is_asked_after_the_last_attempt_may_give_one_more_each_time() {
+    let mut w = World::running(
+        json!([{"key": "a", "name": "A", "maxAttempts": 1, "conditions": [{"type": "failure", "action": "escalate"}]}]),
+        json!({}),
+    );
+    for attempts in 1..=2 {
+        w.take("a", "ada");
+        w.fail("a", json!({"message": "no"}));
+        assert_eq!(w.at("a"), "pending/awaiting_input");
+        assert_eq!(w.step("a").attempts, attempts);
+        let asked = w.question().id;
+        w.answer(asked, json!({"action": "choose", "choice": "retry"}))
+            .unwrap();
+        assert_eq!(w.at("a"), "pending/ready");
+    }
+    w.take("a", "ada");
+    w.fail("a", json!({"message": "no"}));
+    let asked = w.question().id;
+    w.answer(asked, json!({"action": "choose", "choice": "fail"}))
+        .unwrap();
+    assert_eq!(w.at("a"), "failed");
+}
+
 fn branches() -> Value {
     json!([
         {"key": "a", "name": "A", "maxAttempts": 1, "conditions": [

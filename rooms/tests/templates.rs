@@ -314,6 +314,30 @@ fn a_pause_that_interrupts_cancels_the_child_and_another_begins_on_resume() {
 }
 
 #[test]
+fn an_interrupt_leaves_a_question_about_a_step_whose_work_is_a_process_open() {
+    let (mut p, mut c) = parent(json!({}));
+    deliver(&mut p, &mut c);
+    let first = p.step("sub").child_process_id;
+    let question = json!({"type": "input", "description": "Really?", "stepId": "sub"});
+    let question: r::RequestIntervention = serde_json::from_value(question).unwrap();
+    let ask = Command::RequestIntervention {
+        attempt_id: None,
+        question: Box::new(question),
+    };
+    p.run(&person("eve"), ask).unwrap();
+    assert_eq!(p.at("sub"), "running/executing", "its process goes on");
+    p.manage("pause", json!({"mode": "interrupt"})).unwrap();
+    assert_eq!(p.at("sub"), "pending/awaiting_input");
+    p.manage("resume", json!({})).unwrap();
+    assert_eq!(p.at("sub"), "pending/awaiting_input");
+    let open = p.question().id;
+    p.answer(open, json!({"action": "answer", "value": "yes"}))
+        .unwrap();
+    assert_eq!(p.at("sub"), "running/executing");
+    assert_ne!(p.step("sub").child_process_id, first);
+}
+
+#[test]
 fn a_step_that_took_too_long_gives_its_process_up() {
     let (mut p, mut c) = parent(json!({"timeoutMs": 5_000, "maxAttempts": 1}));
     deliver(&mut p, &mut c);

@@ -4,12 +4,13 @@
 //! `BATON_SIMULATION_SEED` takes another seed, `BATON_SIMULATION_TELL` prints each refusal. Callers race, so a seed is a beginning, not a
 //! recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use baton::client::{Client, ClientOptions, CommandError};
 use futures::future::join_all;
 use rooms::event::{Event, EventBody};
-use rooms::id::RoomId;
+use rooms::id::{AgentId, RoomId};
 use rooms::invariants::{self, Witness};
 use rooms::model::access::PrincipalKind;
 use serde_json::{Value, json};
@@ -41,6 +42,10 @@ struct Stage {
     parties: BTreeMap<(PrincipalKind, String), Party>,
     world: World,
     witnesses: BTreeMap<RoomId, Witness>,
+    /// Agents that were ever removed, by the logs.
+    removed: BTreeSet<AgentId>,
+    /// Agents whose connection was ended since the logs were read.
+    cut_off: Mutex<Vec<AgentId>>,
     refused: u64,
     accepted: u64,
 }
@@ -53,6 +58,8 @@ impl Stage {
             hub,
             parties: BTreeMap::new(),
             witnesses: BTreeMap::new(),
+            removed: BTreeSet::new(),
+            cut_off: Mutex::default(),
             refused: 0,
             accepted: 0,
         };
@@ -127,10 +134,14 @@ impl Stage {
                 match party.client.command(name, payload.clone()).await {
                     Ok(_) => Some(Ok(())),
                     Err(CommandError::Refused(problem)) => Some(Err(problem)),
-                    // Who was removed meanwhile has lost its key, and so its connection.
-                    Err(CommandError::Closed) if call.who.kind == PrincipalKind::Agent => Some(
-                        Err(json!({ "code": "closed", "detail": "the connection was ended" })),
-                    ),
+                    // Who was removed has lost its key, and so its connection; the logs must say so.
+                    Err(CommandError::Closed) if call.who.kind == PrincipalKind::Agent => {
+                        let agent = call.who.id.as_str().into();
+                        self.cut_off.lock().expect("a lock").push(agent);
+                        Some(Err(
+                            json!({ "code": "closed", "detail": "the connection was ended" }),
+                        ))
+                    }
                     Err(other) => panic!("{name} {payload:#} got no answer: {other}"),
                 }
             }
@@ -203,27 +214,20 @@ impl Stage {
                         "room {room} at seq {}: {wrong:#?}",
                         event.seq
                     );
-                    match &event.body {
-                        EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) => {
-                            self.world.registry.insert(agent.id.clone(), agent.clone());
-                        }
-                        EventBody::TemplateCreated(template) => {
-                            let key = (template.id, template.version);
-                            self.world
-                                .templates
-                                .insert(key, std::sync::Arc::new(template.clone()));
-                        }
-                        EventBody::AgentRemoved(change) => {
-                            if let Some(agent) = self.world.registry.get_mut(&change.id) {
-                                agent.archived = true;
-                            }
-                        }
-                        _ => {}
+                    if let EventBody::AgentRemoved(change) = &event.body {
+                        self.removed.insert(change.id.clone());
                     }
+                    self.world.learn(room, &event.body);
                     state.apply(&event);
                 }
             }
             self.world.states.insert(room, state);
+        }
+        for agent in self.cut_off.lock().expect("a lock").drain(..) {
+            assert!(
+                self.removed.contains(&agent),
+                "the connection of {agent} was ended, and nobody had removed it"
+            );
         }
         for (room, state) in &self.world.states {
             let wrong = invariants::broken(state);

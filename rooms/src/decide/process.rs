@@ -46,12 +46,17 @@ impl Decider<'_> {
                 && step.child_process_id.is_some()
                 && step.is_at_work()
             {
-                // Its process is cancelled; another begins on resume.
-                let ready = Some(StepPhase::Ready);
+                // Its process is cancelled; another begins on resume, or once the human has answered who was asked about the step.
+                let asked = process.open_interventions(step.id).next().is_some();
+                let phase = if asked {
+                    StepPhase::AwaitingInput
+                } else {
+                    StepPhase::Ready
+                };
                 self.emit(EventBody::StepReady(step_change(
                     step,
                     StepStatus::Pending,
-                    ready,
+                    Some(phase),
                 )));
                 continue;
             }

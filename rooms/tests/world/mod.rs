@@ -15,7 +15,9 @@ use rooms::model::step::{ProcessStep, StepPhase, StepStatus};
 use rooms::model::team::AgentTeam;
 use rooms::request as r;
 use rooms::state::ProcessState;
-use rooms::{Command, Ctx, EventBody, Facts, Refusal, State, TimerOp, Timestamp, decide};
+use rooms::{
+    Command, Ctx, EventBody, Facts, Refusal, State, TimerOp, Timestamp, decide, invariants,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -149,6 +151,14 @@ impl World {
                 TimerOp::Clear { key } => {
                     self.timers.remove(&key);
                 }
+            }
+        }
+        if self.checked {
+            let wrong = invariants::broken(&self.state);
+            assert!(wrong.is_empty(), "after {command:?}: {wrong:#?}");
+            for (key, timer) in invariants::timers(&self.state) {
+                let set = self.timers.get(&key).map(|(timer, _)| timer);
+                assert_eq!(set, Some(&timer), "what waits has its timer");
             }
         }
         decision.reply
