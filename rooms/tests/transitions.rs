@@ -1,5 +1,6 @@
 //! The state machines as tables that a reader can check: what each command comes to in each state. They are worked out by `decide`; a change
-//! of a rule shows as a change of a line.
+//! of a rule shows as a change of a line. docs/MODEL.md draws the same machines, and each of its transitions is taken here, and refused where it does not
+//! belong.
 //!
 //! To add a machine: a function that makes a world in each of its states, a list of what may be asked, and a test that calls [`table`].
 
@@ -12,14 +13,15 @@ mod world;
 
 use rooms::{Code, Command, Refusal, request as r};
 use serde_json::{Value, json};
+use world::table::{Came, Row, agrees_with_the_documentation, render};
 use world::{World, agent, person, system};
 
 type State = (&'static str, fn() -> World);
 type Ask = (&'static str, fn(&mut World) -> Result<Value, Refusal>);
 
-/// One line for each state and command: what the machine shows afterwards, or why it is refused.
-fn table(states: &[State], asks: &[Ask], show: fn(&World) -> String) -> String {
-    let mut out = String::new();
+/// A row for each state and command: what the machine shows afterwards, or why it is refused.
+fn table(states: &[State], asks: &[Ask], show: fn(&World) -> String) -> Vec<Row> {
+    let mut rows = Vec::new();
     for (state, make) in states {
         assert_eq!(
             show(&make()),
@@ -28,19 +30,22 @@ fn table(states: &[State], asks: &[Ask], show: fn(&World) -> String) -> String {
         );
         for (name, ask) in asks {
             let mut w = make();
-            let result = match ask(&mut w) {
-                Ok(_) if show(&w) == *state => "stays".to_owned(),
-                Ok(_) => format!("→ {}", show(&w)),
+            let came = match ask(&mut w) {
+                Ok(_) if show(&w) == *state => Came::Stays,
+                Ok(_) => Came::To(show(&w)),
                 Err(refusal) => {
                     assert_eq!(show(&w), *state, "a refusal changes nothing");
-                    format!("✗ {}", refusal.code.as_str())
+                    Came::Refused(refusal.code.as_str().to_owned())
                 }
             };
-            out.push_str(&format!("{state:<24} {name:<22} {result}\n"));
+            rows.push(Row {
+                from: (*state).to_owned(),
+                ask: (*name).to_owned(),
+                came,
+            });
         }
-        out.push('\n');
     }
-    out
+    rows
 }
 
 fn lease(epoch: u64) -> r::Lease {
@@ -166,7 +171,9 @@ fn start(w: &mut World, action: &str) -> Result<Value, Refusal> {
 
 #[test]
 fn a_process_does_what_its_table_says() {
-    insta::assert_snapshot!(table(PROCESSES, ON_PROCESSES, |w| w.status().to_owned()));
+    let rows = table(PROCESSES, ON_PROCESSES, |w| w.status().to_owned());
+    insta::assert_snapshot!(render(&rows));
+    agrees_with_the_documentation("Process", &rows, str::to_owned);
 }
 
 // ---- the step, with its phases
@@ -458,7 +465,13 @@ fn question(w: &mut World, mode: &str) -> Result<Value, Refusal> {
 
 #[test]
 fn a_step_does_what_its_table_says() {
-    insta::assert_snapshot!(table(STEPS, ON_STEPS, show_step));
+    let rows = table(STEPS, ON_STEPS, show_step);
+    insta::assert_snapshot!(render(&rows));
+    agrees_with_the_documentation("Step", &rows, |name| match name {
+        "pending/approval" | "pending/awaiting_input" => "suspended".to_owned(),
+        "running/awaiting_input" => "held".to_owned(),
+        name => name.rsplit('/').next().unwrap_or(name).to_owned(),
+    });
 }
 
 // ---- the attempt
@@ -624,85 +637,9 @@ fn on_attempts() -> Vec<Ask> {
 
 #[test]
 fn an_attempt_does_what_its_table_says() {
-    insta::assert_snapshot!(table(ATTEMPTS, &on_attempts(), |w| {
-        last(w).map_or_else(|_| "none".to_owned(), |x| x.status.as_str().to_owned())
-    }));
-}
-
-// ---- what the documentation draws
-
-/// The diagrams of docs/MODEL.md, as `from --> to` lines by heading.
-fn drawn(heading: &str) -> Vec<(String, String)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/MODEL.md");
-    let text = std::fs::read_to_string(path).expect("docs/MODEL.md");
-    let part = text
-        .split(&format!("## {heading}\n"))
-        .nth(1)
-        .unwrap_or_else(|| panic!("no heading {heading}"));
-    let diagram = part
-        .split("```mermaid\n")
-        .nth(1)
-        .and_then(|d| d.split("```").next())
-        .expect("a diagram");
-    diagram
-        .lines()
-        .filter_map(|line| line.split_once("-->"))
-        .map(|(from, rest)| {
-            let to = rest.split(':').next().unwrap_or_default();
-            (from.trim().to_owned(), to.trim().to_owned())
-        })
-        .filter(|(from, to)| from != "[*]" && to != "[*]")
-        .collect()
-}
-
-/// The transitions of a table: between other names, as the diagram has them.
-fn taken(table: &str, name: fn(&str) -> String) -> Vec<(String, String)> {
-    table
-        .lines()
-        .filter_map(|line| {
-            let from = line.split_whitespace().next()?;
-            let to = line.split("→ ").nth(1)?;
-            Some((name(from), name(to.trim())))
-        })
-        .filter(|(from, to)| from != to)
-        .collect()
-}
-
-fn same(heading: &str, table: &str, name: fn(&str) -> String) {
-    let (mut drawn, mut taken) = (drawn(heading), taken(table, name));
-    drawn.sort();
-    drawn.dedup();
-    taken.sort();
-    taken.dedup();
-    let only = |a: &[(String, String)], b: &[(String, String)]| {
-        a.iter()
-            .filter(|x| !b.contains(x))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    let (undrawn, untaken) = (only(&taken, &drawn), only(&drawn, &taken));
-    assert!(
-        undrawn.is_empty() && untaken.is_empty(),
-        "docs/MODEL.md, {heading}: not drawn: {undrawn:?}; drawn but never taken: {untaken:?}"
-    );
-}
-
-#[test]
-fn the_diagrams_of_the_documentation_are_those_of_the_tables() {
-    let plain = |name: &str| name.to_owned();
-    same(
-        "Process",
-        &table(PROCESSES, ON_PROCESSES, |w| w.status().to_owned()),
-        plain,
-    );
-    let phase = |name: &str| match name {
-        "pending/approval" | "pending/awaiting_input" => "suspended".to_owned(),
-        "running/awaiting_input" => "held".to_owned(),
-        name => name.rsplit('/').next().unwrap_or(name).to_owned(),
-    };
-    same("Step", &table(STEPS, ON_STEPS, show_step), phase);
-    let attempts = table(ATTEMPTS, &on_attempts(), |w| {
+    let rows = table(ATTEMPTS, &on_attempts(), |w| {
         last(w).map_or_else(|_| "none".to_owned(), |x| x.status.as_str().to_owned())
     });
-    same("Attempt", &attempts, plain);
+    insta::assert_snapshot!(render(&rows));
+    agrees_with_the_documentation("Attempt", &rows, str::to_owned);
 }

@@ -1,6 +1,7 @@
 //! Handoffs: every transition taken, and one refused from each state; strategies, hops and circles, delegation, context and views.
 
-use crate::world::{World, admin, agent, person, request};
+use crate::world::table::{Came, Row, agrees_with_the_documentation};
+use crate::world::{World, admin, agent, person, request, system};
 use rooms::id::{AgentId, HandoffId};
 use rooms::model::attempt::AttemptStatus;
 use rooms::model::handoff::HandoffStatus;
@@ -35,7 +36,7 @@ fn complete(id: HandoffId) -> Command {
 
 #[test]
 fn the_sender_holds_the_step_until_the_receiver_accepts_and_then_no_longer() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
     assert_eq!(world.phase("write"), "handing_off");
     assert_eq!(world.attempt_status(sent), AttemptStatus::Leased);
@@ -43,30 +44,30 @@ fn the_sender_holds_the_step_until_the_receiver_accepts_and_then_no_longer() {
     assert_eq!(world.handoff(id).status, HandoffStatus::Accepted);
     assert_eq!(world.attempt_status(sent), AttemptStatus::Released);
     assert_eq!(world.phase("write"), "executing");
-    let received = world.attempt("write");
+    let received = world.held("write");
     assert!(
-        world.complete(sent, json!(1)).is_err(),
+        world.report(sent, json!(1)).is_err(),
         "the sender no longer holds it"
     );
-    world.complete(received, json!(2)).unwrap();
+    world.report(received, json!(2)).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Completed);
     assert_eq!(world.step("write").outputs, Some(json!(2)));
 }
 
 #[test]
 fn a_repeated_accept_gives_the_first_ack_again_even_after_the_work_is_done() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
     let first = world.accept("bob", id).unwrap();
-    let events = world.log.len();
+    let events = world.events.len();
     let again = world.accept("bob", id).unwrap();
     assert_eq!(
         (&again["attempt"], &again["context"]),
         (&first["attempt"], &first["context"])
     );
-    assert_eq!(world.log.len(), events, "nothing happens twice");
-    let received = world.attempt("write");
-    world.complete(received, json!(1)).unwrap();
+    assert_eq!(world.events.len(), events, "nothing happens twice");
+    let received = world.held("write");
+    world.report(received, json!(1)).unwrap();
     assert_eq!(
         world.accept("bob", id).unwrap()["attempt"]["id"],
         first["attempt"]["id"]
@@ -85,7 +86,7 @@ fn a_refusal_an_expiry_and_a_withdrawal_leave_the_sender_with_the_step() {
         ("cancel", HandoffStatus::Cancelled),
         ("expire", HandoffStatus::Expired),
     ] {
-        let (mut world, sent) = World::held(json!({}));
+        let (mut world, sent) = World::holding(json!({}));
         let id = world.hand(sent, to("bob")).unwrap();
         world.refused(&agent("cyd"), reject(id), Code::Forbidden);
         world.refused(&agent("bob"), cancel(id), Code::Forbidden);
@@ -106,14 +107,14 @@ fn a_refusal_an_expiry_and_a_withdrawal_leave_the_sender_with_the_step() {
             Command::AcceptHandoff { handoff_id: id },
             Code::IllegalTransition,
         );
-        world.complete(sent, json!(1)).unwrap();
+        world.report(sent, json!(1)).unwrap();
     }
 }
 
 #[test]
 fn a_step_whose_sender_died_is_kept_for_the_receiver_until_the_handoff_expires() {
     let timeouts = json!({"timeoutSettings": {"leaseMs": 1_000, "handoffTimeout": 5_000}});
-    let (mut world, sent) = World::held(timeouts.clone());
+    let (mut world, sent) = World::holding(timeouts.clone());
     let id = world.hand(sent, to("bob")).unwrap();
     world.pass(2_000);
     assert_eq!(world.attempt_status(sent), AttemptStatus::Expired);
@@ -124,7 +125,7 @@ fn a_step_whose_sender_died_is_kept_for_the_receiver_until_the_handoff_expires()
     world.accept("bob", id).unwrap();
     assert_eq!(world.phase("write"), "executing");
 
-    let (mut world, sent) = World::held(timeouts);
+    let (mut world, sent) = World::holding(timeouts);
     let id = world.hand(sent, to("bob")).unwrap();
     world.pass(6_000);
     assert_eq!(world.handoff(id).status, HandoffStatus::Expired);
@@ -133,20 +134,20 @@ fn a_step_whose_sender_died_is_kept_for_the_receiver_until_the_handoff_expires()
 
 #[test]
 fn a_pending_handoff_ends_with_the_attempt_of_its_sender() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
-    world.complete(sent, json!(1)).unwrap();
+    world.report(sent, json!(1)).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Cancelled);
 
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
-    world.fail(sent, true).unwrap();
+    world.report_failure(sent, true).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Cancelled);
 
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
     world
-        .ask(
+        .ask_by(
             sent,
             json!({"type": "approval", "description": "ok?", "mode": "suspend"}),
         )
@@ -157,7 +158,7 @@ fn a_pending_handoff_ends_with_the_attempt_of_its_sender() {
 
 #[test]
 fn an_accepted_handoff_completes_by_its_receivers_word_and_fails_with_its_step() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
     world.refused(&agent("bob"), complete(id), Code::IllegalTransition);
     world.accept("bob", id).unwrap();
@@ -167,14 +168,14 @@ fn an_accepted_handoff_completes_by_its_receivers_word_and_fails_with_its_step()
     assert_eq!(world.handoff(id).status, HandoffStatus::Completed);
     world.refused(&agent("bob"), complete(id), Code::IllegalTransition);
 
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
     world.accept("bob", id).unwrap();
-    let received = world.attempt("write");
-    world.fail(received, false).unwrap();
+    let received = world.held("write");
+    world.report_failure(received, false).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Failed);
 
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, to("bob")).unwrap();
     world.accept("bob", id).unwrap();
     world
@@ -189,7 +190,7 @@ fn an_accepted_handoff_completes_by_its_receivers_word_and_fails_with_its_step()
 
 #[test]
 fn accepting_needs_a_free_slot() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     world
         .facts
         .agents
@@ -214,7 +215,7 @@ fn accepting_needs_a_free_slot() {
 
 #[test]
 fn no_handoff_goes_to_oneself_to_a_stranger_or_to_an_archived_agent() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     assert_eq!(
         world.hand(sent, to("ada")).unwrap_err().code,
         Code::InvalidRequest
@@ -247,10 +248,10 @@ fn no_handoff_goes_to_oneself_to_a_stranger_or_to_an_archived_agent() {
 
 #[test]
 fn a_circle_without_progress_and_an_eleventh_hop_are_refused() {
-    let (mut world, mut held) = World::held(json!({}));
+    let (mut world, mut held) = World::holding(json!({}));
     let id = world.hand(held, to("bob")).unwrap();
     world.accept("bob", id).unwrap();
-    held = world.attempt("write");
+    held = world.held("write");
     let circle = world.hand(held, to("ada")).unwrap_err();
     assert!(circle.code == Code::Conflict && circle.detail.contains("circle"));
     for hop in 1..10 {
@@ -268,7 +269,7 @@ fn a_circle_without_progress_and_an_eleventh_hop_are_refused() {
         let next = if hop % 2 == 1 { "ada" } else { "bob" };
         let id = world.hand(held, to(next)).unwrap();
         world.accept(next, id).unwrap();
-        held = world.attempt("write");
+        held = world.held("write");
     }
     let refusal = world.hand(held, to("cyd")).unwrap_err();
     assert!(
@@ -281,7 +282,7 @@ fn a_circle_without_progress_and_an_eleventh_hop_are_refused() {
 #[test]
 fn of_several_the_first_to_accept_has_it_and_only_the_last_refusal_ends_it() {
     let several = json!({"toAgentIds": ["bob", "cyd", "bob", "dan"], "reason": "whoever is free"});
-    let (mut world, sent) = World::held(json!({"handoffStrategy": "parallel"}));
+    let (mut world, sent) = World::holding(json!({"handoffStrategy": "parallel"}));
     let id = world.hand(sent, several.clone()).unwrap();
     assert_eq!(world.handoff(id).candidates.as_ref().map(Vec::len), Some(3));
     world.run(&agent("bob"), reject(id)).unwrap();
@@ -304,7 +305,7 @@ fn of_several_the_first_to_accept_has_it_and_only_the_last_refusal_ends_it() {
         Code::IllegalTransition,
     );
 
-    let (mut world, sent) = World::held(json!({"handoffStrategy": "parallel"}));
+    let (mut world, sent) = World::holding(json!({"handoffStrategy": "parallel"}));
     let id = world.hand(sent, several).unwrap();
     for agent_id in ["bob", "cyd", "dan"] {
         assert_eq!(world.handoff(id).status, HandoffStatus::Pending);
@@ -316,7 +317,7 @@ fn of_several_the_first_to_accept_has_it_and_only_the_last_refusal_ends_it() {
 
 #[test]
 fn in_parallel_and_with_nobody_named_the_whole_team_is_asked() {
-    let (mut world, sent) = World::held(json!({"handoffStrategy": "parallel"}));
+    let (mut world, sent) = World::holding(json!({"handoffStrategy": "parallel"}));
     let id = world.hand(sent, json!({"reason": "anybody"})).unwrap();
     let asked: Vec<_> = world.handoff(id).asked().map(AgentId::as_str).collect();
     assert_eq!(asked, ["bob", "cyd", "dan"]);
@@ -329,12 +330,12 @@ fn where_rules_choose_the_first_that_holds_names_the_receiver() {
         {"id": "urgent", "triggerCondition": "handoff.priority == 'urgent'", "collaborationType": "handoff", "targetAgents": ["ada", "dan"]},
         {"id": "advice", "triggerCondition": "false", "collaborationType": "consultation", "targetAgents": ["bob"]},
     ]});
-    let (mut world, sent) = World::held(rules.clone());
+    let (mut world, sent) = World::holding(rules.clone());
     let id = world.hand(sent, json!({"reason": "legal"})).unwrap();
     assert_eq!(world.handoff(id).to_agent_id, Some(AgentId::from("cyd")));
     assert_eq!(world.handoff(id).rule.as_deref(), Some("legal"));
 
-    let (mut world, sent) = World::held(rules.clone());
+    let (mut world, sent) = World::holding(rules.clone());
     let id = world
         .hand(sent, json!({"reason": "now", "priority": "urgent"}))
         .unwrap();
@@ -344,7 +345,7 @@ fn where_rules_choose_the_first_that_holds_names_the_receiver() {
         "not the sender itself"
     );
 
-    let (mut world, sent) = World::held(rules);
+    let (mut world, sent) = World::holding(rules);
     assert_eq!(
         world
             .hand(sent, json!({"reason": "other"}))
@@ -363,7 +364,7 @@ fn where_rules_choose_the_first_that_holds_names_the_receiver() {
 
 #[test]
 fn the_context_is_kept_exactly_hashed_and_filled_in_where_nothing_was_given() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let given = json!({"goal": "Ένα", "summary": "half", "decisions": [1.50, "x"], "hash": "mine", "taskContext": {"z": 1, "a": null}});
     let mut ask = to("bob");
     ask["context"] = given.clone();
@@ -381,7 +382,7 @@ fn the_context_is_kept_exactly_hashed_and_filled_in_where_nothing_was_given() {
     assert_eq!(world.handoff(id).context, context, "it never changes");
     let huge =
         json!({"toAgentId": "cyd", "reason": "x", "context": {"summary": "x".repeat(300_000)}});
-    let received = world.attempt("write");
+    let received = world.held("write");
     assert_eq!(
         world.hand(received, huge).unwrap_err().code,
         Code::PayloadTooLarge
@@ -390,7 +391,7 @@ fn the_context_is_kept_exactly_hashed_and_filled_in_where_nothing_was_given() {
 
 #[test]
 fn a_view_shows_the_receiver_a_part_of_the_history_and_changes_nothing_of_it() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let history = json!([{"role": "user", "n": 1}, {"role": "agent", "n": 2}, {"role": "user", "n": 3}, {"role": "user", "n": 4}]);
     let mut ask = to("bob");
     ask["context"] = json!({"conversationHistory": history});
@@ -407,7 +408,7 @@ fn a_view_shows_the_receiver_a_part_of_the_history_and_changes_nothing_of_it() {
 
 #[test]
 fn a_delegation_makes_a_step_whose_result_returns_to_the_sender() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, delegate("bob")).unwrap();
     assert_eq!(
         world.phase("write"),
@@ -419,20 +420,20 @@ fn a_delegation_makes_a_step_whose_result_returns_to_the_sender() {
     assert_eq!(ack["step"]["inputs"], json!({"text": "a b"}));
     assert_eq!(world.attempt_status(sent), AttemptStatus::Leased);
     world.refused(&agent("bob"), complete(id), Code::IllegalTransition);
-    let part = world.attempt("write.d1");
-    world.complete(part, json!({"words": 2})).unwrap();
+    let part = world.held("write.d1");
+    world.report(part, json!({"words": 2})).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Completed);
     assert_eq!(world.handoff(id).result, Some(json!({"words": 2})));
     let held = rooms::view::work(world.process(), sent);
     assert_eq!(held["delegations"][0]["result"], json!({"words": 2}));
-    world.complete(sent, json!("done")).unwrap();
+    world.report(sent, json!("done")).unwrap();
     assert_eq!(world.process().process.status.as_str(), "completed");
     assert_eq!(world.process().process.total_steps, 2);
 }
 
 #[test]
 fn a_delegation_that_is_refused_expires_or_fails_is_the_senders_to_deal_with() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, delegate("bob")).unwrap();
     world.run(&agent("bob"), reject(id)).unwrap();
     assert_eq!(
@@ -442,8 +443,8 @@ fn a_delegation_that_is_refused_expires_or_fails_is_the_senders_to_deal_with() {
 
     let id = world.hand(sent, delegate("cyd")).unwrap();
     world.accept("cyd", id).unwrap();
-    let part = world.attempt("write.d1");
-    world.fail(part, false).unwrap();
+    let part = world.held("write.d1");
+    world.report_failure(part, false).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Failed);
     assert_eq!(
         world.handoff(id).error.as_ref().map(|e| e.code.as_str()),
@@ -454,34 +455,34 @@ fn a_delegation_that_is_refused_expires_or_fails_is_the_senders_to_deal_with() {
         "executing",
         "the sender decides what follows"
     );
-    world.complete(sent, json!(1)).unwrap();
+    world.report(sent, json!(1)).unwrap();
     assert_eq!(world.process().process.status.as_str(), "completed");
 }
 
 #[test]
 fn what_was_delegated_goes_on_without_its_sender_and_ends_with_the_step() {
     let timeouts = json!({"timeoutSettings": {"leaseMs": 1_000}});
-    let (mut world, sent) = World::held(timeouts.clone());
+    let (mut world, sent) = World::holding(timeouts.clone());
     let id = world.hand(sent, delegate("bob")).unwrap();
     world.accept("bob", id).unwrap();
-    let part = world.attempt("write.d1");
+    let part = world.held("write.d1");
     world.pass(800);
     world.heartbeat(part);
     world.pass(800);
     assert_eq!(world.attempt_status(sent), AttemptStatus::Expired);
-    world.complete(part, json!(7)).unwrap();
+    world.report(part, json!(7)).unwrap();
     assert_eq!(world.handoff(id).result, Some(json!(7)));
-    let next = world.take("write", "cyd");
+    let next = world.hold("write", "cyd");
     assert_eq!(
         rooms::view::work(world.process(), next)["delegations"][0]["result"],
         json!(7)
     );
 
-    let (mut world, sent) = World::held(timeouts);
+    let (mut world, sent) = World::holding(timeouts);
     let id = world.hand(sent, delegate("bob")).unwrap();
     world.accept("bob", id).unwrap();
-    let part = world.attempt("write.d1");
-    world.complete(sent, json!("no need")).unwrap();
+    let part = world.held("write.d1");
+    world.report(sent, json!("no need")).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Failed);
     assert_eq!(world.attempt_status(part), AttemptStatus::Cancelled);
     assert_eq!(world.phase("write.d1"), "cancelled");
@@ -490,7 +491,7 @@ fn what_was_delegated_goes_on_without_its_sender_and_ends_with_the_step() {
 
 #[test]
 fn a_delegation_whose_receiver_died_waits_for_that_receiver() {
-    let (mut world, sent) = World::held(json!({"timeoutSettings": {"leaseMs": 1_000}}));
+    let (mut world, sent) = World::holding(json!({"timeoutSettings": {"leaseMs": 1_000}}));
     let id = world.hand(sent, delegate("bob")).unwrap();
     world.accept("bob", id).unwrap();
     world.pass(800);
@@ -500,23 +501,23 @@ fn a_delegation_whose_receiver_died_waits_for_that_receiver() {
         (world.phase("write.d1"), world.handoff(id).status),
         ("ready", HandoffStatus::Accepted)
     );
-    let part = world.take("write.d1", "bob");
-    world.complete(part, json!(1)).unwrap();
+    let part = world.hold("write.d1", "bob");
+    world.report(part, json!(1)).unwrap();
     assert_eq!(world.handoff(id).status, HandoffStatus::Completed);
 }
 
 #[test]
 fn work_is_not_delegated_back_to_whoever_waits_for_it() {
-    let (mut world, sent) = World::held(json!({}));
+    let (mut world, sent) = World::holding(json!({}));
     let id = world.hand(sent, delegate("bob")).unwrap();
     world.accept("bob", id).unwrap();
-    let part = world.attempt("write.d1");
+    let part = world.held("write.d1");
     let refusal = world.hand(part, delegate("ada")).unwrap_err();
     assert!(refusal.code == Code::Conflict && refusal.detail.contains("circle"));
     let deeper = world.hand(part, delegate("cyd")).unwrap();
     world.accept("cyd", deeper).unwrap();
     assert_eq!(world.phase("write.d1.d1"), "executing");
-    world.complete(sent, json!(1)).unwrap();
+    world.report(sent, json!(1)).unwrap();
     assert_eq!(
         world.phase("write.d1.d1"),
         "cancelled",
@@ -527,7 +528,7 @@ fn work_is_not_delegated_back_to_whoever_waits_for_it() {
 
 #[test]
 fn the_team_has_no_more_at_work_than_its_maximum() {
-    let (mut world, sent) = World::held(json!({"maxConcurrentTasks": 1}));
+    let (mut world, sent) = World::holding(json!({"maxConcurrentTasks": 1}));
     let id = world.hand(sent, delegate("bob")).unwrap();
     let refusal = world.refused(
         &agent("bob"),
@@ -565,28 +566,38 @@ fn the_table_of_states_and_commands_reads_as_it_should() {
     ];
     let mut table = String::new();
     for kind in ["transfer", "delegate"] {
+        let mut rows = Vec::new();
         for state in states {
             for command in commands {
-                let mut world = World::held(json!({})).0;
+                let mut world = World::holding(json!({})).0;
                 let Some(id) = bring(&mut world, kind, state) else {
                     continue;
                 };
                 let reply = act(&mut world, kind, id, command);
                 let after = world.handoff(id).status.as_str();
-                let result = match reply {
-                    Err(refusal) => refusal.code.as_str().to_owned(),
-                    Ok(_) if after == state => "as it is".to_owned(),
-                    Ok(_) => format!("→ {after}"),
+                let (result, came) = match reply {
+                    Err(refusal) => {
+                        let code = refusal.code.as_str().to_owned();
+                        (code.clone(), Came::Refused(code))
+                    }
+                    Ok(_) if after == state => ("as it is".to_owned(), Came::Stays),
+                    Ok(_) => (format!("→ {after}"), Came::To(after.to_owned())),
                 };
                 writeln!(table, "{kind:<9} {state:<10} {command:<20} {result}").unwrap();
+                rows.push(Row {
+                    from: state.to_owned(),
+                    ask: command.to_owned(),
+                    came,
+                });
             }
         }
+        agrees_with_the_documentation("Handoff", &rows, str::to_owned);
     }
     insta::assert_snapshot!(table);
 }
 
 fn bring(world: &mut World, kind: &str, state: &str) -> Option<HandoffId> {
-    let sent = world.attempt("write");
+    let sent = world.held("write");
     let ask = json!({"toAgentId": "bob", "kind": kind, "reason": "x"});
     let id = world.hand(sent, ask).ok()?;
     let work = if kind == "transfer" {
@@ -607,13 +618,13 @@ fn bring(world: &mut World, kind: &str, state: &str) -> Option<HandoffId> {
     }
     match state {
         "completed" if kind == "transfer" => drop(world.run(&agent("bob"), complete(id)).ok()?),
-        "completed" => drop(world.complete(world.attempt(work), json!(1)).ok()?),
+        "completed" => drop(world.report(world.held(work), json!(1)).ok()?),
         "failed" if kind == "transfer" => drop(
             world
                 .run(&admin(), Command::CancelProcess(request(json!({}))))
                 .ok()?,
         ),
-        "failed" => drop(world.fail(world.attempt(work), false).ok()?),
+        "failed" => drop(world.report_failure(world.held(work), false).ok()?),
         _ => {}
     }
     assert_eq!(world.handoff(id).status.as_str(), state);
@@ -639,7 +650,6 @@ fn act(
             .and_then(|s| s.current_attempt);
         step.ok_or_else(|| rooms::Refusal::illegal("nobody works on it"))
     };
-    let system = rooms::model::access::Principal::system("w".into());
     let due = world.now;
     match command {
         "accept" => world.accept("bob", id),
@@ -648,14 +658,14 @@ fn act(
         "cancel" => world.run(&agent("ada"), cancel(id)),
         "complete" => world.run(&agent("bob"), complete(id)),
         "its timer" => world.run(
-            &system,
+            &system(),
             Command::Timer {
                 timer: Timer::Handoff { handoff: id },
                 due,
             },
         ),
-        "step completes" => at_work(world).and_then(|a| world.complete(a, json!(1))),
-        "step fails" => at_work(world).and_then(|a| world.fail(a, false)),
+        "step completes" => at_work(world).and_then(|a| world.report(a, json!(1))),
+        "step fails" => at_work(world).and_then(|a| world.report_failure(a, false)),
         _ => {
             let attempt = world
                 .process()
@@ -663,7 +673,7 @@ fn act(
                 .and_then(|s| s.current_attempt);
             let attempt = attempt.ok_or_else(|| rooms::Refusal::illegal("nobody holds it"))?;
             world.run(
-                &system,
+                &system(),
                 Command::Timer {
                     timer: Timer::Lease { attempt },
                     due,

@@ -1,7 +1,9 @@
 //! Questions to humans: every type with its actions, every transition taken and one refused, rounds and quorums, what time does to them,
 //! and what is told to whom comes too late.
 
-use crate::world::{World, admin, agent, person, principal, request, respond};
+use crate::world::by_attempt::respond;
+use crate::world::table::{Came, Row, agrees_with_the_documentation};
+use crate::world::{World, admin, agent, person, principal, request, system};
 use rooms::id::InterventionId;
 use rooms::model::access::{Permission, PrincipalKind};
 use rooms::model::attempt::AttemptStatus;
@@ -58,8 +60,8 @@ fn each_type_takes_exactly_its_own_actions() {
         for action in [
             "approve", "reject", "modify", "answer", "choose", "escalate", "abort",
         ] {
-            let (mut world, held) = World::held(json!({}));
-            let id = world.ask(held, question.clone()).unwrap();
+            let (mut world, held) = World::holding(json!({}));
+            let id = world.ask_by(held, question.clone()).unwrap();
             let reply = match action {
                 "modify" => json!({"action": action, "modifications": {"text": "Hello"}}),
                 "answer" => json!({"action": action, "value": "x"}),
@@ -67,7 +69,7 @@ fn each_type_takes_exactly_its_own_actions() {
                 _ => json!({"action": action}),
             };
             let allowed = own.contains(&action) || ["escalate", "abort"].contains(&action);
-            let answered = world.answer(&person("pia"), id, reply);
+            let answered = world.reply_as(&person("pia"), id, reply);
             assert_eq!(
                 answered.is_ok(),
                 allowed,
@@ -82,25 +84,25 @@ fn each_type_takes_exactly_its_own_actions() {
 
 #[test]
 fn an_approval_lets_the_step_go_on_and_a_replacement_is_authoritative() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
     assert_eq!(world.phase("write"), "awaiting_input");
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
     assert_eq!(
-        (world.phase("write"), world.question(id).outcome),
+        (world.phase("write"), world.intervention(id).outcome),
         ("executing", Some(Outcome::Approved))
     );
 
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let schema =
         json!({"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}});
     let id = world
-        .ask(held, with(approval(), json!({"schema": schema})))
+        .ask_by(held, with(approval(), json!({"schema": schema})))
         .unwrap();
     let wrong = world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "modify", "modifications": {"text": 7}}),
@@ -108,14 +110,14 @@ fn an_approval_lets_the_step_go_on_and_a_replacement_is_authoritative() {
         .unwrap_err();
     assert_eq!(wrong.errors[0].path, "modifications.text");
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "modify", "modifications": {"text": "Hi"}}),
         )
         .unwrap();
-    let response = world.question(id).response.clone().unwrap();
-    assert!(response.authoritative && world.question(id).outcome == Some(Outcome::Modified));
+    let response = world.intervention(id).response.clone().unwrap();
+    assert!(response.authoritative && world.intervention(id).outcome == Some(Outcome::Modified));
 }
 
 #[test]
@@ -125,12 +127,12 @@ fn a_rejection_does_what_the_asker_said() {
         ("continue", "executing"),
         ("skip", "skipped"),
     ] {
-        let (mut world, held) = World::held(json!({}));
+        let (mut world, held) = World::holding(json!({}));
         let id = world
-            .ask(held, with(approval(), json!({"onReject": on_reject})))
+            .ask_by(held, with(approval(), json!({"onReject": on_reject})))
             .unwrap();
         world
-            .answer(
+            .reply_as(
                 &person("pia"),
                 id,
                 json!({"action": "reject", "comments": "no"}),
@@ -144,14 +146,14 @@ fn a_rejection_does_what_the_asker_said() {
 fn a_rejection_that_fails_the_step_asks_its_conditions() {
     let conditions =
         json!([{"type": "failure", "condition": "error.code == 'rejected'", "action": "continue"}]);
-    let mut world = World::new(
+    let mut world = World::of_four(
         json!([{"key": "write", "name": "Write", "conditions": conditions}]),
         json!({}),
     );
-    let held = world.take("write", "ada");
-    let id = world.ask(held, approval()).unwrap();
+    let held = world.hold("write", "ada");
+    let id = world.ask_by(held, approval()).unwrap();
     world
-        .answer(&person("pia"), id, json!({"action": "reject"}))
+        .reply_as(&person("pia"), id, json!({"action": "reject"}))
         .unwrap();
     assert_eq!(world.phase("write"), "failed");
     assert_eq!(world.process().process.status.as_str(), "completed");
@@ -159,37 +161,40 @@ fn a_rejection_that_fails_the_step_asks_its_conditions() {
 
 #[test]
 fn an_abort_cancels_the_process_and_closes_all_that_is_open() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
     let other = world
-        .ask(held, json!({"type": "input", "description": "Name?"}))
+        .ask_by(held, json!({"type": "input", "description": "Name?"}))
         .unwrap();
     world
-        .answer(&person("pia"), id, json!({"action": "abort"}))
+        .reply_as(&person("pia"), id, json!({"action": "abort"}))
         .unwrap();
     assert_eq!(world.process().process.status.as_str(), "cancelled");
-    assert_eq!(world.question(other).status, InterventionStatus::Cancelled);
+    assert_eq!(
+        world.intervention(other).status,
+        InterventionStatus::Cancelled
+    );
     assert_eq!(world.attempt_status(held), AttemptStatus::Cancelled);
 }
 
 #[test]
 fn who_suspends_frees_its_slot_and_the_answer_makes_the_step_ready_again_for_it() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let id = world
-        .ask(held, with(approval(), json!({"mode": "suspend"})))
+        .ask_by(held, with(approval(), json!({"mode": "suspend"})))
         .unwrap();
     assert_eq!(
         (world.attempt_status(held), world.phase("write")),
         (AttemptStatus::Suspended, "awaiting_input")
     );
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
     assert_eq!(world.phase("write"), "ready");
-    let again = world.take("write", "ada");
+    let again = world.hold("write", "ada");
     let offer = rooms::view::work(world.process(), again);
     assert_eq!(offer["priorAnswers"][0]["response"]["action"], "approve");
-    assert!(!world.question(id).used);
+    assert!(!world.intervention(id).used);
     let progress = world.with_epoch(again, json!({"percent": 1}));
     world
         .run(
@@ -200,33 +205,36 @@ fn who_suspends_frees_its_slot_and_the_answer_makes_the_step_ready_again_for_it(
             },
         )
         .unwrap();
-    assert!(world.question(id).used, "an attempt has gone on with it");
+    assert!(
+        world.intervention(id).used,
+        "an attempt has gone on with it"
+    );
 }
 
 #[test]
 fn a_lease_lost_while_a_human_is_asked_becomes_a_suspension() {
-    let (mut world, held) = World::held(json!({"timeoutSettings": {"leaseMs": 1_000}}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({"timeoutSettings": {"leaseMs": 1_000}}));
+    let id = world.ask_by(held, approval()).unwrap();
     world.pass(2_000);
     assert_eq!(
         (world.attempt_status(held), world.phase("write")),
         (AttemptStatus::Suspended, "awaiting_input")
     );
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
     assert_eq!(world.phase("write"), "ready");
 }
 
 #[test]
 fn the_same_key_gets_the_open_question_or_the_stored_answer_and_never_a_second() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
-    assert_eq!(world.ask(held, approval()).unwrap(), id);
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
+    assert_eq!(world.ask_by(held, approval()).unwrap(), id);
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
-    let attempt = world.attempt("write");
+    let attempt = world.held("write");
     let question = Box::new(world.with_epoch(attempt, approval()));
     let again = Command::RequestIntervention {
         attempt_id: Some(attempt),
@@ -242,23 +250,23 @@ fn the_same_key_gets_the_open_question_or_the_stored_answer_and_never_a_second()
 
 #[test]
 fn the_same_key_with_another_subject_opens_a_new_round_and_old_replies_are_superseded() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let keyed = |text: &str| json!({"type": "approval", "description": "Send it?", "key": "send", "subject": text, "quorum": {"n": 2}});
-    let id = world.ask(held, keyed("one")).unwrap();
-    let old = world.question(id).subject_hash.clone();
+    let id = world.ask_by(held, keyed("one")).unwrap();
+    let old = world.intervention(id).subject_hash.clone();
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
-    assert_eq!(world.ask(held, keyed("one")).unwrap(), id);
+    assert_eq!(world.ask_by(held, keyed("one")).unwrap(), id);
     assert_eq!(
-        world.question(id).round,
+        world.intervention(id).round,
         1,
         "the same asked again changes nothing"
     );
-    assert_eq!(world.ask(held, keyed("two")).unwrap(), id);
+    assert_eq!(world.ask_by(held, keyed("two")).unwrap(), id);
     assert_eq!(
         (
-            world.question(id).round,
+            world.intervention(id).round,
             world.count("intervention.superseded")
         ),
         (2, 1)
@@ -271,28 +279,28 @@ fn the_same_key_with_another_subject_opens_a_new_round_and_old_replies_are_super
         assert_eq!(refusal.context.unwrap()["intervention"]["round"], 2);
     }
     world
-        .answer(&person("pia"), id, json!({"action": "approve", "round": 2}))
+        .reply_as(&person("pia"), id, json!({"action": "approve", "round": 2}))
         .unwrap();
     assert_eq!(
-        world.question(id).status,
+        world.intervention(id).status,
         InterventionStatus::Pending,
         "the first round's vote counts no more"
     );
     world
-        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .reply_as(&person("pip"), id, json!({"action": "approve"}))
         .unwrap();
-    assert_eq!(world.question(id).outcome, Some(Outcome::Approved));
+    assert_eq!(world.intervention(id).outcome, Some(Outcome::Approved));
     let other = json!({"type": "input", "description": "Name?", "key": "send"});
-    assert_eq!(world.ask(held, other).unwrap(), id, "the stored answer");
+    assert_eq!(world.ask_by(held, other).unwrap(), id, "the stored answer");
 }
 
 #[test]
 fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
     let options = json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "quorum": {"n": 2}});
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, options).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, options).unwrap();
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "choose", "choice": "a"}),
@@ -304,19 +312,19 @@ fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
         Code::Conflict,
     );
     world
-        .answer(
+        .reply_as(
             &person("pip"),
             id,
             json!({"action": "choose", "choice": "b"}),
         )
         .unwrap();
     assert_eq!(
-        world.question(id).status,
+        world.intervention(id).status,
         InterventionStatus::Pending,
         "two that disagree decide nothing"
     );
     world
-        .answer(
+        .reply_as(
             &person("pat"),
             id,
             json!({"action": "choose", "choice": "b"}),
@@ -324,7 +332,7 @@ fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
         .unwrap();
     assert_eq!(
         world
-            .question(id)
+            .intervention(id)
             .response
             .as_ref()
             .unwrap()
@@ -333,9 +341,9 @@ fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
         Some("b")
     );
 
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let id = world
-        .ask(
+        .ask_by(
             held,
             with(
                 approval(),
@@ -344,28 +352,28 @@ fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
         )
         .unwrap();
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
     world
-        .answer(&person("pip"), id, json!({"action": "reject"}))
+        .reply_as(&person("pip"), id, json!({"action": "reject"}))
         .unwrap();
-    assert_eq!(world.question(id).outcome, Some(Outcome::Rejected));
+    assert_eq!(world.intervention(id).outcome, Some(Outcome::Rejected));
 }
 
 #[test]
 fn where_several_must_agree_a_replacement_is_put_to_the_vote() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let id = world
-        .ask(held, with(approval(), json!({"quorum": {"n": 2}})))
+        .ask_by(held, with(approval(), json!({"quorum": {"n": 2}})))
         .unwrap();
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "modify", "modifications": {"text": "Hi"}}),
         )
         .unwrap();
-    let open = world.question(id);
+    let open = world.intervention(id);
     assert_eq!(
         (
             open.round,
@@ -375,7 +383,7 @@ fn where_several_must_agree_a_replacement_is_put_to_the_vote() {
         (2, Some(json!({"text": "Hi"})), Some("pia"))
     );
     assert_eq!(
-        world.ask(held, approval()).unwrap(),
+        world.ask_by(held, approval()).unwrap(),
         id,
         "who asked before asks for the same still"
     );
@@ -385,10 +393,10 @@ fn where_several_must_agree_a_replacement_is_put_to_the_vote() {
         Code::Conflict,
     );
     world
-        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .reply_as(&person("pip"), id, json!({"action": "approve"}))
         .unwrap();
-    let response = world.question(id).response.clone().unwrap();
-    assert_eq!(world.question(id).outcome, Some(Outcome::Modified));
+    let response = world.intervention(id).response.clone().unwrap();
+    assert_eq!(world.intervention(id).outcome, Some(Outcome::Modified));
     assert_eq!(
         (response.modifications, response.authoritative),
         (Some(json!({"text": "Hi"})), true)
@@ -401,7 +409,7 @@ fn the_requester_decides_its_own_question_only_where_that_was_allowed() {
         (json!({"n": 1}), false),
         (json!({"n": 1, "selfApproval": true}), true),
     ] {
-        let (mut world, _) = World::held(json!({}));
+        let (mut world, _) = World::holding(json!({}));
         let reply = world
             .run(
                 &person("pia"),
@@ -411,36 +419,36 @@ fn the_requester_decides_its_own_question_only_where_that_was_allowed() {
                 )),
             )
             .unwrap();
-        let answered = world.answer(&person("pia"), id_of(&reply), json!({"action": "approve"}));
+        let answered = world.reply_as(&person("pia"), id_of(&reply), json!({"action": "approve"}));
         assert_eq!(answered.is_ok(), may, "{quorum}");
     }
 }
 
 #[test]
 fn a_reply_sent_twice_counts_once_and_its_id_cannot_be_used_for_another() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let id = world
-        .ask(held, with(approval(), json!({"quorum": {"n": 2}})))
+        .ask_by(held, with(approval(), json!({"quorum": {"n": 2}})))
         .unwrap();
     let yes = json!({"action": "approve", "responseId": "r1"});
-    world.answer(&person("pia"), id, yes.clone()).unwrap();
-    world.answer(&person("pia"), id, yes.clone()).unwrap();
-    assert_eq!(world.question(id).votes.len(), 1);
+    world.reply_as(&person("pia"), id, yes.clone()).unwrap();
+    world.reply_as(&person("pia"), id, yes.clone()).unwrap();
+    assert_eq!(world.intervention(id).votes.len(), 1);
     let no = json!({"action": "reject", "responseId": "r1"});
     world.refused(&person("pia"), respond(id, no), Code::IdempotencyConflict);
     world.refused(&person("pip"), respond(id, yes), Code::IdempotencyConflict);
     let up = json!({"action": "escalate", "responseId": "r2"});
-    world.answer(&person("pia"), id, up.clone()).unwrap();
-    world.answer(&person("pia"), id, up).unwrap();
-    assert_eq!(world.question(id).level, 1, "escalated once");
+    world.reply_as(&person("pia"), id, up.clone()).unwrap();
+    world.reply_as(&person("pia"), id, up).unwrap();
+    assert_eq!(world.intervention(id).level, 1, "escalated once");
 }
 
 #[test]
 fn a_late_reply_learns_who_decided_and_is_recorded_once() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "approve", "responseId": "r1"}),
@@ -460,14 +468,14 @@ fn a_late_reply_learns_who_decided_and_is_recorded_once() {
         );
         assert_eq!(world.count("intervention.late_reply"), recorded);
     }
-    assert_eq!(world.question(id).late_replies.len(), 2);
+    assert_eq!(world.intervention(id).late_replies.len(), 2);
     world.refused(
         &person("pip"),
         respond(id, json!({"action": "approve", "responseId": "r2"})),
         Code::IdempotencyConflict,
     );
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "approve", "responseId": "r1"}),
@@ -477,9 +485,9 @@ fn a_late_reply_learns_who_decided_and_is_recorded_once() {
 
 #[test]
 fn only_those_who_should_answer_do() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let id = world
-        .ask(held, with(approval(), json!({"assignees": ["pia"]})))
+        .ask_by(held, with(approval(), json!({"assignees": ["pia"]})))
         .unwrap();
     world.refused(
         &person("pip"),
@@ -498,12 +506,12 @@ fn only_those_who_should_answer_do() {
         Code::Forbidden,
     );
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
 
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let id = world
-        .ask(
+        .ask_by(
             held,
             with(approval(), json!({"candidatePermissions": "admin"})),
         )
@@ -514,14 +522,14 @@ fn only_those_who_should_answer_do() {
         Code::Forbidden,
     );
     world
-        .answer(&admin(), id, json!({"action": "approve"}))
+        .reply_as(&admin(), id, json!({"action": "approve"}))
         .unwrap();
 }
 
 #[test]
 fn an_observer_of_the_room_answers_nothing_there() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
     let observer = request(json!({"type": "human", "id": "pia", "role": "observer"}));
     world.run(&admin(), Command::Invite(observer)).unwrap();
     world.refused(
@@ -537,14 +545,14 @@ fn an_observer_of_the_room_answers_nothing_there() {
         Code::Forbidden,
     );
     world
-        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .reply_as(&person("pip"), id, json!({"action": "approve"}))
         .unwrap();
 }
 
 #[test]
 fn a_claim_keeps_others_out_until_it_is_released_or_passed_on() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
     let claim = Command::ClaimIntervention {
         intervention_id: id,
     };
@@ -569,7 +577,7 @@ fn a_claim_keeps_others_out_until_it_is_released_or_passed_on() {
     };
     world.refused(&person("pip"), delegate("pip"), Code::InvalidRequest);
     world.run(&person("pip"), delegate("pat")).unwrap();
-    let open = world.question(id);
+    let open = world.intervention(id);
     assert_eq!(
         (
             open.assignees.clone(),
@@ -587,15 +595,15 @@ fn a_claim_keeps_others_out_until_it_is_released_or_passed_on() {
     world.refused(&person("pip"), assign.clone(), Code::Forbidden);
     world.run(&admin(), assign).unwrap();
     world
-        .answer(&person("pip"), id, json!({"action": "approve"}))
+        .reply_as(&person("pip"), id, json!({"action": "approve"}))
         .unwrap();
 }
 
 #[test]
 fn it_is_reminded_of_at_half_and_at_nine_tenths_of_its_time_and_by_hand() {
-    let (mut world, held) = World::held(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
+    let (mut world, held) = World::holding(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
     let id = world
-        .ask(held, with(approval(), json!({"dueInMs": 1_000_000})))
+        .ask_by(held, with(approval(), json!({"dueInMs": 1_000_000})))
         .unwrap();
     for (ms, count) in [
         (490_000, 0),
@@ -608,7 +616,7 @@ fn it_is_reminded_of_at_half_and_at_nine_tenths_of_its_time_and_by_hand() {
         assert_eq!(world.count("intervention.reminded"), count);
     }
     assert_eq!(
-        world.question(id).status,
+        world.intervention(id).status,
         InterventionStatus::Pending,
         "overdue, and open"
     );
@@ -647,9 +655,9 @@ fn what_nobody_answers_in_time_comes_to_what_was_said_and_never_to_an_approval()
         ),
     ];
     for (question, on_expire, phase, outcome) in cases {
-        let (mut world, held) = World::held(json!({}));
+        let (mut world, held) = World::holding(json!({}));
         let id = world
-            .ask(
+            .ask_by(
                 held,
                 with(
                     question.clone(),
@@ -660,12 +668,12 @@ fn what_nobody_answers_in_time_comes_to_what_was_said_and_never_to_an_approval()
         world.pass(11_000);
         let case = format!("{on_expire} of {question}");
         assert_eq!(
-            world.question(id).status,
+            world.intervention(id).status,
             InterventionStatus::Expired,
             "{case}"
         );
         assert_eq!(
-            (world.phase("write"), world.question(id).outcome),
+            (world.phase("write"), world.intervention(id).outcome),
             (phase, outcome),
             "{case}"
         );
@@ -686,12 +694,12 @@ fn what_nobody_answers_in_time_comes_to_what_was_said_and_never_to_an_approval()
             "expired"
         );
     }
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "expiresInMs": 10, "onExpire": "default"})).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "expiresInMs": 10, "onExpire": "default"})).unwrap();
     world.pass(20);
     assert_eq!(
         world
-            .question(id)
+            .intervention(id)
             .response
             .as_ref()
             .unwrap()
@@ -704,20 +712,20 @@ fn what_nobody_answers_in_time_comes_to_what_was_said_and_never_to_an_approval()
 
 #[test]
 fn by_default_it_is_escalated_each_time_it_expires_with_its_times_begun_anew() {
-    let (mut world, held) = World::held(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
+    let (mut world, held) = World::holding(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
     let question = with(
         approval(),
         json!({"expiresInMs": 10_000, "dueInMs": 8_000, "assignees": ["pia"]}),
     );
-    let id = world.ask(held, question).unwrap();
+    let id = world.ask_by(held, question).unwrap();
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             id,
             json!({"action": "escalate", "value": {"assignees": ["pip"]}}),
         )
         .unwrap();
-    let up = world.question(id);
+    let up = world.intervention(id);
     assert_eq!(
         (up.level, up.assignees.clone(), up.priority.rank()),
         (
@@ -732,10 +740,10 @@ fn by_default_it_is_escalated_each_time_it_expires_with_its_times_begun_anew() {
         Code::Forbidden,
     );
     world.pass(10_500);
-    assert_eq!(world.question(id).level, 2);
-    assert!(world.question(id).assignees.is_empty());
+    assert_eq!(world.intervention(id).level, 2);
+    assert!(world.intervention(id).assignees.is_empty());
     world.pass(200_000);
-    let top = world.question(id);
+    let top = world.intervention(id);
     assert_eq!(
         (top.level, top.status, top.expires_at),
         (10, InterventionStatus::Pending, None),
@@ -746,36 +754,36 @@ fn by_default_it_is_escalated_each_time_it_expires_with_its_times_begun_anew() {
         respond(id, json!({"action": "escalate"})),
         Code::Conflict,
     );
-    let wrong = world.answer(
+    let wrong = world.reply_as(
         &person("pia"),
         id,
         json!({"action": "escalate", "value": 7}),
     );
     assert!(wrong.is_err());
     world
-        .answer(&person("pia"), id, json!({"action": "approve"}))
+        .reply_as(&person("pia"), id, json!({"action": "approve"}))
         .unwrap();
 }
 
 #[test]
 fn the_process_stands_still_until_the_last_question_that_pauses_it_is_answered() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let first = world
-        .ask(held, with(approval(), json!({"pausesProcess": true})))
+        .ask_by(held, with(approval(), json!({"pausesProcess": true})))
         .unwrap();
     let second = world
-        .ask(
+        .ask_by(
             held,
             json!({"type": "input", "description": "Name?", "pausesProcess": true}),
         )
         .unwrap();
     assert_eq!(world.process().process.status.as_str(), "paused");
     world
-        .answer(&person("pia"), first, json!({"action": "approve"}))
+        .reply_as(&person("pia"), first, json!({"action": "approve"}))
         .unwrap();
     assert_eq!(world.process().process.status.as_str(), "paused");
     world
-        .answer(
+        .reply_as(
             &person("pia"),
             second,
             json!({"action": "answer", "value": "x"}),
@@ -786,7 +794,7 @@ fn the_process_stands_still_until_the_last_question_that_pauses_it_is_answered()
 
 #[test]
 fn the_process_itself_can_ask() {
-    let (mut world, _) = World::held(json!({}));
+    let (mut world, _) = World::holding(json!({}));
     let reply = world
         .run(
             &person("pia"),
@@ -794,18 +802,18 @@ fn the_process_itself_can_ask() {
         )
         .unwrap();
     let id = id_of(&reply);
-    assert_eq!(world.question(id).step_id, None);
+    assert_eq!(world.intervention(id).step_id, None);
     world.refused(&agent("ada"), by_hand(approval()), Code::InvalidRequest);
     world
-        .answer(&person("pip"), id, json!({"action": "reject"}))
+        .reply_as(&person("pip"), id, json!({"action": "reject"}))
         .unwrap();
     assert_eq!(world.process().process.status.as_str(), "failed");
 }
 
 #[test]
 fn who_asked_or_an_admin_takes_a_question_back() {
-    let (mut world, held) = World::held(json!({}));
-    let id = world.ask(held, approval()).unwrap();
+    let (mut world, held) = World::holding(json!({}));
+    let id = world.ask_by(held, approval()).unwrap();
     let cancel = Command::CancelIntervention {
         intervention_id: id,
         reason: request(json!({})),
@@ -814,7 +822,7 @@ fn who_asked_or_an_admin_takes_a_question_back() {
     world.refused(&person("pia"), cancel.clone(), Code::Forbidden);
     world.run(&agent("ada"), cancel.clone()).unwrap();
     assert_eq!(
-        (world.question(id).status, world.phase("write")),
+        (world.intervention(id).status, world.phase("write")),
         (InterventionStatus::Cancelled, "executing")
     );
     world.refused(&agent("ada"), cancel, Code::AlreadyResolved);
@@ -822,12 +830,12 @@ fn who_asked_or_an_admin_takes_a_question_back() {
 
 #[test]
 fn what_is_wrong_with_a_question_is_named_all_at_once() {
-    let (mut world, held) = World::held(json!({}));
+    let (mut world, held) = World::holding(json!({}));
     let wrong = json!({
         "type": "decision", "description": " ", "options": ["a", "a", ""], "assignees": ["ok", "not ok"], "quorum": {"n": 0},
         "dueInMs": 1, "dueAt": "2026-01-01T00:00:00Z", "expiresInMs": 0, "key": "", "onExpire": "default", "default": "z",
     });
-    let refusal = world.ask(held, wrong).unwrap_err();
+    let refusal = world.ask_by(held, wrong).unwrap_err();
     let paths: Vec<_> = refusal.errors.iter().map(|e| e.path.as_str()).collect();
     for path in [
         "description",
@@ -847,12 +855,12 @@ fn what_is_wrong_with_a_question_is_named_all_at_once() {
         json!({"schema": {"$ref": "https://example.com/s.json"}}),
     );
     assert_eq!(
-        world.ask(held, remote).unwrap_err().errors[0].path,
+        world.ask_by(held, remote).unwrap_err().errors[0].path,
         "schema.$ref"
     );
     let large = with(approval(), json!({"subject": "x".repeat(300_000)}));
     assert_eq!(
-        world.ask(held, large).unwrap_err().code,
+        world.ask_by(held, large).unwrap_err().code,
         Code::PayloadTooLarge
     );
 }
@@ -884,19 +892,20 @@ fn the_table_of_states_and_commands_reads_as_it_should() {
         "process is cancelled",
     ];
     let mut table = String::new();
+    let mut rows = Vec::new();
     for state in states {
         for command in commands {
             let (mut world, held) =
-                World::held(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
+                World::holding(json!({"timeoutSettings": {"leaseMs": 100_000_000}}));
             let question = with(
                 approval(),
                 json!({"onReject": "continue", "onExpire": "cancel", "expiresInMs": 10_000}),
             );
-            let id = world.ask(held, question.clone()).unwrap();
+            let id = world.ask_by(held, question.clone()).unwrap();
             match state {
                 "completed" => drop(
                     world
-                        .answer(&person("pia"), id, json!({"action": "approve"}))
+                        .reply_as(&person("pia"), id, json!({"action": "approve"}))
                         .unwrap(),
                 ),
                 "expired" => world.pass(11_000),
@@ -913,18 +922,28 @@ fn the_table_of_states_and_commands_reads_as_it_should() {
                 ),
                 _ => {}
             }
-            assert_eq!(world.question(id).status.as_str(), state);
-            let before = world.log.len();
+            assert_eq!(world.intervention(id).status.as_str(), state);
+            let before = world.events.len();
             let reply = act(&mut world, id, command, &question);
-            let happened: Vec<_> = world.log[before..]
+            let happened: Vec<_> = world.events[before..]
                 .iter()
-                .map(|d| d.body.name())
+                .map(|body| body.name())
                 .filter(|n| n.starts_with("intervention."))
                 .collect();
-            let result = match reply {
-                Err(refusal) => refusal.code.as_str().to_owned(),
-                Ok(_) => format!("→ {}", world.question(id).status.as_str()),
+            let after = world.intervention(id).status.as_str();
+            let (result, came) = match reply {
+                Err(refusal) => {
+                    let code = refusal.code.as_str().to_owned();
+                    (code.clone(), Came::Refused(code))
+                }
+                Ok(_) if after == state => (format!("→ {after}"), Came::Stays),
+                Ok(_) => (format!("→ {after}"), Came::To(after.to_owned())),
             };
+            rows.push(Row {
+                from: state.to_owned(),
+                ask: command.to_owned(),
+                came,
+            });
             writeln!(
                 table,
                 "{state:<10} {command:<21} {result:<18} {}",
@@ -935,6 +954,7 @@ fn the_table_of_states_and_commands_reads_as_it_should() {
     }
     let lines: Vec<_> = table.lines().map(str::trim_end).collect();
     insta::assert_snapshot!(lines.join("\n"));
+    agrees_with_the_documentation("Intervention", &rows, str::to_owned);
 }
 
 fn act(
@@ -944,7 +964,6 @@ fn act(
     question: &Value,
 ) -> Result<Value, rooms::Refusal> {
     use rooms::command::Timer;
-    let system = rooms::model::access::Principal::system("w".into());
     let (who, due, level) = (person("pip"), world.now, 0);
     let intervention_id = id;
     match command {
@@ -972,9 +991,9 @@ fn act(
             },
         ),
         "remind" => world.run(&who, Command::RemindIntervention { intervention_id }),
-        "modify" => world.answer(&who, id, json!({"action": "modify", "modifications": {}})),
-        "answer" => world.answer(&who, id, json!({"action": "answer", "value": 1})),
-        "choose" => world.answer(&who, id, json!({"action": "choose", "choice": "a"})),
+        "modify" => world.reply_as(&who, id, json!({"action": "modify", "modifications": {}})),
+        "answer" => world.reply_as(&who, id, json!({"action": "answer", "value": 1})),
+        "choose" => world.reply_as(&who, id, json!({"action": "choose", "choice": "a"})),
         "cancel" => world.run(
             &agent("ada"),
             Command::CancelIntervention {
@@ -983,13 +1002,13 @@ fn act(
             },
         ),
         "asked again" => {
-            let attempt = world.attempt("write");
+            let attempt = world.held("write");
             world
-                .ask(attempt, question.clone())
+                .ask_by(attempt, question.clone())
                 .map(|again| json!(again == id))
         }
         "its timer" => world.run(
-            &system,
+            &system(),
             Command::Timer {
                 timer: Timer::Intervention {
                     intervention: id,
@@ -999,7 +1018,7 @@ fn act(
             },
         ),
         "its reminder" => world.run(
-            &system,
+            &system(),
             Command::Timer {
                 timer: Timer::Reminder {
                     intervention: id,
@@ -1010,10 +1029,10 @@ fn act(
             },
         ),
         "step completes" => {
-            let attempt = world.attempt("write");
-            world.complete(attempt, json!(1))
+            let attempt = world.held("write");
+            world.report(attempt, json!(1))
         }
         "process is cancelled" => world.run(&admin(), Command::CancelProcess(request(json!({})))),
-        action => world.answer(&who, id, json!({"action": action})),
+        action => world.reply_as(&who, id, json!({"action": action})),
     }
 }

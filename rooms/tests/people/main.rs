@@ -4,4 +4,5 @@
 
 mod handoffs;
 mod interventions;
+#[path = "../world/mod.rs"]
 mod world;

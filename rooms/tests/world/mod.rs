@@ -3,21 +3,23 @@
 
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
+pub mod by_attempt;
+mod by_key;
+pub mod table;
+
 use std::collections::BTreeMap;
 
 use rooms::command::Timer;
-use rooms::id::{AgentId, AttemptId, InterventionId, ProcessId, TeamId};
+use rooms::id::{ProcessId, TeamId};
 use rooms::model::access::{Permission, Principal, PrincipalKind};
 use rooms::model::agent::Agent;
-use rooms::model::attempt::Attempt;
-use rooms::model::intervention::{HumanIntervention, InterventionStatus};
 use rooms::model::step::{ProcessStep, StepPhase, StepStatus};
-use rooms::model::team::AgentTeam;
 use rooms::request as r;
 use rooms::state::ProcessState;
 use rooms::{
     Command, Ctx, EventBody, Facts, Refusal, State, TimerOp, Timestamp, decide, invariants,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -37,8 +39,8 @@ pub struct World {
 pub const START: Timestamp = Timestamp(1_800_000_000_000_000);
 
 impl World {
-    /// A team of these agents, with a configuration laid over the defaults.
-    pub fn new(agents: &[&str], configuration: &Value) -> Self {
+    /// A team of these agents in its room, with a configuration laid over the defaults.
+    pub fn of_team(agents: &[&str], configuration: &Value) -> Self {
         let mut world = Self {
             now: START,
             state: State::default(),
@@ -55,17 +57,16 @@ impl World {
             "configuration": configuration,
         }))
         .expect("a team");
-        let made = world
-            .run(
-                &person("admin"),
-                Command::CreateTeam {
-                    team_id: TeamId(Uuid::from_u128(7)),
-                    team,
-                },
-            )
+        let team_id = TeamId(Uuid::from_u128(7));
+        world
+            .run(&person("admin"), Command::CreateTeam { team_id, team })
             .unwrap_or_else(|e| panic!("the team is refused: {e:?}"));
-        let team: AgentTeam = serde_json::from_value(made).expect("a team");
-        world.facts.teams.insert(team.id, team);
+        world
+    }
+
+    /// A team of these agents, each registered with a hundred slots, and a room in which nothing has happened yet.
+    pub fn new(agents: &[&str], configuration: &Value) -> Self {
+        let mut world = Self::of_team(agents, configuration);
         for id in agents {
             let agent: Agent = serde_json::from_value(json!({
                 "id": id, "name": id, "description": "", "capabilities": [], "slots": 100, "status": "online",
@@ -216,172 +217,6 @@ impl World {
         steps.join(" ")
     }
 
-    pub fn attempt(&self, key: &str) -> Attempt {
-        let step = self.step(key);
-        let live = self.process().live_attempt(step);
-        (**live.unwrap_or_else(|| panic!("nobody has {key}: {}", self.all()))).clone()
-    }
-
-    pub fn offer(&mut self, key: &str, agent: &str) -> Result<Value, Refusal> {
-        let step_id = self.step(key).id;
-        let offer = Command::Offer {
-            step_id,
-            agent_id: AgentId::from(agent),
-            instance_id: None,
-            claim: false,
-        };
-        self.run(&system(), offer)
-    }
-
-    /// An agent takes a step: offered and accepted.
-    pub fn take(&mut self, key: &str, agent: &str) -> Attempt {
-        self.offer(key, agent)
-            .unwrap_or_else(|e| panic!("{key} cannot be offered: {e:?}; {}", self.all()));
-        self.take_offered(key, agent)
-    }
-
-    /// An agent accepts its offer of a step.
-    pub fn take_offered(&mut self, key: &str, agent: &str) -> Attempt {
-        let attempt = self.attempt(key);
-        let lease = r::Lease {
-            epoch: attempt.epoch,
-        };
-        let accept = Command::AcceptAttempt {
-            attempt_id: attempt.id,
-            lease,
-        };
-        self.run(&self::agent(agent), accept)
-            .unwrap_or_else(|e| panic!("{key}: {e:?}"));
-        self.attempt(key)
-    }
-
-    /// Tells that the holder lives.
-    pub fn beat(&mut self, key: &str) {
-        let attempt = self.attempt(key);
-        let lease = r::Lease {
-            epoch: attempt.epoch,
-        };
-        let beat = Command::Heartbeat {
-            attempt_id: attempt.id,
-            lease,
-        };
-        self.run(&agent(attempt.agent_id.as_str()), beat)
-            .unwrap_or_else(|e| panic!("{key}: {e:?}"));
-    }
-
-    /// Time in which the holder of a step lives and works.
-    pub fn work(&mut self, key: &str, ms: u64) {
-        let mut left = ms;
-        while left > 0 {
-            let part = left.min(10_000);
-            self.pass(part);
-            left -= part;
-            if self.process().live_attempt(self.step(key)).is_some() {
-                self.beat(key);
-            }
-        }
-    }
-
-    pub fn complete(&mut self, key: &str, outputs: Value) {
-        self.try_complete(key, outputs)
-            .unwrap_or_else(|e| panic!("{key}: {e:?}"));
-    }
-
-    pub fn try_complete(&mut self, key: &str, outputs: Value) -> Result<Value, Refusal> {
-        let attempt = self.attempt(key);
-        let result = r::Complete {
-            epoch: attempt.epoch,
-            outputs,
-        };
-        self.run(
-            &agent(attempt.agent_id.as_str()),
-            Command::Complete {
-                attempt_id: attempt.id,
-                result,
-            },
-        )
-    }
-
-    /// Takes a step and completes it.
-    pub fn done(&mut self, key: &str, outputs: Value) {
-        self.take(key, "ada");
-        self.complete(key, outputs);
-    }
-
-    pub fn fail(&mut self, key: &str, error: Value) {
-        let attempt = self.attempt(key);
-        let failure: r::Fail =
-            serde_json::from_value(json!({"epoch": attempt.epoch, "error": error}))
-                .expect("a failure");
-        self.run(
-            &agent(attempt.agent_id.as_str()),
-            Command::Fail {
-                attempt_id: attempt.id,
-                failure,
-            },
-        )
-        .unwrap_or_else(|e| panic!("{key}: {e:?}"));
-    }
-
-    /// Takes a step and fails it for good.
-    pub fn broken(&mut self, key: &str) {
-        self.take(key, "ada");
-        self.fail(
-            key,
-            json!({"code": "broken", "message": "it broke", "retryable": false}),
-        );
-    }
-
-    /// The holder asks a human.
-    pub fn ask(&mut self, key: &str, question: Value) -> InterventionId {
-        let attempt = self.attempt(key);
-        let mut body = json!({"epoch": attempt.epoch, "type": "input", "description": "What now?"});
-        for (k, v) in question.as_object().expect("an object") {
-            body[k] = v.clone();
-        }
-        let question: r::RequestIntervention = serde_json::from_value(body).expect("a question");
-        let asked = self.run(
-            &agent(attempt.agent_id.as_str()),
-            Command::RequestIntervention {
-                attempt_id: Some(attempt.id),
-                question: Box::new(question),
-            },
-        );
-        let asked = asked.unwrap_or_else(|e| panic!("{key}: {e:?}"));
-        serde_json::from_value(asked["intervention"]["id"].clone()).expect("an id")
-    }
-
-    pub fn answer(&mut self, id: InterventionId, reply: Value) -> Result<Value, Refusal> {
-        let reply: r::Respond = serde_json::from_value(reply).expect("a reply");
-        self.run(
-            &person("eve"),
-            Command::RespondIntervention {
-                intervention_id: id,
-                reply: Box::new(reply),
-            },
-        )
-    }
-
-    /// The one open question.
-    pub fn question(&self) -> HumanIntervention {
-        let open: Vec<_> = self
-            .process()
-            .interventions
-            .values()
-            .filter(|i| i.status == InterventionStatus::Pending)
-            .collect();
-        assert_eq!(open.len(), 1, "one question is open: {open:#?}");
-        (**open[0]).clone()
-    }
-
-    pub fn questions(&self) -> usize {
-        self.process()
-            .interventions
-            .values()
-            .filter(|i| i.status == InterventionStatus::Pending)
-            .count()
-    }
-
     /// Names of the events so far.
     pub fn names(&self) -> Vec<String> {
         self.events.iter().map(|e| e.name().into_owned()).collect()
@@ -390,30 +225,10 @@ impl World {
     pub fn count(&self, name: &str) -> usize {
         self.events.iter().filter(|e| e.name() == name).count()
     }
-
-    pub fn manage(&mut self, verb: &str, why: Value) -> Result<Value, Refusal> {
-        let why: r::ProcessReason = serde_json::from_value(why).expect("a reason");
-        let command = match verb {
-            "pause" => Command::PauseProcess(why),
-            "resume" => Command::ResumeProcess(why),
-            "cancel" => Command::CancelProcess(why),
-            "retry" => Command::RetryProcess(why),
-            other => panic!("{other}?"),
-        };
-        self.run(&person("admin"), command)
-    }
-
-    pub fn errors(&self, key: &str) -> String {
-        self.step(key)
-            .error
-            .as_ref()
-            .map(|e| e.code.clone())
-            .unwrap_or_default()
-    }
 }
 
 pub fn person(id: &str) -> Principal {
-    principal(PrincipalKind::User, id, Permission::Admin)
+    principal(PrincipalKind::User, id, Permission::Write)
 }
 
 pub fn agent(id: &str) -> Principal {
@@ -424,7 +239,12 @@ pub fn system() -> Principal {
     Principal::system("default".into())
 }
 
-fn principal(kind: PrincipalKind, id: &str, permission: Permission) -> Principal {
+/// Somebody who may do everything.
+pub fn admin() -> Principal {
+    principal(PrincipalKind::User, "admin", Permission::Admin)
+}
+
+pub fn principal(kind: PrincipalKind, id: &str, permission: Permission) -> Principal {
     Principal {
         kind,
         id: id.to_owned(),
@@ -439,6 +259,7 @@ pub fn is_ready(step: &ProcessStep) -> bool {
     step.status == StepStatus::Pending && step.phase == Some(StepPhase::Ready)
 }
 
-pub fn attempt_id(value: &Value) -> AttemptId {
-    serde_json::from_value(value.clone()).expect("an id")
+/// A request as a caller would send it.
+pub fn request<T: DeserializeOwned>(body: Value) -> T {
+    serde_json::from_value(body).expect("a well-formed request")
 }
