@@ -9,6 +9,9 @@ use crate::db::{Conn, Error, Store};
 use crate::keys::{NewKey, hash, permission_text};
 use crate::tx::Idempotency;
 
+/// An answer that holds a secret is kept sealed, behind this: only the credential that asked can open it.
+pub const SEALED: &str = "sealed:";
+
 /// An open change; nothing is real before [`Change::commit`].
 pub struct Change {
     pub(crate) conn: Conn,

@@ -4,7 +4,8 @@
 //! [`database`] makes an empty store, [`server`] runs the binary on it, [`rest`] and [`agent`] speak to it from
 //! outside, [`hub`] puts the four together for a test, [`check`] says what must always hold, [`contract`] holds all that
 //! comes against the published documents. [`raw`] is a Socket.IO
-//! connection frame by frame, for what a well-behaved client never sends; [`script`] runs clients in
+//! connection frame by frame, for what a well-behaved client never sends; [`crash`] gives moments to kill a server at and an observer
+//! that outlives it; [`script`] runs clients in
 //! other languages; [`document`] takes the programs out of the documentation.
 //!
 //! Nothing here knows the server's insides: of the `baton` crate it uses the Socket.IO client alone. A failed
@@ -13,6 +14,7 @@
 pub mod agent;
 pub mod check;
 pub mod contract;
+pub mod crash;
 pub mod database;
 pub mod document;
 pub mod hub;

@@ -3,9 +3,9 @@
 //! Long, so run by `make chaos` alone. `BATON_CHAOS_SEED` gives the same moments again, `BATON_CHAOS_ROUNDS` goes through the faults so
 //! often, `BATON_CHAOS_FAULTS` names some of them, separated by commas.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
+use simulation::Random;
+use std::time::Instant;
 use tests::load::{Load, persist};
 use tests::proxy::{Path, Proxy};
 use tests::raw::{self, Raw};
@@ -19,29 +19,8 @@ use tokio::time::{Duration, sleep};
 const NODES: usize = 3;
 const LEASE: Duration = Duration::from_secs(3);
 
-/// SplitMix64: choices and moments that a printed seed gives again.
-struct Random(u64);
-
-impl Random {
-    fn seeded() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |now| u64::from(now.subsec_nanos()));
-        let seed = setting("BATON_CHAOS_SEED").unwrap_or(now);
-        println!("BATON_CHAOS_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit.max(1)
-    }
-
-    fn node(&mut self) -> usize {
-        usize::try_from(self.below(NODES as u64)).unwrap_or(0)
-    }
+fn a_node(random: &mut Random) -> usize {
+    usize::try_from(random.below(NODES as u64)).unwrap_or(0)
 }
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
@@ -165,12 +144,12 @@ impl World {
 
     /// Hurts, waits, and mends. What the harness itself does to mend is over when this returns.
     async fn suffer(&mut self, fault: Fault, random: &mut Random, round: usize) {
-        let node = random.node();
+        let node = a_node(random);
         let a_while = Duration::from_millis(3_000 + random.below(2_000));
         match fault {
             Fault::KillNode => {
                 for _ in 0..3 {
-                    let node = random.node();
+                    let node = a_node(random);
                     self.nodes[node].kill().await;
                     sleep(Duration::from_millis(random.below(1_000))).await;
                     self.nodes[node].launch();
@@ -336,7 +315,7 @@ fn process(team: &str, n: usize) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: make chaos"]
 async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
-    let mut random = Random::seeded();
+    let mut random = tests::crash::random("BATON_CHAOS_SEED");
     let mut world = World::start().await;
     let (posters, pace) = (20, Duration::from_millis(100));
     let mut load = Load::start(&world.url(), 10, posters, pace).await;

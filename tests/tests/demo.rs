@@ -4,9 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use tests::server::{baton, free_port};
-use tests::{Database, on_both_databases};
-use tokio::time::{Duration, timeout};
+use baton::demo::{self, DemoOptions};
+use tests::crash::{moment, observe, random, rounds};
+use tests::server::{ADMIN_KEY, baton, free_port};
+use tests::{Database, Hub, array, check, on_both_databases, text};
+use tokio::time::{Duration, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// The demo's team has the default lease.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// The first column of a CSV file's rows. The ids of the sample's tickets hold neither commas nor quotes.
 fn ids(csv: &str) -> BTreeSet<String> {
@@ -17,6 +23,14 @@ fn ids(csv: &str) -> BTreeSet<String> {
     rows.filter(|id| id.starts_with("T-"))
         .map(str::to_owned)
         .collect()
+}
+
+/// The ids of the tickets that ship with the demo.
+fn sample() -> BTreeSet<String> {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src/demo/tickets.csv");
+    let tickets = ids(&fs::read_to_string(sample).unwrap());
+    assert!(!tickets.is_empty(), "the sample's ids begin with T-");
+    tickets
 }
 
 on_both_databases! {
@@ -37,10 +51,7 @@ on_both_databases! {
         for column in ["customer", "topic", "priority", "reply"] {
             assert!(header.split(',').any(|name| name == column), "{column} in {header}");
         }
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src/demo/tickets.csv");
-        let tickets = ids(&fs::read_to_string(sample).unwrap());
-        assert!(!tickets.is_empty(), "the sample's ids begin with T-");
-        assert_eq!(ids(&replies), tickets);
+        assert_eq!(ids(&replies), sample());
     }
 
     async fn the_demo_refuses_a_file_that_lacks_a_column(database: Database) {
@@ -55,5 +66,48 @@ on_both_databases! {
         assert!(!ran.status.success());
         let complaint = String::from_utf8_lossy(&ran.stderr);
         assert!(complaint.contains("body"), "it names the missing column: {complaint}");
+    }
+
+    async fn the_demo_survives_any_crash_of_the_server(database: Database) {
+        let output = database.folder().join("replies.csv");
+        let mut random = random("BATON_CRASH_SEED");
+        let mut hub = Hub::start(database).await;
+        let rounds = rounds();
+        for round in 0..rounds {
+            let options = DemoOptions {
+                base_url: hub.server.url(),
+                admin_key: ADMIN_KEY.to_owned(),
+                input: None,
+                output: output.clone(),
+                once: true,
+                approve: true,
+                pace: Duration::from_millis(50),
+            };
+            // The agents and the desk are clients of their own, which the server's end does not end.
+            let demo = tokio::spawn(demo::run(options, CancellationToken::new()));
+            let started = hub.until("/processes?status=running", |page| !array(page, "/items").is_empty()).await;
+            let observer = tokio::spawn(observe(hub.server.url(), text(&started, "/items/0/roomId")));
+            sleep(moment(&mut random, Duration::from_millis(1_500))).await;
+            hub.server.kill().await;
+            // Once it is away for longer than a lease: nobody's work is given to another for that.
+            let away = if round == rounds / 2 { LEASE + Duration::from_secs(2) } else { moment(&mut random, Duration::from_secs(1)) };
+            sleep(away).await;
+            hub.server.launch();
+            hub.server.ready().await;
+
+            let summary = timeout(Duration::from_secs(120), demo).await.expect("the demo ends by itself").unwrap();
+            let summary = summary.unwrap_or_else(|error| panic!("round {round}: {error:#}"));
+            assert_eq!(summary.completed, 1, "round {round}: {summary}");
+            assert_eq!(ids(&fs::read_to_string(&output).unwrap()), sample(), "round {round}");
+            fs::remove_file(&output).unwrap();
+            let seen = timeout(Duration::from_secs(60), observer).await.expect("the observer sees the end").unwrap();
+            check::contiguous(&seen);
+            let log = hub.events(&text(&started, "/items/0/roomId")).await;
+            assert_eq!(seen[..], log[..seen.len()], "round {round}: the observer saw what the log says");
+            for lost in ["assignment.expired", "handoff.expired"] {
+                assert_eq!(check::count(&log, lost), 0, "round {round}: {lost}");
+            }
+            check::verify(&hub).await;
+        }
     }
 }

@@ -10,7 +10,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use rooms::{Code, Refusal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use storage::change::{Begun, Change};
+use storage::change::{Begun, Change, SEALED};
 
 use super::call::Call;
 use super::route::Answer;
@@ -113,14 +113,14 @@ fn keep(sealer: &[u8; 32], answered: &Answered) -> Result<String, Refusal> {
         )
         .map_err(|_| broken())?;
     Ok(format!(
-        "sealed:{}{}",
+        "{SEALED}{}{}",
         hex::encode(nonce),
         hex::encode(sealed)
     ))
 }
 
 fn open(sealer: &[u8; 32], kept: &str) -> Result<Answered, Refusal> {
-    let Some(sealed) = kept.strip_prefix("sealed:") else {
+    let Some(sealed) = kept.strip_prefix(SEALED) else {
         return serde_json::from_str(kept).map_err(|_| broken());
     };
     let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN * 2).ok_or_else(broken)?;
