@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::id::{
-    AgentId, AttemptId, CommunicationId, HandoffId, InstanceId, InterventionId, ProcessId, RoomId,
-    StepId, TeamId, WorkspaceId,
+    AgentId, AlertId, AttemptId, CommunicationId, HandoffId, InstanceId, InterventionId, ProcessId,
+    RoomId, StepId, TeamId, WorkspaceId,
 };
 use crate::model::process::{Failure, ParentStep};
 use crate::policy::Operation;
@@ -38,6 +38,7 @@ pub enum Command {
         capabilities: Option<Vec<String>>,
     },
     CreateTemplate(Box<r::CreateTemplate>),
+    SetAlertRules(r::SetAlertRules),
     // A team's room
     CreateTeam {
         team_id: TeamId,
@@ -161,6 +162,12 @@ pub enum Command {
         intervention_id: InterventionId,
         reason: r::HandoffReason,
     },
+    AcknowledgeAlert {
+        alert_id: AlertId,
+    },
+    ResolveAlert {
+        alert_id: AlertId,
+    },
     SendCommunication(r::SendCommunication),
     RespondCommunication {
         communication_id: CommunicationId,
@@ -260,7 +267,7 @@ pub enum Timer {
         intervention: InterventionId,
         /// At which level.
         level: u32,
-        /// 50 or 90 percent of the due time.
+        /// 50 or 90 percent of the due time; 100: it is overdue.
         percent: u8,
     },
 }
@@ -370,6 +377,8 @@ impl Command {
             | C::RemindIntervention { .. }
             | C::CommentIntervention { .. }
             | C::RespondIntervention { .. } => Operation::InterventionsRespond,
+            C::AcknowledgeAlert { .. } | C::ResolveAlert { .. } => Operation::AlertsUpdate,
+            C::SetAlertRules(_) => Operation::AlertRulesUpdate,
             C::SendCommunication(_) | C::RespondCommunication { .. } => Operation::RoomsPost,
             C::CreateRoom { .. } => Operation::RoomsCreate,
             C::Invite(_) | C::RemoveParticipant(_) => Operation::RoomsInvite,

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use crate::Timestamp;
 use crate::id::{
-    AgentId, AttemptId, CommunicationId, EventId, HandoffId, InstanceId, InterventionId, MessageId,
-    ProcessId, RoomId, StepId, TeamId, WorkspaceId,
+    AgentId, AlertId, AttemptId, CommunicationId, EventId, HandoffId, InstanceId, InterventionId,
+    MessageId, ProcessId, RoomId, StepId, TeamId, WorkspaceId,
 };
 use crate::model::Object;
 use crate::model::access::Actor;
@@ -22,6 +22,7 @@ use crate::model::intervention::{
     ChoiceOption, HumanIntervention, InterventionComment, InterventionResponse, InterventionStatus,
     Outcome, Vote,
 };
+use crate::model::monitoring::{Alert, AlertRules, Recommendation, Severity};
 use crate::model::process::{Failure, OrchestrationProcess, PauseMode, ProcessStatus};
 use crate::model::room::{
     Channel, CollaborationRoom, Message, Participant, ParticipantType, RoomRole,
@@ -417,6 +418,26 @@ changes! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step_id: Option<StepId>,
     }
+    /// An alert changed.
+    AlertChange {
+        /// Which.
+        id: AlertId,
+        /// How bad it is.
+        severity: Severity,
+        /// What it says.
+        message: String,
+        /// Who said that they have seen it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acknowledged_by: Option<String>,
+        /// It needs nobody any more.
+        resolved: bool,
+        /// Who resolved it; none: what led to it no longer holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolved_by: Option<String>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
     /// An application's own event.
     Custom {
         /// `custom.<name>`.
@@ -567,6 +588,16 @@ event_bodies! {
     RuleFired(RuleFired) = "rule.fired" in Alerts,
     /// Its condition no longer holds; it may fire again.
     RuleCleared(RuleChange) = "rule.cleared" in Monitoring,
+    /// Something that a person should look at.
+    AlertRaised(Alert) = "alert.raised" in Alerts,
+    /// Somebody has seen it.
+    AlertAcknowledged(AlertChange) = "alert.acknowledged" in Alerts,
+    /// It needs nobody any more.
+    AlertResolved(AlertChange) = "alert.resolved" in Alerts,
+    /// What the figures of a process that ends recommend.
+    RecommendationMade(Recommendation) = "recommendation.made" in Monitoring,
+    /// The workspace has other rules for alerts.
+    AlertRulesUpdated(AlertRules) = "alert_rules.updated" in Monitoring,
     /// Somebody said something.
     MessagePosted(Message) = "message.posted" in General,
     /// It says something else now.
@@ -602,10 +633,12 @@ event_bodies! {
 }
 
 impl EventBody {
-    /// Whether the workspace's room hears of it too: `process.*` and `intervention.*` but commented and voted.
+    /// Whether the workspace's room hears of it too: `process.*`, `alert.*` and `intervention.*` but commented and voted.
     pub fn is_echoed(&self) -> bool {
         let name = self.name();
-        (name.starts_with("process.") || name.starts_with("intervention."))
+        ["process.", "intervention.", "alert."]
+            .iter()
+            .any(|part| name.starts_with(part))
             && !matches!(
                 self,
                 Self::InterventionCommented(_) | Self::InterventionVoted(_)

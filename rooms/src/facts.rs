@@ -10,6 +10,7 @@ use crate::id::{AgentId, AttemptId, MessageId, ProcessId, RoomId, TeamId, Templa
 use crate::model::access::PrincipalKind;
 use crate::model::agent::Agent;
 use crate::model::attempt::AttemptStatus;
+use crate::model::monitoring::AlertRule;
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::model::template::ProcessTemplate;
 use crate::state::ProcessState;
@@ -29,6 +30,8 @@ pub struct Needs {
     pub messages: BTreeSet<MessageId>,
     /// Token streams to look up, each in its room.
     pub streams: BTreeSet<(RoomId, String)>,
+    /// The workspace's rules for alerts.
+    pub alert_rules: bool,
     /// Lock what is read and count live attempts: the command hands out work.
     pub slots: bool,
 }
@@ -42,6 +45,7 @@ impl Needs {
             && self.sources.is_empty()
             && self.messages.is_empty()
             && self.streams.is_empty()
+            && !self.alert_rules
     }
 
     /// Takes the other's needs too.
@@ -52,12 +56,14 @@ impl Needs {
         self.sources.extend(other.sources);
         self.messages.extend(other.messages);
         self.streams.extend(other.streams);
+        self.alert_rules |= other.alert_rules;
         self.slots |= other.slots;
     }
 
     /// Whether everything that `other` asks for is already asked for.
     pub fn covers(&self, other: &Self) -> bool {
         (self.slots || !other.slots)
+            && (self.alert_rules || !other.alert_rules)
             && other.teams.is_subset(&self.teams)
             && other.agents.is_subset(&self.agents)
             && other.templates.is_subset(&self.templates)
@@ -97,6 +103,8 @@ pub struct Facts {
     pub messages: BTreeMap<MessageId, Posted>,
     /// The message that ended a token stream.
     pub streams: BTreeMap<(RoomId, String), MessageId>,
+    /// The workspace's rules for alerts; none: it has set none.
+    pub alert_rules: Option<Arc<Vec<AlertRule>>>,
 }
 
 impl Facts {
@@ -144,6 +152,9 @@ impl Facts {
             EventBody::TemplateCreated(template) => {
                 let key = (template.id, template.version);
                 self.templates.insert(key, Arc::new(template.clone()));
+            }
+            EventBody::AlertRulesUpdated(rules) => {
+                self.alert_rules = Some(Arc::new(rules.items.clone()));
             }
             EventBody::TeamCreated(team) | EventBody::TeamUpdated(team) => {
                 self.teams.insert(team.id, team.clone());

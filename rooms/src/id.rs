@@ -52,6 +52,10 @@ uuid_ids! {
     TemplateId,
     /// An event of a log.
     EventId,
+    /// An alert.
+    AlertId,
+    /// What a process's figures recommend.
+    RecommendationId,
     /// One life of a log: another one after a restore.
     LogId,
 }

@@ -1,12 +1,14 @@
 //! What must always hold of a room's state, whatever happened to it. Rules keep it so; this is how a simulation, and the check of
 //! a store, find out that one does not.
 
+mod alerts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::State;
 use crate::command::Timer;
 use crate::event::{Event, EventBody};
-use crate::id::{InterventionId, StepId};
+use crate::id::{AlertId, InterventionId, StepId};
 use crate::model::attempt::AttemptStatus;
 use crate::model::handoff::{HandoffKind, HandoffStatus};
 use crate::model::intervention::{InterventionStatus, ResponseAction};
@@ -19,6 +21,7 @@ use crate::state::{ProcessState, Tally};
 pub struct Witness {
     results: BTreeSet<(StepId, u32)>,
     decided: BTreeSet<InterventionId>,
+    resolved: BTreeSet<AlertId>,
 }
 
 impl Witness {
@@ -78,6 +81,12 @@ impl Witness {
                 if !self.decided.insert(change.id) =>
             {
                 found.push(format!("the intervention {} ends a second time", change.id));
+            }
+            EventBody::AlertRaised(alert) if process.alerts.contains_key(&alert.id) => {
+                found.push(format!("the alert {} is raised a second time", alert.id));
+            }
+            EventBody::AlertResolved(change) if !self.resolved.insert(change.id) => {
+                found.push(format!("the alert {} is resolved a second time", change.id));
             }
             _ => {}
         }
@@ -185,6 +194,7 @@ fn of_process(process: &ProcessState, found: &mut Vec<String>) {
             found.push(format!("somebody voted twice on the intervention {}", i.id));
         }
     }
+    alerts::of_alerts(process, found);
     for h in process.handoffs.values().filter(|h| h.status.is_open()) {
         let step = process.step(h.from_step_id);
         if step.is_none_or(|s| s.status.is_terminal()) || status.is_terminal() {

@@ -2,7 +2,7 @@
 //!
 //! What lives here: the resources ([`model`]), what a caller may send ([`request`]), what may be asked
 //! of a room ([`Command`]), what can have happened ([`Event`]), the state of a room ([`State`]), the rules
-//! ([`decide()`]) and who may do what ([`policy`]).
+//! ([`decide()`]), what a process's figures say ([`monitoring`]) and who may do what ([`policy`]).
 //!
 //! What does not: I/O, clocks, randomness, SQL, HTTP. Time, ids and the caller come in through [`Ctx`], what
 //! other rooms know through [`Facts`]. So every rule can be tested by value, and replaying a log gives the
@@ -19,6 +19,7 @@ pub mod id;
 pub mod invariants;
 pub mod limits;
 pub mod model;
+pub mod monitoring;
 pub mod policy;
 pub mod refusal;
 pub mod request;

@@ -77,6 +77,14 @@ operations! {
     AgentsManage = "agents:manage", Write, false;
     /// An agent announces itself.
     AgentsReady = "agents:ready", Admin, true;
+    /// List and read alerts.
+    AlertsRead = "alerts:read", Read, true;
+    /// Acknowledge and resolve alerts.
+    AlertsUpdate = "alerts:update", Write, false;
+    /// See when alerts are raised.
+    AlertRulesRead = "alert-rules:read", Read, false;
+    /// Say when alerts are raised.
+    AlertRulesUpdate = "alert-rules:update", Admin, false;
     /// Make and revoke keys.
     KeysManage = "keys:manage", Admin, false;
     /// See workspaces.

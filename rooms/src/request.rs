@@ -13,6 +13,7 @@ use crate::model::handoff::{HandoffKind, HistoryView};
 use crate::model::intervention::{
     ChoiceOption, InterventionType, OnExpire, OnReject, Quorum, ResponseAction, WaitMode,
 };
+use crate::model::monitoring::{AlertType, Metric, Severity};
 use crate::model::process::{Failure, PauseMode};
 use crate::model::room::{Channel, MessageKind, ParticipantType, RoomRole, RoomType};
 use crate::model::step::{StepCondition, SubProcess, TriggerRule};
@@ -651,6 +652,30 @@ requests! {
         #[serde(default)]
         #[schema(value_type = Object)]
         metadata: Object,
+    }
+    /// A workspace's rules for alerts: all of them, in place of those that it had.
+    SetAlertRules {
+        /// At most 50.
+        items: Vec<AlertRuleInput>,
+    }
+    /// When an alert is raised: when the metric is above the threshold.
+    AlertRuleInput {
+        /// Unique among the rules; default a name by its place.
+        #[serde(default)]
+        id: Option<String>,
+        /// What it looks at.
+        metric: Metric,
+        /// Percent, a count, or milliseconds overdue, as the metric is.
+        threshold: f64,
+        /// What its alerts are about; default by the metric.
+        #[serde(default, rename = "type")]
+        kind: Option<AlertType>,
+        /// How bad they are; default by the metric.
+        #[serde(default)]
+        severity: Option<Severity>,
+        /// One that is off raises nothing.
+        #[serde(default = "yes")]
+        enabled: bool,
     }
     /// An agent is there and takes work.
     AgentReady {

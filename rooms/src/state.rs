@@ -4,6 +4,7 @@
 
 mod handoff;
 mod intervention;
+mod monitoring;
 
 use std::sync::Arc;
 
@@ -11,11 +12,15 @@ use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, EventBody, InterventionChange, StepChange};
-use crate::id::{AgentId, AttemptId, CommunicationId, HandoffId, InterventionId, StepId};
+use crate::id::{
+    AgentId, AlertId, AttemptId, CommunicationId, HandoffId, InterventionId, RecommendationId,
+    StepId,
+};
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::communication::AgentCommunication;
 use crate::model::handoff::{AgentHandoff, HandoffKind, HandoffStatus};
 use crate::model::intervention::{HumanIntervention, InterventionStatus};
+use crate::model::monitoring::{Alert, AlertRules, Recommendation};
 use crate::model::process::{Failure, OrchestrationProcess, ProcessContext, ProcessStatus};
 use crate::model::room::{CollaborationRoom, ParticipantType};
 use crate::model::step::{ProcessStep, StepPatch, StepPhase, StepProgress, StepStatus};
@@ -39,6 +44,9 @@ pub struct State {
     pub team: Option<Arc<AgentTeam>>,
     /// The process, in a process's room.
     pub process: Option<Arc<ProcessState>>,
+    /// The rules for alerts, in a workspace's room; none: it has set none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_rules: Option<Arc<AlertRules>>,
 }
 
 /// A process with all that belongs to it.
@@ -65,6 +73,12 @@ pub struct ProcessState {
     pub tally: Tally,
     /// What its rules have done.
     pub rules: RuleMemory,
+    /// Every alert.
+    #[serde(default)]
+    pub alerts: OrdMap<AlertId, Arc<Alert>>,
+    /// What its figures recommended.
+    #[serde(default)]
+    pub recommendations: OrdMap<RecommendationId, Arc<Recommendation>>,
     /// Who waits for whom; follows from the steps.
     #[serde(skip)]
     graph: GraphCell,
@@ -156,6 +170,8 @@ impl ProcessState {
             chain: OrdMap::new(),
             tally,
             rules: RuleMemory::default(),
+            alerts: OrdMap::new(),
+            recommendations: OrdMap::new(),
             graph: GraphCell::default(),
         }
     }
@@ -330,6 +346,9 @@ impl State {
                     team.status = TeamStatus::Archived;
                     team.updated_at = at;
                 }
+            }
+            EventBody::AlertRulesUpdated(rules) => {
+                self.alert_rules = Some(Arc::new(rules.clone()));
             }
             EventBody::ProcessCreated(created) => {
                 self.process = Some(Arc::new(ProcessState::new(created)));
@@ -614,6 +633,10 @@ impl ProcessState {
             | E::InterventionCompleted(c)
             | E::InterventionExpired(c)
             | E::InterventionCancelled(c) => self.change_intervention(body, c, at),
+            E::AlertRaised(_)
+            | E::AlertAcknowledged(_)
+            | E::AlertResolved(_)
+            | E::RecommendationMade(_) => monitoring::change(self, body, at),
             E::RuleFired(fired) => {
                 *self.rules.fired.entry(fired.rule_id.clone()).or_default() += 1;
                 if fired.latched {

@@ -16,6 +16,7 @@ use futures::StreamExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::access::{Permission, Principal, PrincipalKind};
+use rooms::model::monitoring::Severity;
 use rooms::{Code, Command, Refusal};
 use serde_json::json;
 use socketioxide::SocketIo;
@@ -187,6 +188,10 @@ fn recorder() -> anyhow::Result<()> {
     metrics::describe_counter!("baton_events_total", "Events appended");
     metrics::describe_counter!("baton_deliveries_total", "Events sent to sockets");
     metrics::describe_gauge!("baton_connections", "Socket.IO connections");
+    metrics::describe_gauge!(
+        "baton_open_alerts",
+        "Alerts that nobody has resolved, in the whole store"
+    );
     metrics::describe_counter!("baton_audit_dropped_total", "Refusals that the audit lost");
     metrics::describe_histogram!(
         "baton_commit_seconds",
@@ -376,8 +381,15 @@ pub async fn healthz() -> Json<serde_json::Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// `/metrics`: counters for Prometheus.
-pub async fn metrics() -> String {
+/// `/metrics`: counters for Prometheus. What the store knows is as old as its last answer, where the database is away.
+pub async fn metrics(State(hub): State<Arc<Hub>>) -> String {
+    let asked = tokio::time::timeout(DATABASE_PATIENCE, hub.store().open_alerts());
+    if let Ok(Ok(open)) = asked.await {
+        for severity in Severity::ALL.map(Severity::as_str) {
+            let count = open.iter().find(|o| o.0 == severity).map_or(0, |o| o.1);
+            metrics::gauge!("baton_open_alerts", "severity" => severity).set(count as f64);
+        }
+    }
     METRICS
         .get()
         .map(PrometheusHandle::render)

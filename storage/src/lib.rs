@@ -2,7 +2,8 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), changes that no room
-//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]) and for the dispatcher ([`ready`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
+//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]), for the dispatcher ([`ready`]) and for monitoring
+//! ([`monitoring`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
 pub mod audit;
@@ -11,6 +12,7 @@ pub mod change;
 pub mod db;
 pub mod keys;
 pub mod migrate;
+pub mod monitoring;
 pub mod projection;
 pub mod read;
 pub mod ready;

@@ -195,6 +195,42 @@ static COMMUNICATIONS: Table = Table {
     key: Some(&["id"]),
     once: &[],
 };
+static ALERT_RULES: Table = Table {
+    name: "alert_rules",
+    columns: &[("workspace_id", Text), ("data", Text)],
+    key: Some(&["workspace_id"]),
+    once: &[],
+};
+static ALERTS: Table = Table {
+    name: "alerts",
+    columns: &[
+        ("id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("team_id", Uuid),
+        ("type", Text),
+        ("severity", Text),
+        ("resolved", Int),
+        ("raised_at", Int),
+        ("data", Text),
+    ],
+    key: Some(&["id"]),
+    once: &[],
+};
+static RECOMMENDATIONS: Table = Table {
+    name: "recommendations",
+    columns: &[
+        ("id", Uuid),
+        ("process_id", Uuid),
+        ("workspace_id", Text),
+        ("team_id", Uuid),
+        ("type", Text),
+        ("made_at", Int),
+        ("data", Text),
+    ],
+    key: Some(&["id"]),
+    once: &[],
+};
 static MESSAGES: Table = Table {
     name: "messages",
     columns: &[
@@ -245,6 +281,9 @@ pub(crate) struct Projection {
     handoffs: Rows,
     interventions: Rows,
     communications: Rows,
+    alert_rules: Rows,
+    alerts: Rows,
+    recommendations: Rows,
     templates: Rows,
     messages: Rows,
 }
@@ -292,6 +331,14 @@ impl Projection {
                     member.is_active.into(),
                 ]);
             }
+        }
+        if let Some(rules) = &after.alert_rules
+            && !same(before.alert_rules.as_ref(), rules)
+        {
+            self.alert_rules.push(vec![
+                room.workspace_id.as_str().into(),
+                serde_json::to_string(&**rules)?.into(),
+            ]);
         }
         if let Some(process) = &after.process
             && !same(before.process.as_ref(), process)
@@ -395,6 +442,34 @@ impl Projection {
                 ]);
             }
         }
+        for (id, alert) in &after.alerts {
+            if !same(before.and_then(|b| b.alerts.get(id)), alert) {
+                self.alerts.push(vec![
+                    id.0.into(),
+                    p.id.0.into(),
+                    workspace.into(),
+                    p.team_id.0.into(),
+                    alert.kind.as_str().into(),
+                    alert.severity.as_str().into(),
+                    alert.resolved.into(),
+                    alert.timestamp.into(),
+                    serde_json::to_string(&**alert)?.into(),
+                ]);
+            }
+        }
+        for (id, made) in &after.recommendations {
+            if !same(before.and_then(|b| b.recommendations.get(id)), made) {
+                self.recommendations.push(vec![
+                    id.0.into(),
+                    p.id.0.into(),
+                    workspace.into(),
+                    p.team_id.0.into(),
+                    made.kind.as_str().into(),
+                    made.timestamp.into(),
+                    serde_json::to_string(&**made)?.into(),
+                ]);
+            }
+        }
         Ok(())
     }
 
@@ -460,6 +535,9 @@ impl Projection {
             (&HANDOFFS, self.handoffs),
             (&INTERVENTIONS, self.interventions),
             (&COMMUNICATIONS, self.communications),
+            (&ALERT_RULES, self.alert_rules),
+            (&ALERTS, self.alerts),
+            (&RECOMMENDATIONS, self.recommendations),
         ]
     }
 
@@ -486,6 +564,9 @@ impl Projection {
         conn.write(&HANDOFFS, self.handoffs).await?;
         conn.write(&INTERVENTIONS, self.interventions).await?;
         conn.write(&COMMUNICATIONS, self.communications).await?;
+        conn.write(&ALERT_RULES, self.alert_rules).await?;
+        conn.write(&ALERTS, self.alerts).await?;
+        conn.write(&RECOMMENDATIONS, self.recommendations).await?;
         conn.write(&MESSAGES, self.messages).await
     }
 }

@@ -28,6 +28,8 @@ pub enum Thing {
     Communication,
     /// An attempt.
     Attempt,
+    /// An alert.
+    Alert,
 }
 
 impl Thing {
@@ -40,6 +42,7 @@ impl Thing {
             Self::Intervention => "interventions",
             Self::Communication => "communications",
             Self::Attempt => "attempts",
+            Self::Alert => "alerts",
         }
     }
 
@@ -53,6 +56,7 @@ impl Thing {
             Self::Intervention => "intervention",
             Self::Communication => "communication",
             Self::Attempt => "attempt",
+            Self::Alert => "alert",
         }
     }
 }

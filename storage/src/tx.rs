@@ -281,6 +281,14 @@ impl Tx {
                 facts.agents.insert(agent.id.clone(), agent);
             }
         }
+        if needs.alert_rules {
+            let sql = "SELECT data FROM alert_rules WHERE workspace_id = $1";
+            let args = vec![workspace.as_str().into()];
+            if let Some(row) = self.conn.query(sql, args).await?.first() {
+                let rules: rooms::model::monitoring::AlertRules = parse(row.text(0))?;
+                facts.alert_rules = Some(std::sync::Arc::new(rules.items));
+            }
+        }
         crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
         self.posted(workspace, needs, &mut facts).await?;
         if needs.slots {

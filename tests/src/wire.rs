@@ -59,6 +59,16 @@ pub fn wire(room: RoomId, command: &Command) -> Option<Wire> {
             Some(Wire::Socket("agent:ready", with(&ready, none)))
         }
         C::CreateTemplate(template) => rest(Method::POST, "/templates", with(template, none)),
+        C::SetAlertRules(rules) => rest(Method::PUT, "/alert-rules", with(rules, none)),
+        C::AcknowledgeAlert { alert_id } => rest(
+            Method::PUT,
+            &format!("/alerts/{alert_id}"),
+            json!({ "action": "acknowledge" }),
+        ),
+        C::ResolveAlert { alert_id } => Some(Wire::Socket(
+            "alert:resolve",
+            json!({ "alertId": alert_id }),
+        )),
         C::ForkProcess { source, fork, .. } => rest(
             Method::POST,
             &format!("/processes/{source}/fork"),

@@ -3,6 +3,7 @@
 //! One file per aggregate. Each rule works on a [`Decider`]: what it emits is applied at once to a working copy, so that the next
 //! rule sees it; nothing is real before the lane has committed it.
 
+mod alerts;
 pub mod attempt;
 mod child;
 mod clock;
@@ -143,8 +144,10 @@ pub fn needs(state: &State, command: &Command) -> Needs {
         } => {
             needs.teams.insert(*team_id);
             needs.sources.insert((*source, fork.seq));
+            needs.alert_rules = true;
         }
         Command::StartProcess { process, .. } | Command::StartChild { process, .. } => {
+            needs.alert_rules = true;
             needs.teams.insert(process.team_id);
             let version = process.template_version;
             needs
@@ -374,6 +377,9 @@ impl Decider<'_> {
                 intervention_id,
                 reason,
             } => self.cancel_intervention(*intervention_id, reason),
+            C::AcknowledgeAlert { alert_id } => self.acknowledge_alert(*alert_id),
+            C::ResolveAlert { alert_id } => self.resolve_alert(*alert_id),
+            C::SetAlertRules(rules) => self.set_alert_rules(rules),
             C::SendCommunication(message) => self.send_communication(message),
             C::RespondCommunication {
                 communication_id,
@@ -393,6 +399,8 @@ impl Decider<'_> {
 
     /// Lets something happen: applied to the working copy at once. Timers follow from events, here and nowhere else.
     fn emit_in(&mut self, channel: Channel, body: EventBody) {
+        self.conclude(&body);
+        let watch = alerts::Watch::on(self.state.process.as_deref(), &body);
         let step_id = step_of(&body);
         let touched = touched(&body);
         self.note_clock(touched);
@@ -415,6 +423,9 @@ impl Decider<'_> {
             channel,
             step_id,
         });
+        if let Some(watch) = watch {
+            self.watch_alerts(&watch);
+        }
     }
 
     fn emit(&mut self, body: EventBody) {
@@ -488,6 +499,7 @@ fn step_of(body: &EventBody) -> Option<StepId> {
         | E::HandoffCompleted(c)
         | E::HandoffFailed(c) => Some(c.from_step_id),
         E::InterventionRequested(c) => c.step_id,
+        E::AlertRaised(c) => c.step_id,
         _ => None,
     }
 }

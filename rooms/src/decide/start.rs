@@ -68,13 +68,14 @@ impl Decider<'_> {
     /// Makes the room and the process, and lets it begin, unless a human is asked first. What is a step's work was approved with its process.
     pub(super) fn open_process(
         &mut self,
-        process: OrchestrationProcess,
+        mut process: OrchestrationProcess,
         team: &AgentTeam,
         child_of: Option<&str>,
     ) -> Ruled {
         if self.state.room.is_some() {
             return Err(Refusal::new(crate::Code::Conflict, "this process exists"));
         }
+        process.alert_rules.clone_from(&self.ctx.facts.alert_rules);
         let log_id: LogId = self.ctx.id();
         self.emit(EventBody::RoomCreated(CollaborationRoom {
             id: process.room_id,
@@ -154,6 +155,7 @@ impl Decider<'_> {
             priority: start.priority.unwrap_or_default(),
             fail_fast: start.fail_fast,
             configuration: team.configuration.clone(),
+            alert_rules: None,
             initiated_by: self.ctx.principal.id.clone(),
             initiated_at: self.now(),
             started_at: None,

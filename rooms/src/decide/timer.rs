@@ -1,5 +1,6 @@
 //! Timers: which follow from which event, and what they do when they fire.
 
+use super::alerts::OVERDUE;
 use super::{Decider, Ruled, TimerOp};
 use crate::Refusal;
 use crate::command::Timer;
@@ -170,13 +171,21 @@ impl Decider<'_> {
             Timer::Reminder {
                 intervention,
                 level,
-                ..
+                percent,
             } => {
                 let open = process
                     .interventions
                     .get(intervention)
                     .filter(|i| i.status == InterventionStatus::Pending && i.level == *level);
-                self.remind(open.ok_or_else(stale)?)
+                let open = open.ok_or_else(stale)?;
+                if *percent < OVERDUE {
+                    return self.remind(open);
+                }
+                self.overdue(open);
+                if let Some(due) = open.due_at {
+                    self.time_overdue(open.id, open.level, due, Some(self.now()));
+                }
+                Ok(serde_json::Value::Null)
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod communication;
 pub mod handoff;
 pub mod intervention;
+pub mod monitoring;
 pub mod process;
 pub mod room;
 pub mod step;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::monitoring::{AlertRule, Metric};
 use super::step::ProcessStep;
 use super::team::TeamConfiguration;
 use super::{Object, Priority};
@@ -208,6 +209,10 @@ pub struct OrchestrationProcess {
     pub fail_fast: bool,
     /// The team's configuration as it was at the start.
     pub configuration: TeamConfiguration,
+    /// The workspace's rules for alerts as they were at the start; none: it had set none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<AlertRule>>)]
+    pub alert_rules: Option<Arc<Vec<AlertRule>>>,
     /// Who started it.
     pub initiated_by: String,
     /// When.
@@ -240,6 +245,17 @@ pub struct OrchestrationProcess {
     /// What it was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<ForkedFrom>,
+}
+
+impl OrchestrationProcess {
+    /// The rules for alerts about a metric that are on.
+    pub fn alert_rules_for(&self, metric: Metric) -> Vec<AlertRule> {
+        let on = |rule: &&AlertRule| rule.enabled && rule.metric == metric;
+        match &self.alert_rules {
+            Some(own) => own.iter().filter(on).cloned().collect(),
+            None => AlertRule::defaults().iter().filter(on).cloned().collect(),
+        }
+    }
 }
 
 /// The template, and its version, that a process was started from.

@@ -6,6 +6,7 @@
 //! beside a room's log. To add a command: add the variant to `rooms::Command`, and one row here.
 
 mod agent;
+mod alert;
 mod attempt;
 mod communication;
 mod handoff;
@@ -49,6 +50,7 @@ static TABLE: LazyLock<Vec<CommandRow>> = LazyLock::new(|| {
         handoff::rows(),
         intervention::rows(),
         communication::rows(),
+        alert::rows(),
         room::rows(),
         crate::gateway::rows(),
     ]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use rooms::id::{
-    AgentId, AttemptId, CommunicationId, InterventionId, LogId, ProcessId, RoomId, TeamId,
-    WorkspaceId,
+    AgentId, AttemptId, CommunicationId, InterventionId, LogId, ProcessId, RoomId, WorkspaceId,
 };
 use rooms::model::Priority;
 use rooms::model::access::{Actor, Permission, Workspace};
@@ -77,6 +76,11 @@ shapes! {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     }
+    /// What happens to an alert.
+    ChangeAlert {
+        /// What to do.
+        action: AlertAction,
+    }
     /// What happens to a handoff.
     ChangeHandoff {
         /// What to do.
@@ -107,67 +111,6 @@ shapes! {
         /// Who is meant now.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         mentions: Vec<String>,
-    }
-    /// How a process performs, in percent and milliseconds.
-    Performance {
-        /// Steps completed.
-        success_rate: f64,
-        /// Steps failed.
-        error_rate: f64,
-        /// Milliseconds per completed step.
-        average_step_duration: f64,
-        /// Handoffs that were taken.
-        handoff_efficiency: f64,
-        /// Questions to humans per step.
-        human_intervention_rate: f64,
-    }
-    /// What an agent did in a process, for monitoring.
-    AgentPerformance {
-        /// Attempts that it accepted.
-        task_count: u64,
-        /// Steps that it completed.
-        success_count: u64,
-        /// Attempts that it failed.
-        error_count: u64,
-        /// Milliseconds.
-        average_completion_time: f64,
-    }
-    /// Counts and times of a process, and what follows from them.
-    Monitoring {
-        /// Which process.
-        process_id: ProcessId,
-        /// Its team.
-        team_id: TeamId,
-        /// Where it belongs.
-        workspace_id: WorkspaceId,
-        /// When it was initiated.
-        start_time: Timestamp,
-        /// When it ended.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        end_time: Option<Timestamp>,
-        /// Milliseconds from start to end.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        duration: Option<u64>,
-        /// Milliseconds from a step's start to its completion, by key.
-        step_completion_times: BTreeMap<String, u64>,
-        /// Handoffs requested.
-        handoff_count: u64,
-        /// Interventions requested.
-        human_intervention_count: u64,
-        /// Failed attempts, lost leases too.
-        error_count: u64,
-        /// Retries scheduled.
-        retry_count: u64,
-        /// How it performs.
-        performance: Performance,
-        /// By agent.
-        agent_utilization: BTreeMap<String, AgentPerformance>,
-        /// What needs a look.
-        alerts: Vec<Value>,
-        /// What would help.
-        recommendations: Vec<Value>,
-        /// When this was computed.
-        timestamp: Timestamp,
     }
     /// A part of a room's log, oldest first.
     Log {
@@ -493,6 +436,16 @@ pub enum ProcessAction {
     Cancel,
     /// Start the failed steps anew.
     Retry,
+}
+
+/// What can be done to an alert.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertAction {
+    /// The caller has seen it.
+    Acknowledge,
+    /// It needs nobody any more.
+    Resolve,
 }
 
 /// What can be done to a handoff.

@@ -7,6 +7,7 @@
 
 mod access;
 mod agent;
+mod alert;
 mod audit;
 pub mod call;
 pub mod change;
@@ -53,6 +54,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         communication::routes(),
         room::routes(),
         search::routes(),
+        alert::routes(),
         agent::routes(),
         key::routes(),
         expression::routes(),

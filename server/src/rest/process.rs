@@ -1,8 +1,10 @@
 //! Processes.
 
+use rooms::Refusal;
+use rooms::model::monitoring::ProcessMonitoringMetrics;
 use rooms::model::process::OrchestrationProcess;
 use rooms::policy::Operation as O;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use storage::read::{Filter, Thing};
 
 use super::call::Call;
@@ -88,7 +90,7 @@ pub fn routes() -> Vec<Route> {
             O::ProcessesRead,
             metrics,
         )
-        .gives::<s::Monitoring>(),
+        .gives::<ProcessMonitoringMetrics>(),
         route(
             "get",
             "/processes/{id}/events",
@@ -123,53 +125,12 @@ async fn events(call: Call) -> Answer {
 }
 
 async fn metrics(call: Call) -> Answer {
-    ok(monitoring(&call.one(Thing::Process).await?))
-}
-
-/// The metrics, and what follows from them for monitoring.
-fn monitoring(process: &Value) -> Value {
-    let steps = process["steps"].as_array().cloned().unwrap_or_default();
-    let total = steps.len().max(1) as f64;
-    let share = |status: &str| {
-        steps.iter().filter(|s| s["status"] == status).count() as f64 * 100.0 / total
-    };
-    let metrics = &process["metrics"];
-    let times: Vec<f64> = metrics["stepCompletionTimes"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|t| t.1.as_f64())
-        .collect();
-    let average = if times.is_empty() {
-        0.0
-    } else {
-        times.iter().sum::<f64>() / times.len() as f64
-    };
-    let utilization: Map<String, Value> = metrics["agentUtilization"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(agent, u)| {
-            let done = u["successCount"].as_f64().unwrap_or(0.0).max(1.0);
-            let value = json!({
-                "taskCount": u["taskCount"], "successCount": u["successCount"], "errorCount": u["errorCount"],
-                "averageCompletionTime": u["busyMs"].as_f64().unwrap_or(0.0) / done,
-            });
-            (agent.clone(), value)
-        })
-        .collect();
-    let mut out = metrics.clone();
-    out["processId"] = process["id"].clone();
-    out["teamId"] = process["teamId"].clone();
-    out["workspaceId"] = process["workspaceId"].clone();
-    out["performance"] = json!({
-        "successRate": share("completed"), "errorRate": share("failed"), "averageStepDuration": average,
-        "handoffEfficiency": 100.0,
-        "humanInterventionRate": metrics["humanInterventionCount"].as_f64().unwrap_or(0.0) * 100.0 / total,
-    });
-    out["agentUtilization"] = Value::Object(utilization);
-    out["alerts"] = json!([]);
-    out["recommendations"] = json!([]);
-    out["timestamp"] = json!(rooms::Timestamp(chrono::Utc::now().timestamp_micros()));
-    out
+    let id = call.uuid("process")?;
+    let room = process_room(&call, id).await?;
+    let state = call.hub.state(room).await?;
+    let process = state
+        .process
+        .ok_or_else(|| Refusal::not_found("process", id))?;
+    let now = rooms::Timestamp(chrono::Utc::now().timestamp_micros());
+    ok(json!(rooms::monitoring::metrics(&process, now)))
 }

@@ -31,8 +31,18 @@ impl Check {
                     "room_id",
                     state.process.as_ref().map(|p| p.process.room_id.0),
                 ),
-                "steps" | "attempts" | "handoffs" | "interventions" | "communications" => {
+                "steps" | "attempts" | "handoffs" | "interventions" | "communications"
+                | "alerts" | "recommendations" => {
                     ("process_id", state.process.as_ref().map(|p| p.process.id.0))
+                }
+                // Of the rooms of a workspace its own alone has rules.
+                "alert_rules" => {
+                    self.counted.0.entry(table.name).or_default();
+                    if state.alert_rules.is_some() {
+                        let scope = ("workspace_id", room.space.as_str().into());
+                        self.table(room, table, rows, scope).await?;
+                    }
+                    continue;
                 }
                 // The registry is folded over all rooms; snapshots are compared while their log is read.
                 _ => continue,

@@ -11,6 +11,7 @@ mod facts;
 mod keys;
 mod migrations;
 mod mirror;
+mod monitoring;
 mod reads;
 mod schema;
 mod search;

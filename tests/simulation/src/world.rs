@@ -212,6 +212,10 @@ impl World {
                 facts.team_live.insert(*id, self.live(|team, _| team == id));
             }
         }
+        if needs.alert_rules {
+            let own = self.states.values().find_map(|s| s.alert_rules.as_ref());
+            facts.alert_rules = own.map(|rules| Arc::new(rules.items.clone()));
+        }
         for (id, version) in &needs.templates {
             let wanted = |v: &u32| version.is_none_or(|version| version == *v);
             let mut of_it = self.templates.range((*id, 0)..=(*id, u32::MAX));

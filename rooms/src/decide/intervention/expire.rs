@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::intervention_change;
 use crate::command::Timer;
+use crate::decide::alerts::OVERDUE;
 use crate::decide::{Decider, Ruled, TimerOp};
 use crate::event::EventBody;
 use crate::id::InterventionId;
@@ -52,6 +53,8 @@ impl Decider<'_> {
 
     pub(in crate::decide) fn expire_intervention(&mut self, i: &HumanIntervention) -> Ruled {
         if i.on_expire == OnExpire::Escalate {
+            // It is late, though another may answer yet: its timer may come after this one, which moves it.
+            self.overdue(i);
             self.escalate(i, Vec::new(), None);
             return Ok(Value::Null);
         }
@@ -136,6 +139,9 @@ impl Decider<'_> {
             };
             self.timers.push(TimerOp::Set { timer, due });
         }
+        if let Some(due) = due {
+            self.time_overdue(intervention, level, due, None);
+        }
         let whole = due.map_or(0, |due| due.ms_since(since));
         for percent in REMINDERS.into_iter().filter(|_| whole > 0) {
             self.timers.push(TimerOp::Set {
@@ -156,7 +162,7 @@ impl Decider<'_> {
             intervention,
             level,
         });
-        for percent in REMINDERS {
+        for percent in REMINDERS.into_iter().chain([OVERDUE]) {
             self.clear(&Timer::Reminder {
                 intervention,
                 level,

@@ -1,5 +1,6 @@
 //! What happens next: mostly what somebody in this situation would do, sometimes anything at all.
 
+mod alert;
 mod attempt;
 mod handoff;
 mod intervention;
@@ -121,6 +122,9 @@ fn sensible(world: &mut World, random: &mut Random) -> Act {
         (3, Kind::ResumeProcess),
         (1, Kind::CancelProcess),
         (4, Kind::RetryProcess),
+        (1, Kind::AcknowledgeAlert),
+        (1, Kind::ResolveAlert),
+        (1, Kind::SetAlertRules),
         (1, Kind::SendCommunication),
         (1, Kind::RespondCommunication),
         (1, Kind::UpdateTeam),
@@ -179,6 +183,8 @@ fn command(s: &Scene<'_>, random: &mut Random, kind: Kind) -> Asked {
         Kind::Fail => attempt::fail(s, random),
         Kind::Release => attempt::release(s, random),
         Kind::ReleaseInstance => attempt::release_instance(s, random),
+        Kind::AcknowledgeAlert | Kind::ResolveAlert => alert::answer(s, random, kind),
+        Kind::SetAlertRules => alert::set_rules(s, random),
         Kind::SendCommunication => room::send_communication(s, random),
         Kind::RespondCommunication => room::respond_communication(s, random),
         Kind::CreateRoom => room::create_room(s, random),

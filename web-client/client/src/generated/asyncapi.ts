@@ -238,6 +238,102 @@ export interface components {
              */
             busyMs: number;
         };
+        /** @description Something that a person should look at. */
+        Alert: {
+            /** @description Its id. */
+            id: components["schemas"]["AlertId"];
+            /** @description What it is about. */
+            type: components["schemas"]["AlertType"];
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description A sentence. */
+            message: string;
+            /** @description The figures that led to it. */
+            details: JsonObject;
+            /** @description The rule that raised it. */
+            ruleId: string;
+            processId?: components["schemas"]["ProcessId"] | null;
+            stepId?: components["schemas"]["StepId"] | null;
+            interventionId?: components["schemas"]["InterventionId"] | null;
+            /** @description When it was raised. */
+            timestamp: components["schemas"]["Timestamp"];
+            /** @description Who said that they have seen it. */
+            acknowledgedBy?: string | null;
+            acknowledgedAt?: components["schemas"]["Timestamp"] | null;
+            /** @description It needs nobody any more. */
+            resolved: boolean;
+            resolvedAt?: components["schemas"]["Timestamp"] | null;
+            /** @description Who resolved it; none: what led to it no longer holds. */
+            resolvedBy?: string | null;
+            /** @description Why. */
+            resolution?: string | null;
+        };
+        /** @description An alert changed. */
+        AlertChange: {
+            /** @description Which. */
+            id: components["schemas"]["AlertId"];
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description What it says. */
+            message: string;
+            /** @description Who said that they have seen it. */
+            acknowledgedBy?: string | null;
+            /** @description It needs nobody any more. */
+            resolved: boolean;
+            /** @description Who resolved it; none: what led to it no longer holds. */
+            resolvedBy?: string | null;
+            /** @description Why. */
+            reason?: string | null;
+        };
+        /**
+         * Format: uuid
+         * @description An alert.
+         */
+        AlertId: string;
+        /** @description When an alert is raised: when the metric is above the threshold. */
+        AlertRule: {
+            /** @description Unique among the workspace's rules. */
+            id: string;
+            /** @description What it looks at. */
+            metric: components["schemas"]["Metric"];
+            /**
+             * Format: double
+             * @description Above this an alert is raised; in the unit of the metric.
+             */
+            threshold: number;
+            /** @description What its alerts are about. */
+            type: components["schemas"]["AlertType"];
+            /** @description How bad they are. */
+            severity: components["schemas"]["Severity"];
+            /** @description One that is off raises nothing. */
+            enabled: boolean;
+        };
+        /** @description When an alert is raised: when the metric is above the threshold. */
+        AlertRuleInput: {
+            /** @description Unique among the rules; default a name by its place. */
+            id?: string | null;
+            /** @description What it looks at. */
+            metric: components["schemas"]["Metric"];
+            /**
+             * Format: double
+             * @description Percent, a count, or milliseconds overdue, as the metric is.
+             */
+            threshold: number;
+            type?: components["schemas"]["AlertType"] | null;
+            severity?: components["schemas"]["Severity"] | null;
+            /** @description One that is off raises nothing. */
+            enabled?: boolean;
+        };
+        /** @description A workspace's rules. */
+        AlertRules: {
+            /** @description All of them. */
+            items: components["schemas"]["AlertRule"][];
+        };
+        /**
+         * @description What an alert is about.
+         * @enum {string}
+         */
+        AlertType: "performance" | "error" | "timeout" | "resource" | "quality";
         /** @description An answer that the attempt has not used yet. */
         Answer: {
             /** @description The question. */
@@ -829,6 +925,31 @@ export interface components {
             /** @constant */
             type: "rule.cleared";
         } | {
+            /** @description Something that a person should look at. */
+            data: components["schemas"]["Alert"];
+            /** @constant */
+            type: "alert.raised";
+        } | {
+            /** @description Somebody has seen it. */
+            data: components["schemas"]["AlertChange"];
+            /** @constant */
+            type: "alert.acknowledged";
+        } | {
+            /** @description It needs nobody any more. */
+            data: components["schemas"]["AlertChange"];
+            /** @constant */
+            type: "alert.resolved";
+        } | {
+            /** @description What the figures of a process that ends recommend. */
+            data: components["schemas"]["Recommendation"];
+            /** @constant */
+            type: "recommendation.made";
+        } | {
+            /** @description The workspace has other rules for alerts. */
+            data: components["schemas"]["AlertRules"];
+            /** @constant */
+            type: "alert_rules.updated";
+        } | {
             /** @description Somebody said something. */
             data: components["schemas"]["Message"];
             /** @constant */
@@ -1269,6 +1390,11 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * @description What a rule looks at.
+         * @enum {string}
+         */
+        Metric: "errorRate" | "interventions" | "lostLeases" | "overdueInterventions";
+        /**
          * @description What happens when nobody answered by `expiresAt`.
          * @enum {string}
          */
@@ -1320,6 +1446,8 @@ export interface components {
             failFast: boolean;
             /** @description The team's configuration as it was at the start. */
             configuration: components["schemas"]["TeamConfiguration"];
+            /** @description The workspace's rules for alerts as they were at the start; none: it had set none. */
+            alertRules?: components["schemas"]["AlertRule"][] | null;
             /** @description Who started it. */
             initiatedBy: string;
             /** @description When. */
@@ -1773,6 +1901,31 @@ export interface components {
              */
             selfApproval: boolean;
         };
+        /** @description What would help the next time, with the figures that speak for it. */
+        Recommendation: {
+            /** @description Its id. */
+            id: components["schemas"]["RecommendationId"];
+            /** @description What it asks for. */
+            type: components["schemas"]["RecommendationType"];
+            /** @description A sentence. */
+            message: string;
+            /** @description The figures. */
+            evidence: JsonObject;
+            /** @description Of which process. */
+            processId: components["schemas"]["ProcessId"];
+            /** @description When it was made. */
+            timestamp: components["schemas"]["Timestamp"];
+        };
+        /**
+         * Format: uuid
+         * @description What a process's figures recommend.
+         */
+        RecommendationId: string;
+        /**
+         * @description What a recommendation asks for.
+         * @enum {string}
+         */
+        RecommendationType: "split_or_parallelize" | "revise_roles" | "retries_or_review";
         /** @description An agent to register. */
         RegisterAgent: {
             id?: components["schemas"]["AgentId"] | null;
@@ -1977,6 +2130,16 @@ export interface components {
              */
             responseTimeoutMs?: number | null;
         };
+        /** @description A workspace's rules for alerts: all of them, in place of those that it had. */
+        SetAlertRules: {
+            /** @description At most 50. */
+            items: components["schemas"]["AlertRuleInput"][];
+        };
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        Severity: "low" | "medium" | "high" | "critical";
         /**
          * @description Why a step was passed over; decides what becomes of the steps behind it.
          * @enum {string}
@@ -2906,6 +3069,25 @@ export interface components {
                 };
                 data: components["schemas"]["AgentCommunication"];
             };
+            "alert:acknowledge": {
+                payload: {
+                    alertId: string;
+                };
+                data: components["schemas"]["Alert"];
+            };
+            "alert:resolve": {
+                payload: {
+                    alertId: string;
+                };
+                data: components["schemas"]["Alert"];
+            };
+            "alert-rules:update": {
+                payload: {
+                    /** @description At most 50. */
+                    items: components["schemas"]["AlertRuleInput"][];
+                };
+                data: components["schemas"]["AlertRules"];
+            };
             "room:create": {
                 payload: {
                     /** @description A name to show. */
@@ -3129,6 +3311,8 @@ export interface components {
                 failFast: boolean;
                 /** @description The team's configuration as it was at the start. */
                 configuration: components["schemas"]["TeamConfiguration"];
+                /** @description The workspace's rules for alerts as they were at the start; none: it had set none. */
+                alertRules?: components["schemas"]["AlertRule"][] | null;
                 /** @description Who started it. */
                 initiatedBy: string;
                 /** @description When. */
@@ -4349,6 +4533,90 @@ export interface components {
                 /** @description Which. */
                 ruleId: string;
                 stepId?: components["schemas"]["StepId"] | null;
+            };
+            /** @description Something that a person should look at. */
+            "alert.raised": {
+                /** @description Its id. */
+                id: components["schemas"]["AlertId"];
+                /** @description What it is about. */
+                type: components["schemas"]["AlertType"];
+                /** @description How bad it is. */
+                severity: components["schemas"]["Severity"];
+                /** @description A sentence. */
+                message: string;
+                /** @description The figures that led to it. */
+                details: JsonObject;
+                /** @description The rule that raised it. */
+                ruleId: string;
+                processId?: components["schemas"]["ProcessId"] | null;
+                stepId?: components["schemas"]["StepId"] | null;
+                interventionId?: components["schemas"]["InterventionId"] | null;
+                /** @description When it was raised. */
+                timestamp: components["schemas"]["Timestamp"];
+                /** @description Who said that they have seen it. */
+                acknowledgedBy?: string | null;
+                acknowledgedAt?: components["schemas"]["Timestamp"] | null;
+                /** @description It needs nobody any more. */
+                resolved: boolean;
+                resolvedAt?: components["schemas"]["Timestamp"] | null;
+                /** @description Who resolved it; none: what led to it no longer holds. */
+                resolvedBy?: string | null;
+                /** @description Why. */
+                resolution?: string | null;
+            };
+            /** @description An alert changed. */
+            "alert.acknowledged": {
+                /** @description Which. */
+                id: components["schemas"]["AlertId"];
+                /** @description How bad it is. */
+                severity: components["schemas"]["Severity"];
+                /** @description What it says. */
+                message: string;
+                /** @description Who said that they have seen it. */
+                acknowledgedBy?: string | null;
+                /** @description It needs nobody any more. */
+                resolved: boolean;
+                /** @description Who resolved it; none: what led to it no longer holds. */
+                resolvedBy?: string | null;
+                /** @description Why. */
+                reason?: string | null;
+            };
+            /** @description An alert changed. */
+            "alert.resolved": {
+                /** @description Which. */
+                id: components["schemas"]["AlertId"];
+                /** @description How bad it is. */
+                severity: components["schemas"]["Severity"];
+                /** @description What it says. */
+                message: string;
+                /** @description Who said that they have seen it. */
+                acknowledgedBy?: string | null;
+                /** @description It needs nobody any more. */
+                resolved: boolean;
+                /** @description Who resolved it; none: what led to it no longer holds. */
+                resolvedBy?: string | null;
+                /** @description Why. */
+                reason?: string | null;
+            };
+            /** @description What would help the next time, with the figures that speak for it. */
+            "recommendation.made": {
+                /** @description Its id. */
+                id: components["schemas"]["RecommendationId"];
+                /** @description What it asks for. */
+                type: components["schemas"]["RecommendationType"];
+                /** @description A sentence. */
+                message: string;
+                /** @description The figures. */
+                evidence: JsonObject;
+                /** @description Of which process. */
+                processId: components["schemas"]["ProcessId"];
+                /** @description When it was made. */
+                timestamp: components["schemas"]["Timestamp"];
+            };
+            /** @description A workspace's rules. */
+            "alert_rules.updated": {
+                /** @description All of them. */
+                items: components["schemas"]["AlertRule"][];
             };
             /** @description A message in a room. */
             "message.posted": {

@@ -545,6 +545,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List alerts */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/alerts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Acknowledge or resolve an alert */
+        put: operations["changeAlert"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules that raise alerts; the usual ones where none were set */
+        get: operations["getAlertRules"];
+        /** Say when alerts are raised in processes that begin from now on */
+        put: operations["setAlertRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/agents": {
         parameters: {
             query?: never;
@@ -921,7 +973,7 @@ export interface components {
              */
             slotsInUse: number;
         };
-        /** @description What an agent did in a process, for monitoring. */
+        /** @description What an agent did in a process. */
         AgentPerformance: {
             /**
              * Format: int64
@@ -930,19 +982,19 @@ export interface components {
             taskCount: number;
             /**
              * Format: int64
-             * @description Steps that it completed.
+             * @description Attempts whose result completed their step.
              */
             successCount: number;
             /**
-             * Format: int64
-             * @description Attempts that it failed.
-             */
-            errorCount: number;
-            /**
              * Format: double
-             * @description Milliseconds.
+             * @description Milliseconds from acceptance to completion, on the average of the completed ones; 0 where there are none.
              */
             averageCompletionTime: number;
+            /**
+             * Format: int64
+             * @description Attempts that failed.
+             */
+            errorCount: number;
         };
         /**
          * @description Where an agent lives.
@@ -1026,6 +1078,107 @@ export interface components {
              */
             busyMs: number;
         };
+        /** @description Something that a person should look at. */
+        Alert: {
+            /** @description Its id. */
+            id: components["schemas"]["AlertId"];
+            /** @description What it is about. */
+            type: components["schemas"]["AlertType"];
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description A sentence. */
+            message: string;
+            /** @description The figures that led to it. */
+            details: JsonObject;
+            /** @description The rule that raised it. */
+            ruleId: string;
+            processId?: components["schemas"]["ProcessId"] | null;
+            stepId?: components["schemas"]["StepId"] | null;
+            interventionId?: components["schemas"]["InterventionId"] | null;
+            /** @description When it was raised. */
+            timestamp: components["schemas"]["Timestamp"];
+            /** @description Who said that they have seen it. */
+            acknowledgedBy?: string | null;
+            acknowledgedAt?: components["schemas"]["Timestamp"] | null;
+            /** @description It needs nobody any more. */
+            resolved: boolean;
+            resolvedAt?: components["schemas"]["Timestamp"] | null;
+            /** @description Who resolved it; none: what led to it no longer holds. */
+            resolvedBy?: string | null;
+            /** @description Why. */
+            resolution?: string | null;
+        };
+        /**
+         * @description What can be done to an alert.
+         * @enum {string}
+         */
+        AlertAction: "acknowledge" | "resolve";
+        /** @description An alert changed. */
+        AlertChange: {
+            /** @description Which. */
+            id: components["schemas"]["AlertId"];
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description What it says. */
+            message: string;
+            /** @description Who said that they have seen it. */
+            acknowledgedBy?: string | null;
+            /** @description It needs nobody any more. */
+            resolved: boolean;
+            /** @description Who resolved it; none: what led to it no longer holds. */
+            resolvedBy?: string | null;
+            /** @description Why. */
+            reason?: string | null;
+        };
+        /**
+         * Format: uuid
+         * @description An alert.
+         */
+        AlertId: string;
+        /** @description When an alert is raised: when the metric is above the threshold. */
+        AlertRule: {
+            /** @description Unique among the workspace's rules. */
+            id: string;
+            /** @description What it looks at. */
+            metric: components["schemas"]["Metric"];
+            /**
+             * Format: double
+             * @description Above this an alert is raised; in the unit of the metric.
+             */
+            threshold: number;
+            /** @description What its alerts are about. */
+            type: components["schemas"]["AlertType"];
+            /** @description How bad they are. */
+            severity: components["schemas"]["Severity"];
+            /** @description One that is off raises nothing. */
+            enabled: boolean;
+        };
+        /** @description When an alert is raised: when the metric is above the threshold. */
+        AlertRuleInput: {
+            /** @description Unique among the rules; default a name by its place. */
+            id?: string | null;
+            /** @description What it looks at. */
+            metric: components["schemas"]["Metric"];
+            /**
+             * Format: double
+             * @description Percent, a count, or milliseconds overdue, as the metric is.
+             */
+            threshold: number;
+            type?: components["schemas"]["AlertType"] | null;
+            severity?: components["schemas"]["Severity"] | null;
+            /** @description One that is off raises nothing. */
+            enabled?: boolean;
+        };
+        /** @description A workspace's rules. */
+        AlertRules: {
+            /** @description All of them. */
+            items: components["schemas"]["AlertRule"][];
+        };
+        /**
+         * @description What an alert is about.
+         * @enum {string}
+         */
+        AlertType: "performance" | "error" | "timeout" | "resource" | "quality";
         /** @description Who should answer. */
         Assign: {
             /** @description User ids; empty: whoever may. */
@@ -1127,6 +1280,11 @@ export interface components {
             detail?: string | null;
             /** @description The caller's commandId or Idempotency-Key. */
             correlationId?: string | null;
+        };
+        /** @description What happens to an alert. */
+        ChangeAlert: {
+            /** @description What to do. */
+            action: components["schemas"]["AlertAction"];
         };
         /** @description What happens to a handoff. */
         ChangeHandoff: {
@@ -1667,6 +1825,31 @@ export interface components {
             /** @constant */
             type: "rule.cleared";
         } | {
+            /** @description Something that a person should look at. */
+            data: components["schemas"]["Alert"];
+            /** @constant */
+            type: "alert.raised";
+        } | {
+            /** @description Somebody has seen it. */
+            data: components["schemas"]["AlertChange"];
+            /** @constant */
+            type: "alert.acknowledged";
+        } | {
+            /** @description It needs nobody any more. */
+            data: components["schemas"]["AlertChange"];
+            /** @constant */
+            type: "alert.resolved";
+        } | {
+            /** @description What the figures of a process that ends recommend. */
+            data: components["schemas"]["Recommendation"];
+            /** @constant */
+            type: "recommendation.made";
+        } | {
+            /** @description The workspace has other rules for alerts. */
+            data: components["schemas"]["AlertRules"];
+            /** @constant */
+            type: "alert_rules.updated";
+        } | {
             /** @description Somebody said something. */
             data: components["schemas"]["Message"];
             /** @constant */
@@ -2161,59 +2344,11 @@ export interface components {
             /** @description Why. */
             reason?: string | null;
         };
-        /** @description Counts and times of a process, and what follows from them. */
-        Monitoring: {
-            /** @description Which process. */
-            processId: components["schemas"]["ProcessId"];
-            /** @description Its team. */
-            teamId: components["schemas"]["TeamId"];
-            /** @description Where it belongs. */
-            workspaceId: components["schemas"]["WorkspaceId"];
-            /** @description When it was initiated. */
-            startTime: components["schemas"]["Timestamp"];
-            endTime?: components["schemas"]["Timestamp"] | null;
-            /**
-             * Format: int64
-             * @description Milliseconds from start to end.
-             */
-            duration?: number | null;
-            /** @description Milliseconds from a step's start to its completion, by key. */
-            stepCompletionTimes: {
-                [key: string]: number;
-            };
-            /**
-             * Format: int64
-             * @description Handoffs requested.
-             */
-            handoffCount: number;
-            /**
-             * Format: int64
-             * @description Interventions requested.
-             */
-            humanInterventionCount: number;
-            /**
-             * Format: int64
-             * @description Failed attempts, lost leases too.
-             */
-            errorCount: number;
-            /**
-             * Format: int64
-             * @description Retries scheduled.
-             */
-            retryCount: number;
-            /** @description How it performs. */
-            performance: components["schemas"]["Performance"];
-            /** @description By agent. */
-            agentUtilization: {
-                [key: string]: components["schemas"]["AgentPerformance"];
-            };
-            /** @description What needs a look. */
-            alerts: unknown[];
-            /** @description What would help. */
-            recommendations: unknown[];
-            /** @description When this was computed. */
-            timestamp: components["schemas"]["Timestamp"];
-        };
+        /**
+         * @description What a rule looks at.
+         * @enum {string}
+         */
+        Metric: "errorRate" | "interventions" | "lostLeases" | "overdueInterventions";
         /** @description A new key; it is shown only now. */
         NewKey: {
             /** @description To revoke it by. */
@@ -2278,6 +2413,8 @@ export interface components {
             failFast: boolean;
             /** @description The team's configuration as it was at the start. */
             configuration: components["schemas"]["TeamConfiguration"];
+            /** @description The workspace's rules for alerts as they were at the start; none: it had set none. */
+            alertRules?: components["schemas"]["AlertRule"][] | null;
             /** @description Who started it. */
             initiatedBy: string;
             /** @description When. */
@@ -2378,31 +2515,31 @@ export interface components {
          * @enum {string}
          */
         PauseMode: "drain" | "interrupt";
-        /** @description How a process performs, in percent and milliseconds. */
+        /** @description How a process performs; rates in percent. */
         Performance: {
             /**
              * Format: double
-             * @description Steps completed.
+             * @description Completed of all steps.
              */
             successRate: number;
             /**
              * Format: double
-             * @description Steps failed.
+             * @description Failed of all steps.
              */
             errorRate: number;
             /**
              * Format: double
-             * @description Milliseconds per completed step.
+             * @description Milliseconds from a step's start to its completion, on the average of the completed ones; 0 where there are none.
              */
             averageStepDuration: number;
             /**
              * Format: double
-             * @description Handoffs that were taken.
+             * @description Completed of all handoffs; 100 where there are none.
              */
             handoffEfficiency: number;
             /**
              * Format: double
-             * @description Questions to humans per step.
+             * @description Questions to people, in percent of the number of steps.
              */
             humanInterventionRate: number;
         };
@@ -2546,6 +2683,59 @@ export interface components {
             agentUtilization: {
                 [key: string]: components["schemas"]["AgentUtilization"];
             };
+        };
+        /** @description Counts and times of a process, and what follows from them. */
+        ProcessMonitoringMetrics: {
+            /** @description Which process. */
+            processId: components["schemas"]["ProcessId"];
+            /** @description Its team. */
+            teamId: components["schemas"]["TeamId"];
+            /** @description Where it belongs. */
+            workspaceId: components["schemas"]["WorkspaceId"];
+            /** @description When it was initiated. */
+            startTime: components["schemas"]["Timestamp"];
+            endTime?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int64
+             * @description Milliseconds from start to end.
+             */
+            duration?: number | null;
+            /** @description Milliseconds from a step's start to its completion, by key. */
+            stepCompletionTimes: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Handoffs requested.
+             */
+            handoffCount: number;
+            /**
+             * Format: int64
+             * @description Interventions requested.
+             */
+            humanInterventionCount: number;
+            /**
+             * Format: int64
+             * @description Failed attempts, lost leases too.
+             */
+            errorCount: number;
+            /**
+             * Format: int64
+             * @description Retries scheduled.
+             */
+            retryCount: number;
+            /** @description How it performs. */
+            performance: components["schemas"]["Performance"];
+            /** @description By agent; those that accepted something. */
+            agentUtilization: {
+                [key: string]: components["schemas"]["AgentPerformance"];
+            };
+            /** @description What was to look at, the newest first. */
+            alerts: components["schemas"]["Alert"][];
+            /** @description What would help, once it has ended. */
+            recommendations: components["schemas"]["Recommendation"][];
+            /** @description When this was worked out. */
+            timestamp: components["schemas"]["Timestamp"];
         };
         /** @description Why something is done to a process. */
         ProcessReason: {
@@ -2747,6 +2937,31 @@ export interface components {
                 [key: string]: string;
             } | null;
         };
+        /** @description What would help the next time, with the figures that speak for it. */
+        Recommendation: {
+            /** @description Its id. */
+            id: components["schemas"]["RecommendationId"];
+            /** @description What it asks for. */
+            type: components["schemas"]["RecommendationType"];
+            /** @description A sentence. */
+            message: string;
+            /** @description The figures. */
+            evidence: JsonObject;
+            /** @description Of which process. */
+            processId: components["schemas"]["ProcessId"];
+            /** @description When it was made. */
+            timestamp: components["schemas"]["Timestamp"];
+        };
+        /**
+         * Format: uuid
+         * @description What a process's figures recommend.
+         */
+        RecommendationId: string;
+        /**
+         * @description What a recommendation asks for.
+         * @enum {string}
+         */
+        RecommendationType: "split_or_parallelize" | "revise_roles" | "retries_or_review";
         /** @description An agent to register. */
         RegisterAgent: {
             id?: components["schemas"]["AgentId"] | null;
@@ -2971,6 +3186,16 @@ export interface components {
              */
             responseTimeoutMs?: number | null;
         };
+        /** @description A workspace's rules for alerts: all of them, in place of those that it had. */
+        SetAlertRules: {
+            /** @description At most 50. */
+            items: components["schemas"]["AlertRuleInput"][];
+        };
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        Severity: "low" | "medium" | "high" | "critical";
         /**
          * @description Why a step was passed over; decides what becomes of the steps behind it.
          * @enum {string}
@@ -4100,7 +4325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Monitoring"];
+                    "application/json": components["schemas"]["ProcessMonitoringMetrics"];
                 };
             };
             400: components["responses"]["Problem"];
@@ -5268,6 +5493,161 @@ export interface operations {
             400: components["responses"]["Problem"];
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description Only these */
+                type?: "performance" | "error" | "timeout" | "resource" | "quality";
+                /** @description Only these */
+                severity?: "low" | "medium" | "high" | "critical";
+                /** @description Only open ones, or only others */
+                resolved?: "true" | "false";
+                /** @description Of this process */
+                processId?: string;
+                /** @description Of this team's processes */
+                teamId?: string;
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List alerts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Alert"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    changeAlert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeAlert"];
+            };
+        };
+        responses: {
+            /** @description Acknowledge or resolve an alert */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    getAlertRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules that raise alerts; the usual ones where none were set */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRules"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    setAlertRules: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+                /** @description The same key and body gives the first answer again for 24 hours; another body is refused */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetAlertRules"];
+            };
+        };
+        responses: {
+            /** @description Say when alerts are raised in processes that begin from now on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRules"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
             503: components["responses"]["Problem"];

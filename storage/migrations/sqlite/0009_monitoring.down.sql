@@ -1,0 +1,3 @@
+DROP TABLE recommendations;
+DROP TABLE alerts;
+DROP TABLE alert_rules;
