@@ -85,6 +85,8 @@ operations! {
     AlertRulesRead = "alert-rules:read", Read, false;
     /// Say when alerts are raised.
     AlertRulesUpdate = "alert-rules:update", Admin, false;
+    /// Read figures over all processes.
+    AnalyticsRead = "analytics:read", Read, false;
     /// Make and revoke keys.
     KeysManage = "keys:manage", Admin, false;
     /// See workspaces.

@@ -3,9 +3,10 @@
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), changes that no room
 //! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]), for the dispatcher ([`ready`]) and for monitoring
-//! ([`monitoring`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
+//! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
+pub mod analytics;
 pub mod audit;
 pub mod backup;
 pub mod change;

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use rooms::Timestamp;
 use rooms::event::{Event, EventBody};
 use rooms::id::WorkspaceId;
 use rooms::model::communication::AgentCommunication;
 use rooms::model::intervention::InterventionStatus;
+use rooms::model::process::OrchestrationProcess;
 use rooms::model::room::CollaborationRoom;
+use rooms::model::step::{ProcessStep, StepStatus};
 use rooms::state::{ProcessState, State};
 use uuid::Uuid;
 
@@ -111,6 +114,7 @@ static PROCESSES: Table = Table {
         ("status", Text),
         ("priority", Int),
         ("data", Text),
+        ("ended_at", Int),
     ],
     key: Some(&["id"]),
     once: &[],
@@ -129,6 +133,9 @@ static STEPS: Table = Table {
         ("priority", Int),
         ("ready_at", Int),
         ("data", Text),
+        ("name", Text),
+        ("completed_at", Int),
+        ("took_ms", Int),
     ],
     key: Some(&["id"]),
     once: &[],
@@ -147,6 +154,8 @@ static ATTEMPTS: Table = Table {
         ("status", Text),
         ("live", Int),
         ("data", Text),
+        ("held_from", Int),
+        ("held_until", Int),
     ],
     key: Some(&["id"]),
     once: &[],
@@ -178,6 +187,8 @@ static INTERVENTIONS: Table = Table {
         ("due_at", Int),
         ("assignees", Text),
         ("data", Text),
+        ("requested_at", Int),
+        ("closed_at", Int),
     ],
     key: Some(&["id"]),
     once: &[],
@@ -375,10 +386,12 @@ impl Projection {
                 p.status.as_str().into(),
                 p.priority.rank().into(),
                 serde_json::to_string(&resource)?.into(),
+                p.completed_at.into(),
             ]);
         }
         for (n, step) in after.steps.iter().enumerate() {
             if !same(before.and_then(|b| b.steps.get(n)), step) {
+                let took = took(p, step);
                 self.steps.push(vec![
                     step.id.0.into(),
                     p.id.0.into(),
@@ -391,6 +404,9 @@ impl Projection {
                     p.priority.rank().into(),
                     step.ready_at.into(),
                     serde_json::to_string(&**step)?.into(),
+                    step.name.as_str().into(),
+                    took.map(|t| t.0).into(),
+                    took.map(|t| t.1).into(),
                 ]);
             }
         }
@@ -409,6 +425,8 @@ impl Projection {
                     a.status.as_str().into(),
                     a.status.is_live().into(),
                     serde_json::to_string(&**a)?.into(),
+                    a.accepted_at.into(),
+                    a.ended_at.filter(|_| a.accepted_at.is_some()).into(),
                 ]);
             }
         }
@@ -439,6 +457,8 @@ impl Projection {
                     i.due_at.into(),
                     listed(i.assignees.iter().map(String::as_str)).into(),
                     serde_json::to_string(&**i)?.into(),
+                    i.requested_at.into(),
+                    i.completed_at.into(),
                 ]);
             }
         }
@@ -569,6 +589,15 @@ impl Projection {
         conn.write(&RECOMMENDATIONS, self.recommendations).await?;
         conn.write(&MESSAGES, self.messages).await
     }
+}
+
+/// When a step completed, and how many milliseconds it took. What a fork took over was completed elsewhere.
+fn took(process: &OrchestrationProcess, step: &ProcessStep) -> Option<(Timestamp, u64)> {
+    let completed = step
+        .completed_at
+        .filter(|at| step.status == StepStatus::Completed && *at >= process.initiated_at)?;
+    let began = step.started_at.unwrap_or(completed);
+    Some((completed, completed.ms_since(began)))
 }
 
 /// The row of a communication; one that was answered is closed.

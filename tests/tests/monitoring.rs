@@ -110,6 +110,46 @@ on_both_databases! {
         assert_eq!(metrics["alerts"][0].get("resolvedBy"), None);
     }
 
+    async fn figures_are_added_up_over_a_time(database: Database) {
+        let hub = Hub::start(database).await;
+        let mut ada = hub.agent("ada", &[]).await;
+        assert_eq!(hub.admin.get("/agents/ada").await.expect(200).get("successRate"), None, "it has ended nothing");
+        let (failed, _) = alarmed(&hub, &mut ada).await;
+        let team = text(&failed.body, "/teamId");
+        let process = hub.process(&team, json!([{ "key": "a", "name": "Draft" }])).await;
+        let work = ada.take().await;
+        ada.complete(&work, json!({})).await;
+        hub.ends(&process, "completed").await;
+
+        let figures = hub.admin.get("/analytics").await.expect(200);
+        assert_eq!(figures["successRate"], json!(50.0));
+        assert_eq!(array(&figures, "/throughput").len(), 24);
+        let last = &figures["throughput"][23];
+        assert_eq!(json!([last["completed"], last["failed"], last["cancelled"]]), json!([1, 1, 0]));
+        assert_eq!(text(&figures, "/slowestSteps/0/name"), "Draft");
+        assert_eq!(text(&figures, "/slowestSteps/0/processId"), process.id);
+        assert_eq!(json!([figures["agentUtilization"][0]["taskCount"], figures["agentUtilization"][0]["errorCount"]]), json!([2, 1]));
+        assert_eq!(json!([figures["alerts"]["open"], figures["alerts"]["openBySeverity"]["high"]]), json!([1, 1]));
+        assert_eq!(text(&figures, "/recommendations/0/processId"), failed.id);
+        let agents = hub.admin.get("/agents").await.expect(200);
+        assert_eq!(agents["items"][0]["successRate"], json!(50.0));
+        assert_eq!(hub.admin.get("/agents/ada").await.expect(200)["successRate"], json!(50.0));
+
+        let few = hub.admin.get(&format!("/analytics?teamId={team}&buckets=2&since=2026-01-01&until=2026-01-02")).await.expect(200);
+        assert_eq!(array(&few, "/throughput").len(), 2);
+        assert_eq!(few.get("successRate"), None);
+        assert_eq!(text(&few, "/throughput/1/at"), "2026-01-01T12:00:00.000000Z");
+        for (query, path) in [
+            ("since=2026-01-02&until=2026-01-01", "since"), ("since=2026-01-01&until=2026-06-01", "since"), ("buckets=0", "buckets"), ("buckets=201", "buckets"),
+            ("since=yesterday", "since"), ("teamId=x", "teamId"),
+        ] {
+            let problem = hub.admin.get(&format!("/analytics?{query}")).await.refused(400, "invalid_request");
+            assert_eq!(text(&problem, "/errors/0/path"), path, "{query}");
+        }
+        let nobodys = "00000000-0000-7000-8000-000000000000";
+        let _ = hub.admin.get(&format!("/analytics?teamId={nobodys}")).await.refused(404, "not_found");
+    }
+
     async fn thresholds_are_the_workspaces_own(database: Database) {
         let hub = Hub::start(database).await;
         let usual = hub.admin.get("/alert-rules").await.expect(200);

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod analytics;
 pub mod attempt;
 pub mod communication;
 pub mod handoff;

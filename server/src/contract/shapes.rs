@@ -162,6 +162,10 @@ shapes! {
         agent: Agent,
         /// Live attempts.
         slots_in_use: u64,
+        /// Percent of its newest ended attempts, at most 100 of them, that were completed; the others failed or lost their lease. None where it
+        /// has ended none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        success_rate: Option<f64>,
     }
     /// A new key; it is shown only now.
     NewKey {

@@ -100,6 +100,21 @@ async fn with_status(call: &Call, mut agent: Value) -> Result<Value, Refused> {
     Ok(agent)
 }
 
+/// What is known of how agents do.
+async fn with_success(call: &Call, agents: &mut [Value]) -> Result<(), Refused> {
+    let id = |agent: &Value| agent["id"].as_str().map(AgentId::from);
+    let ids: Vec<AgentId> = agents.iter().filter_map(id).collect();
+    let space = &call.principal.workspace_id;
+    for (of, completed, ended) in call.hub.store().records(space, &ids).await? {
+        if ended > 0
+            && let Some(agent) = agents.iter_mut().find(|a| a["id"] == of.as_str())
+        {
+            agent["successRate"] = (completed as f64 * 100.0 / ended as f64).into();
+        }
+    }
+    Ok(())
+}
+
 async fn list(call: Call) -> Answer {
     let limit = call.limit(200, 50)?;
     let after = call.param("cursor").unwrap_or_default();
@@ -112,6 +127,7 @@ async fn list(call: Call) -> Answer {
     for agent in found {
         items.push(with_status(&call, agent).await?);
     }
+    with_success(&call, &mut items).await?;
     paged(items, limit, "id")
 }
 
@@ -126,7 +142,9 @@ async fn known(call: &Call) -> Result<Value, Refused> {
 
 async fn get(call: Call) -> Answer {
     let agent = known(&call).await?;
-    ok(with_status(&call, agent).await?)
+    let mut agent = with_status(&call, agent).await?;
+    with_success(&call, std::slice::from_mut(&mut agent)).await?;
+    ok(agent)
 }
 
 async fn remove(call: Call) -> Answer {

@@ -8,6 +8,7 @@
 mod access;
 mod agent;
 mod alert;
+mod analytics;
 mod audit;
 pub mod call;
 pub mod change;
@@ -55,6 +56,7 @@ static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
         room::routes(),
         search::routes(),
         alert::routes(),
+        analytics::routes(),
         agent::routes(),
         key::routes(),
         expression::routes(),

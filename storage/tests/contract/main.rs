@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of it is a test")]
 
+mod analytics;
 mod backend;
 mod clerk;
 mod facts;

@@ -597,6 +597,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Throughput, success, slow steps, use of agents, questions, alerts and recommendations over a time */
+        get: operations["getAnalytics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/agents": {
         parameters: {
             query?: never;
@@ -972,6 +989,12 @@ export interface components {
              * @description Live attempts.
              */
             slotsInUse: number;
+            /**
+             * Format: double
+             * @description Percent of its newest ended attempts, at most 100 of them, that were completed; the others failed or lost their lease. None where it
+             *     has ended none.
+             */
+            successRate?: number | null;
         };
         /** @description What an agent did in a process. */
         AgentPerformance: {
@@ -1050,6 +1073,41 @@ export interface components {
             isActive: boolean;
             /** @description Since when. */
             joinedAt: components["schemas"]["Timestamp"];
+        };
+        /** @description What an agent did: of the attempts that ended in the time. */
+        AgentUse: {
+            /** @description Which agent. */
+            agentId: components["schemas"]["AgentId"];
+            /**
+             * Format: int64
+             * @description Attempts that it had accepted.
+             */
+            taskCount: number;
+            /**
+             * Format: int64
+             * @description Completed ones.
+             */
+            successCount: number;
+            /**
+             * Format: int64
+             * @description Failed ones, and lost leases.
+             */
+            errorCount: number;
+            /**
+             * Format: int64
+             * @description How long it was at them, within the time.
+             */
+            busyMs: number;
+            /**
+             * Format: double
+             * @description How long it was at those that it completed, on the average; 0 where there were none.
+             */
+            averageCompletionTime: number;
+            /**
+             * Format: double
+             * @description busyMs of what its slots had to give in the time.
+             */
+            utilization: number;
         };
         /** @description What an agent did in a process. */
         AgentUtilization: {
@@ -1130,6 +1188,23 @@ export interface components {
             /** @description Why. */
             reason?: string | null;
         };
+        /** @description Alerts. */
+        AlertFigures: {
+            /**
+             * Format: int64
+             * @description Raised in the time.
+             */
+            raised: number;
+            /**
+             * Format: int64
+             * @description Open now, whenever they were raised.
+             */
+            open: number;
+            /** @description The open ones by severity. */
+            openBySeverity: {
+                [key: string]: number;
+            };
+        };
         /**
          * Format: uuid
          * @description An alert.
@@ -1179,6 +1254,31 @@ export interface components {
          * @enum {string}
          */
         AlertType: "performance" | "error" | "timeout" | "resource" | "quality";
+        /** @description A workspace's figures over a time; all durations are milliseconds, all rates percent. */
+        Analytics: {
+            /** @description The beginning of the time. */
+            since: components["schemas"]["Timestamp"];
+            /** @description Its end, which is not in it. */
+            until: components["schemas"]["Timestamp"];
+            teamId?: components["schemas"]["TeamId"] | null;
+            /** @description Processes that ended, by equal parts of the time, the oldest first. */
+            throughput: components["schemas"]["Throughput"][];
+            /**
+             * Format: double
+             * @description Completed, of those that completed or failed; none where there were none.
+             */
+            successRate?: number | null;
+            /** @description Steps that took longest on the average, by name; at most ten. */
+            slowestSteps: components["schemas"]["SlowStep"][];
+            /** @description What agents did, the busiest first; at most 200. */
+            agentUtilization: components["schemas"]["AgentUse"][];
+            /** @description Questions to people. */
+            interventions: components["schemas"]["InterventionFigures"];
+            /** @description Alerts. */
+            alerts: components["schemas"]["AlertFigures"];
+            /** @description What ended processes recommend, the newest first; at most 20. */
+            recommendations: components["schemas"]["Recommendation"][];
+        };
         /** @description Who should answer. */
         Assign: {
             /** @description User ids; empty: whoever may. */
@@ -2201,6 +2301,44 @@ export interface components {
             /** @description When. */
             at: components["schemas"]["Timestamp"];
         };
+        /** @description Questions to people that were asked in the time. */
+        InterventionFigures: {
+            /**
+             * Format: int64
+             * @description All.
+             */
+            requested: number;
+            /**
+             * Format: int64
+             * @description Of those, decided.
+             */
+            completed: number;
+            /**
+             * Format: int64
+             * @description Of those, expired.
+             */
+            expired: number;
+            /**
+             * Format: int64
+             * @description Of those, no longer needed.
+             */
+            cancelled: number;
+            /**
+             * Format: int64
+             * @description Of those, still open.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Of the open ones, overdue now.
+             */
+            overdue: number;
+            /**
+             * Format: double
+             * @description From the question to the decision, on the average of the decided; none where there are none.
+             */
+            averageResponseTime?: number | null;
+        };
         /**
          * Format: uuid
          * @description A question to humans.
@@ -3201,6 +3339,28 @@ export interface components {
          * @enum {string}
          */
         SkipReason: "dependencies" | "branch" | "decided";
+        /** @description Steps of one name that completed. */
+        SlowStep: {
+            /** @description Their name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description How long they took on the average.
+             */
+            average: number;
+            /**
+             * Format: int64
+             * @description How long the slowest took.
+             */
+            slowest: number;
+            /** @description In which process. */
+            processId: components["schemas"]["ProcessId"];
+        };
         /** @description A process to start. */
         StartProcess: {
             /** @description A name to show, 1 to 200 characters; with a template, default the template's. */
@@ -3462,6 +3622,26 @@ export interface components {
              * @description Its version, pinned at the start.
              */
             version: number;
+        };
+        /** @description Processes that ended in a part of the time. */
+        Throughput: {
+            /** @description When the part begins. */
+            at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Ended well.
+             */
+            completed: number;
+            /**
+             * Format: int64
+             * @description Ended badly.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Were stopped.
+             */
+            cancelled: number;
         };
         /** @description Deadlines, in milliseconds. */
         TimeoutSettings: {
@@ -5648,6 +5828,44 @@ export interface operations {
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    getAnalytics: {
+        parameters: {
+            query?: {
+                /** @description From then on; default a day before `until` */
+                since?: number;
+                /** @description Up to then; default now. At most 90 days */
+                until?: string;
+                /** @description Of this team's processes */
+                teamId?: string;
+                /** @description 1 to 200 parts of the time; default 24 */
+                buckets?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Throughput, success, slow steps, use of agents, questions, alerts and recommendations over a time */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Analytics"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
             503: components["responses"]["Problem"];

@@ -1,0 +1,13 @@
+DROP INDEX alerts_by_time;
+DROP INDEX interventions_by_time;
+DROP INDEX attempts_by_end;
+DROP INDEX steps_by_completion;
+DROP INDEX processes_by_end;
+ALTER TABLE interventions DROP COLUMN closed_at;
+ALTER TABLE interventions DROP COLUMN requested_at;
+ALTER TABLE attempts DROP COLUMN held_until;
+ALTER TABLE attempts DROP COLUMN held_from;
+ALTER TABLE steps DROP COLUMN took_ms;
+ALTER TABLE steps DROP COLUMN completed_at;
+ALTER TABLE steps DROP COLUMN name;
+ALTER TABLE processes DROP COLUMN ended_at;
