@@ -1,5 +1,6 @@
 import { check, withPage } from "./browser.mjs";
-import { api, seed, until } from "./seed.mjs";
+import { seed } from "./seed.mjs";
+import { api, until } from "./server.mjs";
 
 /** An answer with a schema is filled in as a form: what is wrong is said before it is sent, and what the server finds is shown at its field. */
 export async function forms(link) {

@@ -1,5 +1,6 @@
 import { check, live, withPage } from "./browser.mjs";
-import { api, seed } from "./seed.mjs";
+import { seed } from "./seed.mjs";
+import { api } from "./server.mjs";
 
 const HOSTILE = [
   "<script>window.hurt = 1</script>",

@@ -1,5 +1,6 @@
 import { check, withPage } from "./browser.mjs";
-import { seed, until } from "./seed.mjs";
+import { seed } from "./seed.mjs";
+import { until } from "./server.mjs";
 
 /** From the list to a decision, and on to a process's graph, its past and its room, without a mouse. */
 export async function keyboard(link) {

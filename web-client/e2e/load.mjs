@@ -1,7 +1,7 @@
 import os from "node:os";
 import { io } from "socket.io-client";
 import { check, runOf, withPage } from "./browser.mjs";
-import { api, until } from "./seed.mjs";
+import { api, until } from "./server.mjs";
 
 const EVENTS = 10_000;
 /** Script and layout in one frame, at most, in milliseconds of the page's own processor time. */

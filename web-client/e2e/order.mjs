@@ -1,5 +1,5 @@
 import { check, runOf, withPage } from "./browser.mjs";
-import { api, until } from "./seed.mjs";
+import { api, until } from "./server.mjs";
 
 const EACH = 15;
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { check, live, runOf, withPage } from "./browser.mjs";
-import { api, until } from "./seed.mjs";
+import { api, until } from "./server.mjs";
 
 const MESSAGES = 60;
 

@@ -1,63 +1,6 @@
 // Fills a running server with what people meet in a workspace: teams, agents at work, processes of every kind and state, and
 // questions of every type. `npm run e2e:seed -- URL#key=KEY`; the scenarios use it too.
-import { randomUUID } from "node:crypto";
-import { io } from "socket.io-client";
-import { PATIENCE_MS } from "./browser.mjs";
-
-
-export function api(link) {
-  const { origin, hash } = new URL(link);
-  const key = decodeURIComponent(hash.replace(/^#key=/, ""));
-  return async (method, path, body) => {
-    const headers = { "content-type": "application/json", "x-api-key": key };
-    const answer = await fetch(`${origin}/api/orchestration${path}`, body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${text}`);
-    return text === "" ? undefined : JSON.parse(text);
-  };
-}
-
-export async function until(what, look) {
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`it never came true that ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** An agent that takes what it is offered; `work` says what to do with each step, and returns outputs or nothing to keep holding it. */
-export async function agent(link, id, work) {
-  const call = api(link);
-  const { key } = await call("POST", `/agents/${id}/keys`, {});
-  const socket = io(new URL(link).origin, { auth: { token: key }, transports: ["websocket"], forceNew: true });
-  const ask = (name, payload) =>
-    new Promise((resolve, reject) => socket.emit(name, payload, (ack) => (ack.ok ? resolve(ack.data) : reject(new Error(`${name}: ${ack.error.detail ?? ack.error.title}`)))));
-  const held = new Set();
-  socket.on("work.offered", async (offer) => {
-    if (held.has(offer.attempt.id)) return;
-    held.add(offer.attempt.id);
-    const lease = { attemptId: offer.attempt.id, epoch: offer.attempt.epoch };
-    try {
-      await ask("attempt:accept", lease);
-      const beat = setInterval(() => ask("attempt:heartbeat", lease).catch(() => clearInterval(beat)), 5_000);
-      beat.unref();
-      const outputs = await work(offer, (name, payload) => ask(name, { ...lease, ...payload }));
-      if (outputs !== undefined) {
-        clearInterval(beat);
-        await ask("attempt:complete", { ...lease, outputs });
-      }
-    } catch {
-      // It was taken away meanwhile, or the agent failed it on purpose.
-    }
-  });
-  const ready = () => ask("agent:ready", { instanceId: `${id}-1`, slots: 8 });
-  await new Promise((resolve) => socket.once("connect", resolve));
-  await ready();
-  socket.on("connect", () => void ready().catch(() => {}));
-  return { ask, close: () => socket.close() };
-}
+import { agent, api, until } from "./server.mjs";
 
 const REFUND = {
   type: "object",
@@ -164,5 +107,5 @@ export async function seed(link) {
 
 if (process.argv[1] && import.meta.url.endsWith(process.argv[1].split("/").at(-1))) {
   const made = await seed(process.argv[2]);
-  console.log(`seeded: ${made.open.length} questions are open (${randomUUID().slice(0, 8)}); the agents stay until this ends`);
+  console.log(`seeded: ${made.open.length} questions are open; the agents stay until this ends`);
 }

@@ -36,7 +36,23 @@ describe("the inbox", () => {
 
   it("forgets who claimed it when it is released", () => {
     const claimed = { i1: { ...asked, claimedBy: "ann" } };
-    expect(applyToInterventions(claimed, event("intervention.released", { id: "i1", status: "pending" }))).toMatchObject({ i1: { claimedBy: null } });
+    const released = applyToInterventions(claimed, event("intervention.released", { id: "i1", status: "pending" }));
+    expect(released).toEqual({ i1: asked });
+  });
+
+  it("shows what is asked now when the question was replaced, in another round", () => {
+    const known = { i1: { ...asked, subject: "old", schema: { type: "string" } } as HumanIntervention };
+    const question = { round: 2, description: "Send this one?", subject: "new", askedHash: "h2" };
+    const replaced = applyToInterventions(known, event("intervention.superseded", { id: "i1", status: "pending", question }));
+    expect(replaced).toEqual({ i1: { ...asked, ...question } });
+  });
+
+  it("keeps the votes when it is escalated, and is urgent from then on", () => {
+    const votes = [{ by: "ann", action: "approve", round: 1, at: "2026-01-01T09:00:00Z" }];
+    const known = { i1: { ...asked, votes, claimedBy: "ann" } as unknown as HumanIntervention };
+    const escalated = applyToInterventions(known, event("intervention.escalated", { id: "i1", status: "pending", level: 1, assignees: ["lead"] }));
+    expect(escalated).toMatchObject({ i1: { votes, level: 1, priority: "urgent", assignees: ["lead"] } });
+    expect(escalated).not.toHaveProperty("i1.claimedBy");
   });
 
   it("adds a vote once, however often it hears of it", () => {
@@ -46,10 +62,13 @@ describe("the inbox", () => {
     expect(applyToInterventions(once, voted)).toMatchObject({ i1: { votes: [vote] } });
   });
 
-  it("keeps the decision when somebody answers too late", () => {
+  it("keeps the decision when somebody answers too late, and who it was", () => {
     const decided = { i1: { ...asked, status: "completed", outcome: "approved" } as HumanIntervention };
-    const late = event("intervention.late_reply", { id: "i1", status: "completed", response: { action: "reject" } });
-    expect(applyToInterventions(decided, late)).toBe(decided);
+    const vote = { by: "bob", action: "reject", round: 1, at: "2026-01-01T10:00:00Z" };
+    const late = event("intervention.late_reply", { id: "i1", status: "completed", vote });
+    const once = applyToInterventions(decided, late) as Record<string, HumanIntervention>;
+    expect(once).toEqual({ i1: { ...decided.i1, lateReplies: [vote] } });
+    expect(applyToInterventions(once, late)).toEqual(once);
   });
 
   it("fetches the list again for an open one that it has never seen, but not for one that is over", () => {
@@ -149,6 +168,24 @@ describe("a process", () => {
     const handoff = { id: "h1", fromStepId: "s1", toAgentId: "b", status: "pending" } as AgentHandoff;
     const { handoffs } = after(event("handoff.requested", { ...handoff, step: step("s1") }), event("handoff.accepted", { id: "h1", status: "accepted", toAgentId: "b" }));
     expect(handoffs).toEqual({ h1: { ...handoff, status: "accepted", acceptedAt: "2026-01-01T10:00:00.000000Z" } });
+  });
+
+  it("goes on asking the others when one of several refuses a handoff", () => {
+    const handoff = { id: "h1", fromStepId: "s1", candidates: ["b", "c"], status: "pending" } as unknown as AgentHandoff;
+    const { handoffs } = after(
+      event("handoff.requested", { ...handoff, step: step("s1") }),
+      event("handoff.rejected", { id: "h1", fromStepId: "s1", status: "pending", rejectedBy: "b" }),
+    );
+    expect(handoffs).toEqual({ h1: { ...handoff, rejectedBy: ["b"] } });
+  });
+
+  it("takes in the step that a delegation makes, once", () => {
+    const handoff = { id: "h1", fromStepId: "s1", toAgentId: "b", kind: "delegate", status: "pending" } as unknown as AgentHandoff;
+    const accepted = event("handoff.accepted", { id: "h1", fromStepId: "s1", status: "accepted", toAgentId: "b", child: step("s3") });
+    const { process, handoffs } = after(event("handoff.requested", { ...handoff, step: step("s1") }), accepted, accepted);
+    expect(process.steps.map(({ id }) => id)).toEqual(["s1", "s2", "s3"]);
+    expect(process.totalSteps).toBe(3);
+    expect(handoffs).toMatchObject({ h1: { toStepId: "s3" } });
   });
 
   it("is fetched again after a retry, and when a step appears that it does not know", () => {

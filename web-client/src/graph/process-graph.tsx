@@ -35,12 +35,15 @@ export default function ProcessGraph(props: GraphProps) {
 function Graph({ process, chosen, onChoose }: GraphProps) {
   const pane = useRef<HTMLDivElement>(null);
   const size = useSize(pane);
-  const shape = JSON.stringify(process.steps.map((step) => [step.id, step.key, step.dependencies, nextKeys(step)]));
+  const shape = JSON.stringify(process.steps.map((step) => [step.id, step.key, step.dependencies, nextKeys(step), step.parentStepId ?? ""]));
+  // What opens below the graph takes some of its height: that is no reason to turn it round.
+  const space = useMemo(() => size, [shape, size.width]);
   const { places, direction, edges } = useMemo(() => {
-    const steps = JSON.parse(shape) as [string, string, string[], string[]][];
+    const steps = JSON.parse(shape) as [string, string, string[], string[], string][];
     const ids = new Map(steps.map(([id, key]) => [key, id]));
-    const arrows = steps.flatMap(([id, , dependencies, next]) => [
+    const arrows = steps.flatMap(([id, , dependencies, next, parent]) => [
       ...dependencies.map((key) => ({ from: ids.get(key) ?? "", to: id, branch: false })),
+      ...(parent === "" ? [] : [{ from: parent, to: id, branch: true }]),
       // A condition's branch is an arrow of its own unless the dependency has drawn it.
       ...next.flatMap((key) => {
         const to = ids.get(key) ?? "";
@@ -48,8 +51,8 @@ function Graph({ process, chosen, onChoose }: GraphProps) {
         return drawn || to === "" ? [] : [{ from: id, to, branch: true }];
       }),
     ]);
-    return { ...bestLayout(steps.map(([id]) => ({ id, width: WIDTH, height: HEIGHT })), arrows, size), edges: arrows };
-  }, [shape, size]);
+    return { ...bestLayout(steps.map(([id]) => ({ id, width: WIDTH, height: HEIGHT })), arrows, space), edges: arrows };
+  }, [shape, space]);
   const states = new Map(process.steps.map((step) => [step.id, step]));
   const nodes: Node<StepData>[] = process.steps.map((step) => ({
     id: step.id,
@@ -109,7 +112,7 @@ function Graph({ process, chosen, onChoose }: GraphProps) {
         }
       }}
     >
-      <Fit places={places} size={size} />
+      <Fit places={places} size={size} chosen={chosen} />
       <Background gap={20} size={1} />
       <Controls showInteractive={false} position="bottom-right" />
     </ReactFlow>
@@ -119,11 +122,19 @@ function Graph({ process, chosen, onChoose }: GraphProps) {
 
 const FIT = { padding: 0.08, maxZoom: 1 };
 
-/** The whole graph in view, at first and whenever its shape or its place changes. */
-function Fit({ places, size }: { places: unknown; size: Size }) {
+/** The whole graph in view, at first and whenever its shape or its place changes; while a step is looked at, that step. */
+function Fit({ places, size, chosen }: { places: Map<string, { x: number; y: number }>; size: Size; chosen: string | undefined }) {
   const flow = useReactFlow();
+  const watched = useRef(chosen);
   useEffect(() => {
-    const frame = requestAnimationFrame(() => void flow.fitView(FIT));
+    watched.current = chosen;
+  });
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => {
+      const place = watched.current === undefined ? undefined : places.get(watched.current);
+      if (place) void flow.setCenter(place.x + WIDTH / 2, place.y + HEIGHT / 2, { zoom: flow.getZoom() });
+      else void flow.fitView(FIT);
+    });
     return () => cancelAnimationFrame(frame);
   }, [flow, places, size]);
   return null;
@@ -172,7 +183,7 @@ function StepNode({ data: { step, chosen, direction } }: NodeProps<Node<StepData
           <p className="truncate text-sm leading-5 font-semibold">{step.name}</p>
           <p className="truncate text-xs text-ink-soft">
             {look.label}
-            {step.attempts > 0 && step.status !== "completed" && `, attempt ${Math.min(step.attempts + 1, step.maxAttempts)} of ${step.maxAttempts}`}
+            {attemptsOf(step)}
           </p>
         </div>
       </div>
@@ -181,6 +192,13 @@ function StepNode({ data: { step, chosen, direction } }: NodeProps<Node<StepData
       <Handle type="source" position={out} isConnectable={false} />
     </div>
   );
+}
+
+/** Which attempt this is, or how many there were, where it is not the first. */
+function attemptsOf({ attempts, maxAttempts, status }: Step): string {
+  if (attempts === 0 || status === "completed") return "";
+  if (status === "pending" || status === "running") return `, attempt ${Math.min(attempts + 1, maxAttempts)} of ${maxAttempts}`;
+  return attempts > 1 ? ` after ${attempts} attempts` : "";
 }
 
 /** Who has it, or how long it took, or who it waits for. */

@@ -1,54 +1,24 @@
-import type {
-  AgentHandoff,
-  Attempt,
-  HumanIntervention,
-  InterventionComment,
-  RoomEvent,
-  Vote,
-} from "@baton/client";
+import type { AgentHandoff, Attempt, HumanIntervention, RoomEvent } from "@baton/client";
 import type { Intervention, Process, Step } from "../model";
+import type { Change, Fields } from "./change";
 import { RELOAD } from "./live-store";
 import { applyEvent } from "./replay";
+import { changedIntervention } from "./replay-intervention";
 
 /** Interventions by id, the open ones and those that were decided while somebody was looking. */
 export type Interventions = Readonly<Record<string, HumanIntervention>>;
 
-interface Change {
-  id: string;
-  [field: string]: unknown;
-}
-
-/** Events tell a change as the id and the fields that changed, beside which stand some that are no fields. */
-function fieldsOf(data: unknown, ...notFields: string[]): Change {
-  const fields = { ...(data as Change) };
-  for (const name of notFields) delete fields[name];
-  return fields;
-}
-
 export function applyToInterventions(all: Interventions, event: RoomEvent): Interventions | typeof RELOAD {
   if (!event.type.startsWith("intervention.")) return all;
   if (event.type === "intervention.requested") {
-    const intervention = fieldsOf(event.data, "step") as unknown as HumanIntervention;
+    const { step: _step, ...intervention } = event.data as unknown as HumanIntervention;
     return { ...all, [intervention.id]: intervention };
   }
-  const change = fieldsOf(event.data, "step", "reason", "vote", "comment");
+  const change = event.data as unknown as Change;
   const known = all[change.id];
-  // A late reply changes nothing: the decision stands.
-  if (event.type === "intervention.late_reply") return all;
+  if (known) return { ...all, [change.id]: changedIntervention(known, event.type, change, event.at) };
   // One that was decided before this snapshot began is of no interest; an open one that is unknown must be fetched.
-  if (!known) return change.status === "pending" ? RELOAD : all;
-  const next = { ...known, ...change } as HumanIntervention;
-  if (event.type === "intervention.released") next.claimedBy = null;
-  if (event.type === "intervention.completed") next.completedAt = event.at;
-  if (event.type === "intervention.escalated") Object.assign(next, { claimedBy: null, priority: "urgent", votes: [] });
-  const { vote, comment } = event.data as { vote?: Vote; comment?: InterventionComment };
-  if (vote && !known.votes?.some((cast) => cast.by === vote.by && cast.round === vote.round)) {
-    next.votes = [...(known.votes ?? []), vote];
-  }
-  if (comment && !known.comments?.some((said) => said.by === comment.by && said.at === comment.at)) {
-    next.comments = [...(known.comments ?? []), comment];
-  }
-  return { ...all, [change.id]: next };
+  return (change.status as string) === "pending" ? RELOAD : all;
 }
 
 /** Processes by id. */
@@ -88,7 +58,7 @@ const COUNTS = new Set(["process.retried", "assignment.expired"]);
 export function applyToProcessView(view: ProcessView, event: RoomEvent): ProcessView | typeof RELOAD {
   const [subject] = event.type.split(".");
   const { id, status } = event.data as unknown as Change;
-  if (COUNTS.has(event.type) || (subject === "assignment" && status === "failed")) return RELOAD;
+  if (COUNTS.has(event.type) || (subject === "assignment" && (status as string) === "failed")) return RELOAD;
   if (subject === "step" && !view.process.steps.some((step) => step.id === id)) return RELOAD;
   if (subject === "handoff" && event.type !== "handoff.requested" && !view.handoffs[id]) return RELOAD;
   if (event.type === "process.created" || subject === "message" || subject === "room" || subject === "communication") return view;
@@ -133,11 +103,11 @@ function withWaiting<P extends Process>(process: P, event: RoomEvent): Process {
 
 /** Whatever an event is about, `data.step` says where it left the step. */
 function withStepPatch(process: Process, event: RoomEvent): Process {
-  const patch = (event.data as { step?: Change } | null)?.step;
+  const patch = (event.data as { step?: Change["step"] } | null)?.step;
   return patch ? withStep(process, { ...patch, phase: patch.phase ?? null }) : process;
 }
 
-function withStep(process: Process, change: Change): Process {
+function withStep(process: Process, change: Fields<Step> & { id: string }): Process {
   const steps = process.steps.map((step) => (step.id === change.id ? ({ ...step, ...change } as Step) : step));
   return { ...process, steps };
 }

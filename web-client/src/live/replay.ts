@@ -1,5 +1,8 @@
-import type { AgentHandoff, Failure, InterventionComment, RoomEvent, Vote } from "@baton/client";
+import type { AgentHandoff, RoomEvent } from "@baton/client";
 import type { AgentUtilization, Attempt, Intervention, Process, Step } from "../model";
+import { type Change, given, type StepPatch, without } from "./change";
+import { changedHandoff } from "./replay-handoff";
+import { changedIntervention } from "./replay-intervention";
 
 /**
  * A process as its log leaves it: the server's own rules of `apply` (`rooms/src/state.rs`), so that a screen can show what was
@@ -12,56 +15,6 @@ export interface ProcessState {
   readonly attempts: Readonly<Record<string, Attempt>>;
   readonly handoffs: Readonly<Record<string, AgentHandoff>>;
   readonly interventions: Readonly<Record<string, Intervention>>;
-}
-
-interface StepPatch {
-  id: string;
-  status: Step["status"];
-  phase?: Step["phase"];
-}
-
-/** The fields of every kind of change that a process's log holds; each event has some of them. */
-interface Change {
-  id: string;
-  key: string;
-  status: never;
-  phase?: Step["phase"];
-  step?: StepPatch;
-  stepId: string;
-  attemptId?: string;
-  agentId?: string;
-  instanceId?: string;
-  epoch: number;
-  leaseUntil?: string;
-  reason?: string;
-  error?: Failure;
-  reset?: string[];
-  nextStepId?: string;
-  childProcessId?: string;
-  /** The agent is not asked again, if another can. */
-  avoid?: boolean;
-  /** Who should have it next. */
-  prefer?: string;
-  inputs?: Step["inputs"];
-  outputs?: Step["outputs"];
-  attempts?: number;
-  retryAt?: string;
-  percent?: number;
-  note?: string;
-  skipReason?: Step["skipReason"];
-  failureHandled?: boolean;
-  resultHash?: string;
-  fromStepId: string;
-  toAgentId?: string;
-  attempt?: Attempt;
-  claimedBy?: string;
-  level?: number;
-  assignees?: string[];
-  vote?: Vote;
-  comment?: InterventionComment;
-  dueAt?: string;
-  outcome?: Intervention["outcome"];
-  response?: Intervention["response"];
 }
 
 /** The state after a run of the log from its first event; none before the process was created. */
@@ -121,7 +74,8 @@ class Draft {
         this.#set({ status: change.status, error: change.error, reason: change.reason, completedAt: at });
         return this.#metrics((metrics) => ({ ...metrics, endTime: at, duration: msBetween(metrics.startTime, at) }));
       case "step.ready":
-        return this.#step(change.id, (step) => ({ ...moved(change), readyAt: at, retryAt: undefined, ...evaluated(step, change.inputs) }));
+        // Another process will begin its work anew.
+        return this.#step(change.id, (step) => ({ ...moved(change), readyAt: at, retryAt: undefined, childProcessId: undefined, ...evaluated(step, change.inputs) }));
       case "step.started":
         return this.#step(change.id, (step) => ({
           ...moved(change),
@@ -145,7 +99,7 @@ class Draft {
         }));
         this.#endAttempt(change.attemptId, "failed", change.resultHash, at);
         this.#useAnswers(change.id);
-        return this.#metrics((metrics) => ({ ...metrics, retryCount: metrics.retryCount + 1 }));
+        return this.#metrics((metrics) => ({ ...metrics, retryCount: metrics.retryCount + 1, errorCount: metrics.errorCount + (counted(change) ? 0 : 1) }));
       case "step.completed":
         this.#endStep(change, at);
         this.#endAttempt(change.attemptId, "completed", change.resultHash, at);
@@ -155,8 +109,7 @@ class Draft {
         this.#endStep(change, at);
         this.#endAttempt(change.attemptId, "failed", change.resultHash, at);
         this.#useAnswers(change.id);
-        // An attempt that failed, a lost lease and a timeout were counted when they happened.
-        if (change.attemptId !== undefined || /^(lease_lost|timeout)$/.test(change.error?.code ?? "")) return;
+        if (counted(change) || change.error?.code === "lease_lost") return;
         return this.#metrics((metrics) => ({ ...metrics, errorCount: metrics.errorCount + 1 }));
       case "step.skipped":
       case "step.cancelled":
@@ -205,8 +158,6 @@ class Draft {
         this.#interventions = { ...this.#interventions, [intervention.id]: intervention };
         return this.#metrics((metrics) => ({ ...metrics, humanInterventionCount: metrics.humanInterventionCount + 1 }));
       }
-      case "intervention.late_reply":
-        return;
       default:
         if (type.startsWith("intervention.")) this.#interventionChanged(type, change, at);
     }
@@ -296,8 +247,7 @@ class Draft {
 
   #take(attempt: Attempt, patch: StepPatch): void {
     this.#keepAttempt(attempt);
-    this.#patch(patch);
-    this.#step(attempt.stepId, () => ({ epoch: attempt.epoch, currentAttempt: attempt.id, heldBy: attempt.agentId }));
+    this.#step(attempt.stepId, () => ({ ...moved(patch), epoch: attempt.epoch, currentAttempt: attempt.id, heldBy: attempt.agentId }));
   }
 
   #endAttempt(id: string | undefined, status: string, hash: string | undefined, at: string): void {
@@ -331,39 +281,25 @@ class Draft {
 
   #handoffChanged(change: Change, at: string): void {
     const handoff = this.#handoffs[change.id];
-    if (handoff) {
-      const status = change.status as AgentHandoff["status"];
-      const end = status === "accepted" ? { acceptedAt: at } : { completedAt: at, ...given("resolution", change.reason) };
-      this.#handoffs = { ...this.#handoffs, [handoff.id]: { ...handoff, status, ...given("toAgentId", change.toAgentId ?? handoff.toAgentId ?? undefined), ...end } };
-    }
-    if (!change.step) return;
+    if (handoff) this.#handoffs = { ...this.#handoffs, [handoff.id]: changedHandoff(handoff, change, at) };
+    if (change.child) this.#add(change.child);
     this.#patch(change.step);
-    if (!change.attempt) return;
+    if (!change.step || !change.attempt) return;
     this.#take(change.attempt, change.step);
     this.#use(change.attempt.agentId, (use) => ({ ...use, taskCount: use.taskCount + 1 }));
+  }
+
+  /** A step more, which a delegation made. */
+  #add(child: Step): void {
+    if (this.#stepOf(child.id)) return;
+    const steps = [...this.#process.steps, child];
+    this.#process = { ...this.#process, steps, totalSteps: steps.length };
   }
 
   #interventionChanged(type: string, change: Change, at: string): void {
     this.#patch(change.step);
     const before = this.#interventions[change.id];
-    if (!before) return;
-    const next: { [Field in keyof Intervention]?: Intervention[Field] | undefined } & Intervention = { ...before, status: change.status };
-    if (type === "intervention.claimed" || type === "intervention.released") next.claimedBy = change.claimedBy ?? null;
-    else if (type === "intervention.escalated") {
-      next.level = change.level ?? before.level ?? 0;
-      next.claimedBy = null;
-      next.priority = "urgent";
-      next.votes = [];
-    } else if (/completed|expired|cancelled/.test(type)) {
-      next.outcome = change.outcome ?? null;
-      next.response = change.response ?? null;
-      next.completedAt = at;
-    }
-    if (change.assignees) next.assignees = change.assignees;
-    if (change.vote) next.votes = [...(next.votes ?? []), change.vote];
-    if (change.comment) next.comments = [...(next.comments ?? []), change.comment];
-    if (change.dueAt !== undefined) next.dueAt = change.dueAt;
-    this.#interventions = { ...this.#interventions, [change.id]: without(next) };
+    if (before) this.#interventions = { ...this.#interventions, [change.id]: changedIntervention(before, type, change, at) };
   }
 
   /** The agent went on: it has what it was answered. */
@@ -406,14 +342,9 @@ function moved({ status, phase }: { status: Step["status"]; phase?: Step["phase"
   return { status, phase: phase ?? undefined };
 }
 
-function given<Name extends string, Value>(name: Name, value: Value | undefined): Partial<Record<Name, Value>> {
-  return (value === undefined ? {} : { [name]: value }) as Partial<Record<Name, Value>>;
-}
-
-/** The server leaves out what is not there; so does the copy. */
-function without<T extends object>(value: T): T {
-  for (const key of Object.keys(value) as (keyof T)[]) if (value[key] === undefined || value[key] === null) delete value[key];
-  return value;
+/** An attempt that failed and a timeout were counted when they happened. */
+function counted({ attemptId, error }: Change): boolean {
+  return attemptId !== undefined || error?.code === "timeout";
 }
 
 /** Whole milliseconds between two times of the server, which have microseconds. */

@@ -57,7 +57,11 @@ export class RoomLog {
       },
       signal: (name, data) => this.signals.signal(name, data),
       status: (status, error) => {
-        if (status === "live") this.signals.joined();
+        if (status === "live") {
+          this.signals.joined();
+          // Whoever looks between now and the next telling must not see an empty room that is not.
+          this.#take();
+        }
         this.#set({ status, known: this.#state.known || status === "live", ...(error ? { error } : {}) });
       },
     });

@@ -16,7 +16,7 @@ import { Badge, lookOfProcess, PriorityTag } from "../ui/badge";
 import { BackLink } from "../ui/detail";
 import { Segments } from "../ui/field";
 import { Loading, ProblemNote } from "../ui/notes";
-import { Ago, duration, useNow } from "../ui/time";
+import { Ago, duration, took, useNow } from "../ui/time";
 import { useMedia } from "../ui/use-media";
 import { Controls } from "./controls";
 import { StepDetail } from "./step-detail";
@@ -224,6 +224,6 @@ function Work({ shown, process, handoffs, chosen, onChoose }: WorkProps) {
 
 function Runtime({ from, to }: { from: string; to: string | null | undefined }) {
   const now = useNow();
-  const took = duration((to ? Date.parse(to) : now) - Date.parse(from));
-  return <span className="tabular-nums">{to ? `took ${took}` : `running for ${took}`}</span>;
+  const ms = (to ? Date.parse(to) : now) - Date.parse(from);
+  return <span className="tabular-nums">{to ? `took ${took(ms)}` : `running for ${duration(ms)}`}</span>;
 }

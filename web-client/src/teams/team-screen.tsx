@@ -10,7 +10,7 @@ import { Button } from "../ui/button";
 import { Detail, DetailPending, Facts } from "../ui/detail";
 import { Section } from "../ui/page";
 import { type Column, Table } from "../ui/table";
-import { Ago, duration } from "../ui/time";
+import { Ago, limit } from "../ui/time";
 import { TeamStatus } from "./team-status";
 
 export default function TeamScreen() {
@@ -27,7 +27,7 @@ export default function TeamScreen() {
     { header: "Status", width: "8rem", cell: ({ agentId }) => <AgentStatus status={agents.find((agent) => agent.id === agentId)?.status} /> },
     { header: "Best at", from: "sm", cell: ({ specialization }) => <span className="text-ink-soft">{specialization}</span> },
     { header: "Can", from: "md", cell: ({ capabilities }) => <span className="text-ink-soft">{capabilities.join(", ")}</span> },
-    { header: "Asked", from: "lg", width: "5rem", align: "right", cell: ({ priority }) => `${priority}.` },
+    { header: "Priority", from: "lg", width: "5rem", align: "right", cell: ({ priority }) => priority },
   ];
   return (
     <Detail
@@ -62,9 +62,9 @@ export default function TeamScreen() {
             ["Steps at once", String(configuration.maxConcurrentTasks ?? "")],
             ["Handoffs", String(configuration.handoffStrategy ?? "")],
             ["Start", configuration.humanApprovalRequired ? "after an approval" : "at once"],
-            ["A step may take", duration(times.taskTimeout ?? 0)],
-            ["A person may take", duration(times.humanResponseTimeout ?? 0)],
-            ["A process may take", duration(times.processTimeout ?? 0)],
+            ["A step may take", limit(times.taskTimeout ?? 0)],
+            ["A person may take", limit(times.humanResponseTimeout ?? 0)],
+            ["A process may take", limit(times.processTimeout ?? 0)],
           ]}
         />
       </Section>

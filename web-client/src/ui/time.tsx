@@ -23,7 +23,7 @@ export function useNow(): number {
   return useSyncExternalStore(subscribe, () => second) * 1000;
 }
 
-/** A length of time in its two largest units: `2 h 05 min`, `4 min 09 s`, `12 s`. */
+/** A length of time, as exact as anybody needs it: `2 h 05 min`, `24 min`, `4 min 09 s`, `12 s`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);
@@ -32,12 +32,19 @@ export function duration(ms: number): string {
   const two = (value: number) => String(value).padStart(2, "0");
   if (days > 0) return `${days} d ${two(hours % 24)} h`;
   if (hours > 0) return `${hours} h ${two(minutes % 60)} min`;
+  if (minutes >= 10) return `${minutes} min`;
   if (minutes > 0) return `${minutes} min ${two(seconds % 60)} s`;
   return `${seconds} s`;
 }
 
-/** A length of time, short ones to a tenth: `0.4 s`, `12 s`, `4 min 09 s`. */
+/** A length of time that somebody has set, without what is nought: `5 min`, `1 h`. */
+export function limit(ms: number): string {
+  return duration(ms).replace(/ 00 \w+$/, "");
+}
+
+/** A length of time that is over, short ones more exactly: `40 ms`, `0.4 s`, `12 s`, `4 min 09 s`. */
 export function took(ms: number): string {
+  if (ms < 100) return `${Math.max(0, Math.round(ms))} ms`;
   return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
 }
 
