@@ -2,6 +2,7 @@ import os from "node:os";
 import { io } from "socket.io-client";
 import { check, runOf, withPage } from "./browser.mjs";
 import { api, until } from "./server.mjs";
+import { at, framesOf, tasksOf, traced } from "./trace.mjs";
 
 const EVENTS = 10_000;
 /** Script and layout in one frame, at most, in milliseconds of the page's own processor time. */
@@ -51,16 +52,9 @@ export async function load(link) {
         const { count } = await runOf(page);
         check(count >= EVENTS, `the page has ${count} events`);
 
-        const frames = framesOf(
-          await traced(session, async () => {
-            for (let step = 0; step < 240; step++) {
-              await page.mouse.wheel(0, 240);
-              await page.evaluate(() => new Promise(requestAnimationFrame));
-            }
-          }),
-        );
-        console.log(`scrolling: ${frames.length} frames, script and layout p50 ${at(frames, 0.5).toFixed(1)} ms, p95 ${at(frames, 0.95).toFixed(1)} ms, worst ${at(frames, 1).toFixed(1)} ms`);
-        check(at(frames, 0.95) <= FRAME_MS, `script and layout take ${at(frames, 0.95).toFixed(1)} ms in one frame of twenty`);
+        await smooth(page, session, "down", 240);
+        await page.locator("[role=log]").evaluate((element) => element.scrollTo({ top: element.scrollHeight / 2 }));
+        await smooth(page, session, "up", -240);
 
         const { nodes, mib } = await memory(session);
         console.log(`memory: ${nodes} nodes, ${mib.toFixed(0)} MiB of script's heap`);
@@ -95,65 +89,46 @@ export async function load(link) {
   }
 }
 
+/**
+ * Scrolls by so many pixels in each frame, faster than a hand does, over rows that were not drawn before. Every frame has to stay within
+ * its bound in one of three runs: even the time of the thread itself grows when other processes empty the machine's caches.
+ */
+async function smooth(page, session, direction, pixels) {
+  const worst = [];
+  for (let run = 0; run < 3; run++) {
+    await atRest(page);
+    const frames = framesOf(
+      await traced(session, async () => {
+        for (let step = 0; step < 240; step++) {
+          await page.mouse.wheel(0, pixels);
+          await page.evaluate(() => new Promise(requestAnimationFrame));
+        }
+      }),
+    );
+    console.log(`scrolling ${direction}: ${frames.length} frames, script and layout p50 ${at(frames, 0.5).toFixed(1)} ms, p95 ${at(frames, 0.95).toFixed(1)} ms, worst ${at(frames, 1).toFixed(1)} ms`);
+    worst.push(at(frames, 1));
+    if (worst.at(-1) <= FRAME_MS) return;
+  }
+  check(false, `scrolling ${direction}, script and layout take ${worst.map((ms) => ms.toFixed(1)).join(", ")} ms in the worst frame of three runs`);
+}
+
+/** Nothing has scrolled for a moment: what was still to be measured is. */
+function atRest(page) {
+  return page.locator("[role=log]").evaluate(
+    (element) =>
+      new Promise((resolve) => {
+        let timer = setTimeout(resolve, 300);
+        element.addEventListener("scroll", () => {
+          clearTimeout(timer);
+          timer = setTimeout(resolve, 300);
+        });
+      }),
+  );
+}
+
 function text(number) {
   return number % 10 === 0 ? `**Report ${number}**\n\n- read ${number} lines\n- \`state\` is *fine*` : `message ${number}: ${"word ".repeat(number % 30)}`;
 }
-
-/** What the page's main thread did during some work: its own events of the browser's trace. */
-async function traced(session, work) {
-  const events = [];
-  const collect = ({ value }) => events.push(...value);
-  session.on("Tracing.dataCollected", collect);
-  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["devtools.timeline", "disabled-by-default-devtools.timeline", "toplevel", "v8"] } });
-  await work();
-  const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
-  await session.send("Tracing.end");
-  await complete;
-  session.off("Tracing.dataCollected", collect);
-  // The page's thread is the one that lays out most.
-  const counts = new Map();
-  for (const { name, pid, tid } of events) if (name === "Layout" || name === "UpdateLayoutTree") counts.set(`${pid} ${tid}`, (counts.get(`${pid} ${tid}`) ?? 0) + 1);
-  const [thread] = [...counts].sort(([, a], [, b]) => b - a)[0];
-  const [pid, tid] = thread.split(" ").map(Number);
-  return events.filter((each) => each.pid === pid && (each.tid === tid || each.name === "BeginMainThreadFrame")).sort((a, b) => a.ts - b.ts);
-}
-
-const SCRIPT_AND_LAYOUT = /^(FunctionCall|EvaluateScript|FireAnimationFrame|TimerFire|EventDispatch|RunMicrotasks|Layout|UpdateLayoutTree|V8\.GC.*|MinorGC|MajorGC)$/;
-
-/** Milliseconds of script, style and layout in each frame, in the thread's own processor time: a loaded machine does not count. */
-function framesOf(events) {
-  const beats = events.filter(({ name }) => name === "BeginMainThreadFrame");
-  const starts = (beats.length > 20 ? beats : events.filter(({ name }) => name === "FireAnimationFrame")).map(({ ts }) => ts);
-  const frames = new Array(starts.length).fill(0);
-  let frame = 0;
-  for (const { ts, took } of outermost(events, ({ name }) => SCRIPT_AND_LAYOUT.test(name))) {
-    while (frame + 1 < starts.length && starts[frame + 1] <= ts) frame++;
-    if (starts[frame] <= ts) frames[frame] += took;
-  }
-  check(frames.length > 20, `only ${frames.length} frames were traced`);
-  return frames.sort((a, b) => a - b);
-}
-
-/** Milliseconds of each task of the thread, in its own processor time: for as long nothing else is answered. */
-function tasksOf(events) {
-  return outermost(events, ({ name }) => name === "RunTask" || name === "ThreadControllerImpl::RunTask")
-    .map(({ took }) => took)
-    .sort((a, b) => a - b);
-}
-
-/** The spans that are wanted, without those that run within another: they are counted with it. */
-function outermost(events, wanted) {
-  let end = -1;
-  const spans = [];
-  for (const each of events) {
-    if (each.ph !== "X" || !wanted(each) || each.ts < end) continue;
-    end = each.ts + (each.dur ?? 0);
-    spans.push({ ts: each.ts, took: (each.tdur ?? each.dur ?? 0) / 1000 });
-  }
-  return spans;
-}
-
-const at = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
 async function memory(session) {
   await session.send("HeapProfiler.collectGarbage");

@@ -21,7 +21,8 @@ export interface RoomLogState {
 const MOST = 12_000;
 /** So many of them at once, so that it is rare. */
 const LET_GO = 2_000;
-const PAGE = 500;
+/** Taking in a page is work of one frame. */
+const PAGE = 200;
 /** A flood is one rendering per so many milliseconds at most, and never one before the last has been painted. */
 const TELL_MS = 60;
 

@@ -1,5 +1,5 @@
 import type { RoomEvent } from "@baton/client";
-import { CornerUpLeft, MessagesSquare } from "lucide-react";
+import { CornerUpLeft } from "lucide-react";
 import { memo } from "react";
 import { Link } from "react-router";
 import { TONE_CLASS } from "../ui/badge";
@@ -46,7 +46,7 @@ export const Entry = memo(function Entry({ event, names, threads, replies = 0, n
             <Said line={line} />
             {forMe && <span className="text-accent-text"> mentions you</span>}
           </span>
-          <time dateTime={event.at} title={`${moment(event.at)}, event ${event.seq}`} className="shrink-0 text-xs leading-5 text-ink-faint tabular-nums">
+          <time dateTime={event.at} onPointerEnter={({ currentTarget }) => void (currentTarget.title = `${moment(event.at)}, event ${event.seq}`)} className="shrink-0 text-xs leading-5 text-ink-faint tabular-nums">
             {clock(event.at)}
           </time>
         </p>
@@ -58,18 +58,13 @@ export const Entry = memo(function Entry({ event, names, threads, replies = 0, n
             </span>
           </p>
         )}
-        {line.body && (
-          <div className={line.spoken ? "mt-1 rounded-lg rounded-tl-sm border border-line bg-surface px-3 py-2" : "mt-0.5 text-ink-soft"}>
-            <Markdown text={line.body} />
-          </div>
-        )}
+        {line.body && <Markdown text={line.body} className={line.spoken ? "mt-1 rounded-lg rounded-tl-sm border border-line bg-surface px-3 py-2" : "mt-0.5 text-ink-soft"} />}
         {isMessage && threads && (threads.mayReply || replies > 0 || replyTo) && (
           <button
             type="button"
             onClick={() => threads.open(replyTo ?? id)}
-            className={`mt-0.5 inline-flex min-h-6 items-center gap-1 rounded text-xs hover:underline ${replies > 0 ? "text-accent-text" : "text-ink-faint"}`}
+            className={`mt-0.5 min-h-6 rounded text-xs hover:underline ${replies > 0 ? "text-accent-text" : "text-ink-faint"}`}
           >
-            <MessagesSquare className="size-3" aria-hidden="true" />
             {replies > 0 ? `${replies} ${replies === 1 ? "reply" : "replies"}` : replyTo ? "Thread" : "Reply"}
           </button>
         )}

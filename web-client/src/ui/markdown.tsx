@@ -58,13 +58,13 @@ function drawnMarkdown(text: string): string {
   return html;
 }
 
-export function Markdown({ text }: { text: string }) {
+export function Markdown({ text, className = "" }: { text: string; className?: string }) {
   if (PLAIN.test(text) && !text.includes("www")) {
     return (
-      <div className="prose">
+      <div className={`prose ${className}`}>
         <p>{text}</p>
       </div>
     );
   }
-  return <div className="prose" dangerouslySetInnerHTML={{ __html: drawnMarkdown(text) }} />;
+  return <div className={`prose ${className}`} dangerouslySetInnerHTML={{ __html: drawnMarkdown(text) }} />;
 }
