@@ -4,7 +4,7 @@ use rooms::Timestamp;
 use rooms::command::Timer;
 use rooms::event::Event;
 use rooms::id::{AgentId, AttemptId, EventId, InstanceId, ProcessId, RoomId, StepId, WorkspaceId};
-use rooms::model::access::Workspace;
+use rooms::model::access::{Principal, Workspace};
 use rooms::model::handoff::AgentHandoff;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -261,6 +261,25 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// How far somebody has read in each of these rooms, where that was said.
+    pub async fn read_marks_of(
+        &self,
+        reader: &Principal,
+        rooms: &[Uuid],
+    ) -> Result<Vec<(Uuid, u64)>, Error> {
+        let sql = format!(
+            "SELECT room_id, seq FROM read_marks WHERE kind = $1 AND principal = $2 AND room_id {}",
+            self.among(Kind::Uuid, 3)
+        );
+        let args = vec![
+            reader.kind.as_str().into(),
+            reader.id.as_str().into(),
+            Value::Uuids(rooms.to_vec()),
+        ];
+        let rows = self.query(&sql, args).await?;
+        Ok(rows.iter().map(|r| (r.uuid(0), r.count(1))).collect())
     }
 
     /// Agents of a workspace that are not removed, by id.

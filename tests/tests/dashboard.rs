@@ -89,6 +89,26 @@ async fn every_screen_can_be_used_by_everybody_on_a_desk_and_on_a_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_can_in_the_dark() {
+    scenario_alone("screens-dark").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_vote_and_see_each_others_votes_and_the_decision() {
+    scenario_alone("votes").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_does_besides_answering_the_other_sees_at_once() {
+    scenario_alone("together").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_shows_who_is_there_and_types_what_is_being_written_and_what_is_new() {
+    scenario_alone("talk").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_reached_and_decided_without_a_mouse() {
     scenario_alone("keyboard").await;
 }

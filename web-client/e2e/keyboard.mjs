@@ -9,34 +9,62 @@ export async function keyboard(link) {
     await withPage(link, async (page, { origin }) => {
       const key = (name) => page.keyboard.press(name);
       await page.waitForSelector("section[aria-label=Inbox] li a");
-      await everythingIsReached(page);
 
       // Decide one: down the list, open it, think of rejecting it, approve it.
       const approval = made.open.find(({ schema, type }) => type === "approval" && !schema);
       await page.evaluate(() => document.activeElement?.blur());
       const rows = await page.locator("section[aria-label=Inbox] li a").count();
-      let open = "";
-      for (let down = 0; down < rows && open !== approval.description; down++) {
+      // The first is open already; each j goes one further down, k back up.
+      const chosen = (row) => page.locator(`section[aria-label=Inbox] li:nth-child(${row}) a[aria-current=true]`);
+      const asks = async (row) => (await chosen(row).locator("p").first().textContent()) === approval.description;
+      await chosen(1).waitFor();
+      await key("j");
+      await chosen(2).waitFor();
+      await key("k");
+      await chosen(1).waitFor();
+      let row = 1;
+      for (; row < rows && !(await asks(row)); row++) {
         await key("j");
-        const row = page.locator(`section[aria-label=Inbox] li:nth-child(${down + 1}) a[aria-current=true]`);
-        await row.waitFor();
-        open = await row.locator("p").first().textContent();
+        await chosen(row + 1).waitFor();
       }
-      check(open === approval.description, "j does not reach the approval");
+      check(await asks(row), "j does not reach the approval");
       await key("Enter");
       await page.getByRole("button", { name: "Approve" }).waitFor();
       await key("r");
       await page.waitForSelector("#why:focus");
       await key("Escape");
       await page.waitForSelector("#why", { state: "detached" });
+      // What else can be done, and back: a menu and a dialog, by arrows and Escape.
+      await tabTo(page, "button[aria-label='More actions']");
+      await key("Enter");
+      await page.waitForSelector("[role=menuitem]:focus");
+      await key("ArrowDown");
+      await page.locator("[role=menuitem]:focus", { hasText: "Assign" }).waitFor();
+      await key("Enter");
+      await page.getByRole("dialog").getByLabel("User ids").and(page.locator(":focus")).waitFor();
+      await key("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
       await key("a");
       await page.waitForSelector("[data-outcome=approved]");
+
+      // Every screen by its two keys, and all that is on it by Tab.
+      await key("?");
+      await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+      await key("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      for (const [letter, heading] of SCREENS) {
+        await page.evaluate(() => document.activeElement?.blur());
+        await key("g");
+        await key(letter);
+        await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+        await page.waitForSelector("main .breathing", { state: "detached" });
+        await everythingIsReached(page, heading);
+      }
 
       // To the processes, and into the first.
       await key("g");
       await key("p");
       await page.waitForSelector("main tbody a");
-      await everythingIsReached(page);
       await page.goto(`${origin}/processes/${made.article.id}`);
       await page.waitForSelector(".react-flow [data-step=facts]");
       await tabTo(page, ".react-flow__node:has([data-step=facts])");
@@ -66,6 +94,18 @@ export async function keyboard(link) {
   }
 }
 
+const SCREENS = [
+  ["i", "Inbox"],
+  ["o", "Overview"],
+  ["p", "Processes"],
+  ["r", "Rooms"],
+  ["t", "Teams"],
+  ["a", "Agents"],
+  ["k", "Keys and members"],
+  ["u", "Audit"],
+  ["w", "Webhooks"],
+];
+
 /** Presses Tab until the element has the focus. */
 async function tabTo(page, selector) {
   for (let presses = 0; presses < 150; presses++) {
@@ -82,7 +122,7 @@ function selectorFor(selector) {
 }
 
 /** Whatever can be pressed, followed or filled in gets the focus by Tab alone, and shows that it has it. */
-async function everythingIsReached(page) {
+async function everythingIsReached(page, where) {
   await page.evaluate(() => {
     globalThis.reached = new Set();
     globalThis.bare = [];
@@ -108,6 +148,6 @@ async function everythingIsReached(page) {
       .map((each) => each.outerHTML.slice(0, 120)),
     bare: globalThis.bare,
   }));
-  check(missed.length === 0, `Tab does not reach ${missed.join(" | ")}`);
-  check(bare.length === 0, `it cannot be seen that these have the focus: ${bare.join(" | ")}`);
+  check(missed.length === 0, `${where}: Tab does not reach ${missed.join(" | ")}`);
+  check(bare.length === 0, `${where}: it cannot be seen that these have the focus: ${bare.join(" | ")}`);
 }

@@ -12,10 +12,12 @@ import { keys } from "./keys.mjs";
 import { load } from "./load.mjs";
 import { offline } from "./offline.mjs";
 import { order } from "./order.mjs";
+import { together, votes } from "./people.mjs";
 import { readOnly } from "./read-only.mjs";
 import { replay } from "./replay.mjs";
 import { restart } from "./restart.mjs";
-import { screens } from "./screens.mjs";
+import { screens, screensDark } from "./screens.mjs";
+import { talk } from "./talk.mjs";
 import { templates } from "./templates.mjs";
 import { twoAnswers } from "./two-answers.mjs";
 
@@ -35,8 +37,12 @@ const SCENARIOS = {
   replay,
   restart,
   screens,
+  "screens-dark": screensDark,
+  talk,
   templates,
+  together,
   "two-answers": twoAnswers,
+  votes,
   webhooks,
 };
 

@@ -15,7 +15,7 @@ use rooms::model::intervention::{
     HumanIntervention, InterventionResponse, InterventionStatus, InterventionType, Outcome,
 };
 use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
-use rooms::model::room::{Message, ParticipantType};
+use rooms::model::room::{CollaborationRoom, Message, ParticipantType};
 use rooms::model::step::ProcessStep;
 use rooms::{Code, Event, FieldError, Timestamp};
 use serde::Serialize;
@@ -166,6 +166,15 @@ shapes! {
         /// has ended none.
         #[serde(skip_serializing_if = "Option::is_none")]
         success_rate: Option<f64>,
+    }
+    /// A room, and how far the caller has read in it.
+    RoomToRead {
+        /// The room.
+        #[serde(flatten)]
+        room: CollaborationRoom,
+        /// The highest seq that the caller has named with `room:read`; absent before the first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last_read_seq: Option<u64>,
     }
     /// A new key; it is shown only now.
     NewKey {

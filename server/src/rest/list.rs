@@ -10,9 +10,20 @@ use uuid::Uuid;
 use super::call::Call;
 use super::route::{Answer, ok};
 use crate::gateway;
+use crate::problem::Refused;
 
 /// A page of things, newest first. What the query filters by is taken from it: `status`, `type`, `teamId`, `processId`, `search`.
-pub async fn page(call: &Call, thing: Thing, mut filter: Filter) -> Answer {
+pub async fn page(call: &Call, thing: Thing, filter: Filter) -> Answer {
+    let (items, limit) = items(call, thing, filter).await?;
+    paged(items, limit, "id")
+}
+
+/// The things of such a page, with one more where there is one, and how many the page takes.
+pub async fn items(
+    call: &Call,
+    thing: Thing,
+    mut filter: Filter,
+) -> Result<(Vec<Value>, u64), Refused> {
     let limit = call.limit(200, 50)?;
     if let Some(cursor) = call.param("cursor") {
         filter.after = Some(
@@ -38,7 +49,7 @@ pub async fn page(call: &Call, thing: Thing, mut filter: Filter) -> Answer {
         .store()
         .list(thing, &call.principal.workspace_id, &filter)
         .await?;
-    paged(items, limit, "id")
+    Ok((items, limit))
 }
 
 /// A page of at most `limit` of the items, of which one more was read where there is one.
@@ -66,7 +77,7 @@ pub async fn page_of_process(call: &Call, thing: Thing) -> Answer {
 }
 
 /// The room of a process.
-pub async fn process_room(call: &Call, id: Uuid) -> Result<RoomId, crate::problem::Refused> {
+pub async fn process_room(call: &Call, id: Uuid) -> Result<RoomId, Refused> {
     let space = &call.principal.workspace_id;
     let room = call.hub.room_of(Thing::Process, space, id).await?;
     Ok(room.ok_or_else(|| Refusal::not_found("process", id))?)

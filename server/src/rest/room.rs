@@ -7,12 +7,14 @@ use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
 use serde_json::{Value, json};
 use storage::read::{Filter, Thing};
+use uuid::Uuid;
 
 use super::call::Call;
-use super::list::{log, page};
+use super::list::{items, log, paged};
 use super::route::{Answer, Route, Run, ok, route, runs};
 use crate::contract::shapes as s;
 use crate::gateway;
+use crate::problem::Refused;
 
 pub fn routes() -> Vec<Route> {
     let made = Run {
@@ -40,7 +42,7 @@ pub fn routes() -> Vec<Route> {
             O::RoomsRead,
             list,
         )
-        .lists::<CollaborationRoom>()
+        .lists::<s::RoomToRead>()
         .query("type", "Only these", &["process", "team", "workspace"])
         .query("processId", "Of this process", &[])
         .query("teamId", "Of this team", &[])
@@ -53,7 +55,7 @@ pub fn routes() -> Vec<Route> {
             O::RoomsRead,
             get,
         )
-        .gives::<CollaborationRoom>(),
+        .gives::<s::RoomToRead>(),
         route(
             "get",
             "/collaboration/rooms/{id}/events",
@@ -116,13 +118,34 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(call: Call) -> Answer {
-    page(&call, Thing::Room, Filter::default()).await
+    let (mut rooms, limit) = items(&call, Thing::Room, Filter::default()).await?;
+    fill_read_mark(&call, &mut rooms).await?;
+    paged(rooms, limit, "id")
 }
 
 async fn get(call: Call) -> Answer {
-    let room = call.one(Thing::Room).await?;
+    let mut room = [call.one(Thing::Room).await?];
     gateway::readable(&call.hub, &call.principal, RoomId(call.uuid("room")?)).await?;
+    fill_read_mark(&call, &mut room).await?;
+    let [room] = room;
     ok(room)
+}
+
+/// How far the caller has read, who need not be a participant.
+async fn fill_read_mark(call: &Call, rooms: &mut [Value]) -> Result<(), Refused> {
+    let id = |room: &Value| room["id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
+    let ids: Vec<Uuid> = rooms.iter().filter_map(id).collect();
+    let marks = call
+        .hub
+        .store()
+        .read_marks_of(&call.principal, &ids)
+        .await?;
+    for room in rooms {
+        if let Some((_, seq)) = marks.iter().find(|(of, _)| id(room) == Some(*of)) {
+            room["lastReadSeq"] = (*seq).into();
+        }
+    }
+    Ok(())
 }
 
 async fn events(call: Call) -> Answer {

@@ -168,6 +168,9 @@ on_both! {
         assert_eq!(shown["logId"], json!(clerk.state(room).room.unwrap().log_id));
         let mark = |id: &str| shown["participants"].as_array().unwrap().iter().find(|p| p["id"] == id).unwrap()["lastReadSeq"].clone();
         assert_eq!((mark("admin"), mark("ben")), (json!(2), json!(0)));
+        let of = async |who| store.read_marks_of(&who, &[room.0]).await.unwrap();
+        assert_eq!(of(agent("one", "ann")).await, [(room.0, 3)], "a mark never goes back");
+        assert!(of(person("one", "nobody")).await.is_empty());
         assert!(shown["lastActivity"].as_str().unwrap() >= shown["createdAt"].as_str().unwrap());
         let by_process = Filter { equals: vec![("type", "process".into()), ("process_id", room.0.into())], ..page(5) };
         assert_eq!(store.list(Thing::Room, &"one".into(), &by_process).await.unwrap().len(), 1);

@@ -116,6 +116,8 @@ export type Channel = S["Channel"];
 export type MessageKind = S["MessageKind"];
 export type Participant = S["Participant"];
 export type CollaborationRoom = S["CollaborationRoom"];
+/** A room, and how far the caller has read in it. */
+export type RoomToRead = H["RoomToRead"];
 export type Message = S["Message"];
 export type RoomRole = S["RoomRole"];
 /** Somebody who is in a room now, on whichever node. */

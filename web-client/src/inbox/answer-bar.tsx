@@ -15,15 +15,22 @@ type Mode = "choose-action" | "reject" | "edit";
 
 const RANK = { read: 0, write: 1, admin: 2 } as const;
 
-/** Why this person cannot answer this one, although others can. */
-function hindrance(intervention: Intervention, me: Me | null): string | undefined {
-  const { candidatePermissions, votes = [], round, requestedBy } = intervention;
+/** Why this one is not this person's affair: neither answering nor claiming it, nor passing it on. */
+function bar({ candidatePermissions, assignees }: Intervention, me: Me | null): string | undefined {
   if (!me) return undefined;
   if (candidatePermissions && RANK[me.permission] < RANK[candidatePermissions]) return `Only who has the permission ${candidatePermissions} may answer this.`;
-  const mine = votes.find((vote) => vote.by === me.principal.id && vote.round === round);
+  if (assignees.length > 0 && !assignees.includes(me.principal.id) && me.permission !== "admin") return `This is for ${assignees.join(", ")} to answer.`;
+  return undefined;
+}
+
+/** Why this person's answer does not count, or counts already. */
+function hindrance(intervention: Intervention, me: Me | null): string | undefined {
+  const { votes = [], round, requestedBy } = intervention;
+  if (!me) return undefined;
+  // Whoever escalated it may still answer.
+  const mine = votes.find((vote) => vote.by === me.principal.id && vote.round === round && vote.action !== "escalate");
   if (mine) return `You voted “${mine.action}”. It is decided when enough others have voted.`;
-  const counts = (intervention as { requesterCounts?: boolean }).requesterCounts ?? true;
-  if (!counts && requestedBy.kind === me.principal.kind && requestedBy.id === me.principal.id) return "You asked this yourself: somebody else has to answer.";
+  if (intervention.requesterCounts === false && requestedBy.kind === me.principal.kind && requestedBy.id === me.principal.id) return "You asked this yourself: somebody else has to answer.";
   return undefined;
 }
 
@@ -36,6 +43,9 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
   const { type, options, claimedBy } = intervention;
 
   if (!permits("interventions:respond")) return null;
+
+  const barred = bar(intervention, me);
+  if (barred) return <p className="shrink-0 border-t border-line bg-surface px-4 py-3 text-sm text-ink-soft sm:px-6">{barred}</p>;
 
   const hindered = hindrance(intervention, me);
   const may = {
@@ -71,37 +81,35 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
         <Edit intervention={intervention} busy={!ready} error={fieldError} onCancel={() => setMode("choose-action")} onSave={(modifications) => void reply.answer({ action: "modify", modifications })} />
       )}
       {(mode === "choose-action" || hindered) && (
-        <div className="flex items-end gap-3">
-          <div className="flex min-w-0 flex-1 flex-col gap-3">
-            {!hindered && may.choose && options && options.length > 0 && (
-              <div role="group" aria-label="Options" className="flex flex-wrap gap-2">
-                {options.map((option, index) => (
-                  <Button key={option.id} tone={index === 0 ? "accent" : "plain"} disabled={!ready} title={option.description ?? undefined} onClick={() => void reply.answer({ action: "choose", choice: option.id })}>
-                    {option.label || option.id}
-                  </Button>
-                ))}
-              </div>
-            )}
-            {!hindered && may.answer && (
-              <Answer intervention={intervention} busy={!ready} error={fieldError} label={type === "review" ? "Send the review" : "Answer"} onAnswer={(value) => void reply.answer({ action: "answer", value })} />
-            )}
-            {!hindered && (may.approve || may.edit) && (
-              <div className="flex flex-wrap items-center gap-2">
-                {may.approve && (
-                  <Button tone="accent" shortcut="a" disabled={!ready} onClick={() => void reply.answer({ action: "approve" })}>
-                    <Check className="size-4" aria-hidden="true" /> {reply.sending ? "Sending…" : "Approve"}
-                  </Button>
-                )}
-                <Button shortcut="e" disabled={!ready} onClick={() => setMode("edit")}>
-                  <Pencil className="size-4" aria-hidden="true" /> Edit
+        <div className="relative flex min-h-9 flex-col gap-3">
+          {!hindered && may.choose && options && options.length > 0 && (
+            <div role="group" aria-label="Options" className="flex flex-wrap gap-2 pr-12 sm:pr-44">
+              {options.map((option, index) => (
+                <Button key={option.id} tone={index === 0 ? "accent" : "plain"} disabled={!ready} title={option.description ?? undefined} onClick={() => void reply.answer({ action: "choose", choice: option.id })}>
+                  {option.label || option.id}
                 </Button>
-                <Button tone="danger" shortcut="r" disabled={!ready} onClick={() => setMode("reject")}>
-                  <MessageSquareX className="size-4" aria-hidden="true" /> Reject
+              ))}
+            </div>
+          )}
+          {!hindered && may.answer && (
+            <Answer intervention={intervention} busy={!ready} error={fieldError} label={type === "review" ? "Send the review" : "Answer"} onAnswer={(value) => void reply.answer({ action: "answer", value })} />
+          )}
+          {!hindered && (may.approve || may.edit) && (
+            <div className="flex flex-wrap items-center gap-2 pr-12 sm:pr-44">
+              {may.approve && (
+                <Button tone="accent" shortcut="a" disabled={!ready} onClick={() => void reply.answer({ action: "approve" })}>
+                  <Check className="size-4" aria-hidden="true" /> {reply.sending ? "Sending…" : "Approve"}
                 </Button>
-              </div>
-            )}
-          </div>
-          <div className="flex shrink-0 items-center gap-1">
+              )}
+              <Button shortcut="e" disabled={!ready} onClick={() => setMode("edit")}>
+                <Pencil className="size-4" aria-hidden="true" /> Edit
+              </Button>
+              <Button tone="danger" shortcut="r" disabled={!ready} onClick={() => setMode("reject")}>
+                <MessageSquareX className="size-4" aria-hidden="true" /> Reject
+              </Button>
+            </div>
+          )}
+          <div className="absolute right-0 bottom-0 flex items-center gap-1">
             <Button tone="quiet" shortcut="c" className="max-sm:hidden" disabled={!ready} title={claimedBy ? "Give it back to everybody" : "Tell the others that you are on it"} onClick={() => void reply.claim()}>
               <UserCheck className="size-4" aria-hidden="true" /> {claimedBy ? "Release" : "Claim"}
             </Button>

@@ -1,6 +1,6 @@
 import type { HumanIntervention } from "@baton/client";
 import { SendHorizontal } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type KeyboardEvent, useState } from "react";
 import { useIsLive } from "../live/use-connection";
 import { useSession } from "../session/session";
 import { Button } from "../ui/button";
@@ -16,9 +16,18 @@ export function Comments({ intervention }: { intervention: HumanIntervention }) 
   const reply = useReply(intervention);
   const [text, setText] = useState("");
   const comments = intervention.comments ?? [];
+  const send = () => {
+    if (live && !reply.sending && text.trim() !== "") void reply.comment(text.trim()).then((done) => done && setText(""));
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (text.trim() !== "") void reply.comment(text.trim()).then((done) => done && setText(""));
+    send();
+  };
+  // As in a room: Enter sends, with Shift it begins a line.
+  const press = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
   };
   return (
     <div className="flex flex-col gap-3">
@@ -40,7 +49,7 @@ export function Comments({ intervention }: { intervention: HumanIntervention }) 
       {reply.error && <ProblemNote error={reply.error} />}
       {may("interventions:respond") && intervention.status === "pending" && (
         <form onSubmit={submit} className="flex items-end gap-2">
-          <textarea aria-label="Comment without deciding" placeholder="Comment without deciding" rows={1} value={text} onChange={(event) => setText(event.target.value)} className="field field-sizing-content max-h-32 flex-1 resize-none" />
+          <textarea aria-label="Comment without deciding" placeholder="Comment without deciding" rows={1} value={text} onChange={(event) => setText(event.target.value)} onKeyDown={press} className="field field-sizing-content max-h-32 flex-1 resize-none" />
           <Button type="submit" aria-label="Send the comment" disabled={!live || reply.sending || text.trim() === ""}>
             <SendHorizontal className="size-4" aria-hidden="true" />
           </Button>

@@ -9,6 +9,7 @@ import { Segments } from "../ui/field";
 import { Empty, Loading, ProblemNote } from "../ui/notes";
 import { Ago, Deadline } from "../ui/time";
 import { useKeys } from "../ui/use-keys";
+import { useMedia, WIDE } from "../ui/use-media";
 import { KINDS } from "./looks";
 import { belongsTo, openOnes, type Whose } from "./order";
 
@@ -42,6 +43,13 @@ export function InboxScreen() {
 
   // Whoever sees the list will open one: have the screen ready.
   useEffect(() => void opening(), []);
+
+  // There is room for one beside the list: the most urgent, and it stays that one whatever comes.
+  const first = open[0]?.id;
+  const beside = useMedia(WIDE);
+  useEffect(() => {
+    if (beside && current === undefined && first !== undefined) setSelected(first);
+  }, [beside, current, first]);
 
   const move = (by: number) => {
     const at = open.findIndex((each) => each.id === current);

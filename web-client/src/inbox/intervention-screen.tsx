@@ -18,6 +18,7 @@ import { AnswerBar } from "./answer-bar";
 import { Comments } from "./comments";
 import { ending, KINDS } from "./looks";
 import { textOf } from "./subject-text";
+import { useVotes } from "./use-votes";
 
 const DiffView = lazy(() => import("../ui/diff-view"));
 
@@ -49,6 +50,7 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
     queryFn: () => rest.process(processId),
     placeholderData: keepPreviousData,
   });
+  useVotes(intervention.id, process.data?.roomId);
   const { label, icon: Icon } = KINDS[intervention.type];
   const open = intervention.status === "pending";
   return (
@@ -79,6 +81,13 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
             )}
             {intervention.claimedBy && `, claimed by ${intervention.claimedBy}`}
             {open && intervention.assignees && intervention.assignees.length > 0 && `, for ${intervention.assignees.join(", ")}`}
+            {open && intervention.proposedBy && `, changed by ${intervention.proposedBy}`}
+            {open && intervention.delegatedBy && `, passed on by ${intervention.delegatedBy}`}
+            {open && intervention.remindedAt && (
+              <>
+                , reminded <Ago at={intervention.remindedAt} />
+              </>
+            )}
             {(intervention.level ?? 0) > 0 && `, escalated ${intervention.level === 1 ? "once" : `${intervention.level} times`}`}
           </p>
           {open && <Consequence intervention={intervention} />}
@@ -98,6 +107,7 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
           <div className="flex min-w-0 flex-col gap-6">
             <StepPart process={process.data} stepId={stepId ?? undefined} />
             <VotesPart intervention={intervention} />
+            <LatePart replies={intervention.lateReplies ?? []} />
             <Part title="Comments">
               <Comments intervention={intervention} />
             </Part>
@@ -237,10 +247,11 @@ function StepPart({ process, stepId }: { process: OrchestrationProcess | undefin
 
 function VotesPart({ intervention }: { intervention: HumanIntervention }) {
   const needed = intervention.quorum?.n ?? 1;
-  const votes = intervention.votes?.filter((vote) => vote.round === intervention.round) ?? [];
+  const votes = intervention.votes.filter((vote) => vote.round === intervention.round && vote.action !== "escalate");
   if (needed < 2) return null;
   return (
     <Part title={`Votes: ${votes.length} of ${needed}`}>
+      {votes.length === 0 && <p className="text-sm text-ink-soft">Nobody has voted{intervention.round > 1 ? " on this version" : ""} yet.</p>}
       <ul className="text-sm">
         {votes.map((vote) => (
           <li key={vote.by}>
@@ -253,7 +264,23 @@ function VotesPart({ intervention }: { intervention: HumanIntervention }) {
   );
 }
 
-const VOTED: Record<string, string> = { approve: "approved", reject: "rejected", modify: "approved with changes", answer: "answered", choose: "chose" };
+/** Who answered when it was decided already: it changed nothing, and they and others see that. */
+function LatePart({ replies }: { replies: HumanIntervention["votes"] }) {
+  if (replies.length === 0) return null;
+  return (
+    <Part title="Came too late">
+      <ul className="text-sm text-ink-soft">
+        {replies.map((vote) => (
+          <li key={vote.by + vote.at}>
+            <strong className="font-semibold">{vote.by}</strong> {VOTED[vote.action] ?? vote.action} at {clock(vote.at)}, which changed nothing
+          </li>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+const VOTED: Record<string, string> = { approve: "approved", reject: "rejected", modify: "approved with changes", answer: "answered", choose: "chose", escalate: "escalated it", abort: "aborted" };
 
 const LATEST = 8;
 

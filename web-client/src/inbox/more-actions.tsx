@@ -1,5 +1,5 @@
 import type { HumanIntervention } from "@baton/client";
-import { CircleArrowUp, Ellipsis, OctagonX, UserRoundCheck, UserRoundPlus } from "lucide-react";
+import { BellRing, CircleArrowUp, Ellipsis, Forward, OctagonX, UserRoundCheck, UserRoundPlus } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useSession } from "../session/session";
 import { Button } from "../ui/button";
@@ -8,7 +8,7 @@ import { Field } from "../ui/field";
 import { Menu, MenuItem, MenuLine } from "../ui/menu";
 import type { Reply } from "./use-reply";
 
-type Asked = "assign" | "escalate" | "abort";
+type Asked = "assign" | "delegate" | "escalate" | "abort";
 
 /** What can be done besides answering. */
 export function MoreActions({ intervention, reply, ready }: { intervention: HumanIntervention; reply: Reply; ready: boolean }) {
@@ -29,6 +29,12 @@ export function MoreActions({ intervention, reply, ready }: { intervention: Huma
         <MenuItem icon={<UserRoundPlus />} onSelect={() => setAsked("assign")}>
           Assign
         </MenuItem>
+        <MenuItem icon={<Forward />} onSelect={() => setAsked("delegate")}>
+          Pass it on
+        </MenuItem>
+        <MenuItem icon={<BellRing />} onSelect={() => void reply.remind()}>
+          Remind them
+        </MenuItem>
         <MenuItem icon={<CircleArrowUp />} onSelect={() => setAsked("escalate")}>
           Escalate
         </MenuItem>
@@ -39,6 +45,9 @@ export function MoreActions({ intervention, reply, ready }: { intervention: Huma
       </Menu>
       <Dialog title="Who should answer?" open={asked === "assign"} onOpenChange={(open) => !open && close()}>
         <Assign intervention={intervention} busy={reply.sending} onAssign={(people) => void reply.assign(people).then((done) => done && close())} />
+      </Dialog>
+      <Dialog title="Pass it on" description="Somebody else answers in your place." open={asked === "delegate"} onOpenChange={(open) => !open && close()}>
+        <Delegate busy={reply.sending} onDelegate={(to, comments) => void reply.delegate(to, comments).then((done) => done && close())} />
       </Dialog>
       <Dialog
         title="Escalate"
@@ -79,6 +88,26 @@ function Assign({ intervention, busy, onAssign }: { intervention: HumanIntervent
           {people.length === 0 ? "Leave it to everybody" : "Assign"}
         </Button>
       </div>
+    </form>
+  );
+}
+
+function Delegate({ busy, onDelegate }: { busy: boolean; onDelegate(to: string, comments: string | undefined): void }) {
+  const [to, setTo] = useState("");
+  const [text, setText] = useState("");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onDelegate(to.trim(), text.trim() || undefined);
+  };
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <Field label="To whom">{(id) => <input id={id} value={to} onChange={(event) => setTo(event.target.value)} placeholder="User id" className="field" />}</Field>
+      <Field label="Why" hint="Kept as a comment. May be left empty.">
+        {(id, describedBy) => <textarea id={id} aria-describedby={describedBy} rows={2} value={text} onChange={(event) => setText(event.target.value)} className="field" />}
+      </Field>
+      <Button type="submit" tone="accent" className="self-end" disabled={busy || to.trim() === ""}>
+        Pass it on
+      </Button>
     </form>
   );
 }

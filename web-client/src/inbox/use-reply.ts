@@ -8,6 +8,8 @@ export interface Reply {
   answer(reply: InterventionAnswer): Promise<boolean>;
   claim(): Promise<boolean>;
   assign(assignees: string[]): Promise<boolean>;
+  delegate(to: string, comments: string | undefined): Promise<boolean>;
+  remind(): Promise<boolean>;
   comment(text: string): Promise<boolean>;
 }
 
@@ -47,6 +49,8 @@ export function useReply({ id, round, subjectHash, claimedBy }: HumanInterventio
       }),
     claim: () => run(async () => interventionIn((await connection.command(claimedBy ? "intervention:release" : "intervention:claim", { interventionId: id })).data)),
     assign: (assignees) => run(async () => interventionIn(await rest.change("POST", `/interventions/${id}/assign`, { assignees }))),
+    delegate: (to, comments) => run(async () => interventionIn(await rest.change("POST", `/interventions/${id}/delegate`, { to, ...(comments ? { comments } : {}) }))),
+    remind: () => run(async () => interventionIn(await rest.change("POST", `/interventions/${id}/remind`, {}))),
     comment: (text) => run(async () => interventionIn(await rest.change("POST", `/interventions/${id}/comments`, { text }))),
   };
 }

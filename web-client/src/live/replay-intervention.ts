@@ -13,10 +13,15 @@ export function changedIntervention(before: Intervention, type: string, change: 
     const { lateReplies = [] } = before;
     return lateReplies.length < MOST_LATE ? { ...before, ...added("lateReplies", lateReplies, change.vote) } : before;
   }
-  const next = { ...before, status: change.status, ...added("votes", before.votes ?? [], change.vote), ...added("comments", before.comments ?? [], change.comment) };
+  const next: Intervention = { ...withSaid(before, change), status: change.status };
   if (change.assignees) next.assignees = change.assignees;
   Object.assign(next, particular(next, type, change, at));
   return without(next);
+}
+
+/** With the vote and the comment of a change, once: they stay where they are, whatever has happened since. */
+export function withSaid(before: Intervention, { vote, comment }: Pick<Change, "vote" | "comment">): Intervention {
+  return { ...before, ...added("votes", before.votes ?? [], vote), ...added("comments", before.comments ?? [], comment) };
 }
 
 /** What only this kind of event changes. */

@@ -17,6 +17,8 @@ export interface RoomLogState {
   error?: BatonError;
 }
 
+export const EMPTY_LOG: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
+
 /** So many events are kept in memory; beyond it those furthest from the reader are let go, and fetched again when wanted. */
 const MOST = 12_000;
 /** So many of them at once, so that it is rare. */
@@ -32,7 +34,7 @@ export class RoomLog {
   readonly index = new EventIndex();
   readonly #subscription: RoomSubscription;
   readonly #listeners = new Set<() => void>();
-  #state: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
+  #state = EMPTY_LOG;
   #arrived: RoomEvent[] = [];
   #changed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;

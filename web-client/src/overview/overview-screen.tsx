@@ -64,7 +64,7 @@ function Figures({ processes, span, partial }: { processes: readonly Process[]; 
     <div className="mx-auto flex max-w-7xl flex-col gap-6 px-4 py-5 sm:px-6">
       <ul aria-label="Figures" className="grid grid-cols-2 gap-3 sm:grid-cols-3 xl:grid-cols-6">
         <Figure to="/processes?status=running" name="Running" value={counts.running} tone="busy" icon={CirclePlay} />
-        <Figure to="/inbox" name="Wait for a person" value={counts.waiting} tone="wait" icon={Hand} />
+        <Figure to="/inbox" name="Waiting" value={counts.waiting} tone="wait" icon={Hand} />
         <Figure to="/processes?status=paused" name="Paused" value={counts.paused} tone="neutral" icon={CirclePause} />
         <Figure to="/processes?status=failed" name="Failed" value={counts.failed} tone="bad" icon={CircleX} />
         <Figure to="/processes?status=completed" name="Completed" value={counts.completed} tone="good" icon={CircleCheck} />

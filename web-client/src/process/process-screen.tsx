@@ -1,4 +1,4 @@
-import type { AgentHandoff, HumanIntervention, Participant } from "@baton/client";
+import type { AgentHandoff, HumanIntervention, Participant, RoomToRead } from "@baton/client";
 import { useQuery } from "@tanstack/react-query";
 import { Hand } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
@@ -6,11 +6,12 @@ import { Link, useParams, useSearchParams } from "react-router";
 import { applyToProcessView, type ProcessView } from "../live/fold";
 import { LiveStore } from "../live/live-store";
 import { ReplayLog, type ReplayLogState } from "../live/replay-log";
-import { RoomLog } from "../live/room-log";
+import { EMPTY_LOG, RoomLog } from "../live/room-log";
 import { useExternal, useOwned } from "../live/use-live";
 import type { Intervention, Process } from "../model";
 import { namesOf } from "../room/describe";
 import { RoomPanel } from "../room/room-panel";
+import { countOf, unreadIn } from "../room/unread";
 import { useSession } from "../session/session";
 import { Badge, lookOfProcess, PriorityTag } from "../ui/badge";
 import { BackLink } from "../ui/detail";
@@ -71,7 +72,7 @@ function Opened({ view }: { view: ProcessView }) {
   const replay = useOwned(at === undefined ? undefined : roomId, (id) => new ReplayLog(connection, id));
   const past = useExternal(replay, NOT_YET);
   const then = at !== undefined && past.ready ? replay?.at(Math.min(at, past.events.length)) : undefined;
-  const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<{ participants?: Participant[] }>(`/collaboration/rooms/${roomId}`) });
+  const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<RoomToRead>(`/collaboration/rooms/${roomId}`) });
 
   const process = then?.process ?? view.process;
   const interventions = Object.values(then?.interventions ?? view.interventions);
@@ -85,11 +86,12 @@ function Opened({ view }: { view: ProcessView }) {
   const [side, setSide] = useState<Side>(parameters.get("side") === "room" ? "room" : beside ? "graph" : "steps");
   const [chosen, setChosen] = useState<string>();
   const shown = beside && side === "room" ? "graph" : side;
-  const panel = <RoomPanel log={log} roomId={roomId} participants={room.data?.participants ?? NOBODY} names={names} {...(upTo ? { past: upTo } : {})} />;
+  const unread = useUnread(log, room.data);
+  const panel = <RoomPanel log={log} roomId={roomId} participants={room.data?.participants ?? NOBODY} names={names} read={room.data?.lastReadSeq ?? undefined} {...(upTo ? { past: upTo } : {})} />;
   return (
     <main className="flex h-full flex-col" data-process-status={process.status}>
       <Head process={process} live={at === undefined}>
-        <Segments<Side> label="Part of the process" choices={beside ? WIDE_SIDES : SIDES} value={shown} onChange={setSide} />
+        <Segments<Side> label="Part of the process" choices={beside ? WIDE_SIDES : [...SIDES, ["room", unread > 0 && shown !== "room" ? `Room, ${countOf(unread)} new` : "Room"]]} value={shown} onChange={setSide} />
       </Head>
       <div className="flex min-h-0 flex-1">
         <div className="flex min-w-0 flex-1 flex-col">
@@ -116,7 +118,17 @@ const WIDE_SIDES: [Side, string][] = [
   ["graph", "Graph"],
   ["steps", "Steps"],
 ];
-const SIDES: [Side, string][] = [["steps", "Steps"], ["graph", "Graph"], ["room", "Room"]];
+const SIDES: [Side, string][] = [
+  ["steps", "Steps"],
+  ["graph", "Graph"],
+];
+
+/** How much this person has not read of a room that is not in view, now. */
+function useUnread(log: RoomLog | undefined, room: RoomToRead | undefined): number {
+  const { me } = useSession();
+  const { events } = useExternal(log, EMPTY_LOG);
+  return room ? unreadIn({ ...room, head: Math.max(room.head, events.at(-1)?.seq ?? 0) }, me) : 0;
+}
 
 /** Which event the page shows up to is part of its address. */
 function useMoment(): [number | undefined, (at: number | undefined) => void] {

@@ -19,7 +19,7 @@ export class EventIndex {
   add(events: readonly RoomEvent[]): void {
     for (const { type, actor, data } of events) {
       if (type === "message.posted") {
-        this.#messages.set(String(data.id), { who: actor.name || actor.id, text: String(data.body).slice(0, 140) });
+        this.#messages.set(String(data.id), { who: actor.name || actor.id, text: String(data.body).slice(0, 140).replace(/[*_`#>~|]+/g, "") });
         if (typeof data.replyTo === "string") this.#replies.set(data.replyTo, this.replies(data.replyTo) + 1);
       } else if (type === "message.edited" && typeof data.body === "string") {
         this.#now.set(String(data.id), data.body);

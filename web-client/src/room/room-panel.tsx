@@ -2,7 +2,7 @@ import type { CollaborationRoom, Participant, RoomEvent } from "@baton/client";
 import { ArrowDown, ArrowLeft, MessagesSquare } from "lucide-react";
 import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
-import type { RoomLog, RoomLogState } from "../live/room-log";
+import { EMPTY_LOG, type RoomLog, type RoomLogState } from "../live/room-log";
 import { useExternal } from "../live/use-live";
 import { useSession } from "../session/session";
 import { Button } from "../ui/button";
@@ -12,6 +12,7 @@ import { Composer } from "./composer";
 import type { Names } from "./describe";
 import { EventIndex } from "./index-of-events";
 import { Entry, type Threads } from "./timeline";
+import { useReadMark } from "./use-read-mark";
 
 type Shown = "all" | "talk" | "handoffs" | "interventions" | "alerts" | "monitoring";
 
@@ -30,8 +31,6 @@ function belongs(shown: Shown, { type, channel }: RoomEvent): boolean {
   return channel === shown;
 }
 
-const EMPTY: RoomLogState = { events: [], status: "offline", known: false, earlier: false, loadingEarlier: false, atHead: true };
-
 const NOTHING = new EventIndex();
 
 interface RoomPanelProps {
@@ -43,11 +42,13 @@ interface RoomPanelProps {
   archived?: CollaborationRoom["archived"];
   /** What had happened by a moment of the past; absent: what has happened, and what comes. */
   past?: readonly RoomEvent[];
+  /** How far this person had read when the room was opened: a line is drawn there. */
+  read?: number | undefined;
 }
 
 /** A room: everything that happened and was said, in one timeline, and a box to say something. */
-export function RoomPanel({ log, roomId, participants, names, archived = false, past }: RoomPanelProps) {
-  const state = useExternal(log, EMPTY);
+export function RoomPanel({ log, roomId, participants, names, archived = false, past, read }: RoomPanelProps) {
+  const state = useExternal(log, EMPTY_LOG);
   const [shown, setShown] = useState<Shown>("all");
   const [thread, setThread] = useState<string>();
   const { may, me } = useSession();
@@ -59,7 +60,13 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
   }, [events, shown, thread]);
   const mayPost = may("rooms:post") && !archived && live;
   const index = useMemo(() => (past === undefined ? log?.index : new EventIndex(past)), [past, log]) ?? NOTHING;
-  const threads = useMemo<Threads>(() => ({ said: (id) => index.said(id), open: setThread, mayReply: mayPost }), [index, mayPost]);
+  const threads = useMemo<Threads>(() => ({ said: (id) => index.said(id), open: thread === undefined ? setThread : undefined, mayReply: mayPost }), [index, mayPost, thread]);
+  const markRead = useReadMark(roomId);
+  const newest = state.events.at(-1)?.seq;
+  const seen = useCallback(() => {
+    if (live && newest !== undefined) markRead(newest);
+  }, [live, newest, markRead]);
+  const firstNew = useFirstNew(events, read);
   const known = state.known || state.error !== undefined;
   return (
     <section aria-label="Room" className="flex h-full min-h-0 flex-col">
@@ -96,7 +103,7 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
           What agents and people do and say appears here as it happens.
         </Empty>
       )}
-      <Log key={`${thread ?? ""} ${shown} ${live}`} rows={visible} state={live ? state : EMPTY} log={log} names={names ?? index} threads={threads} index={index} me={me?.principal.id} follow={live}>
+      <Log key={`${thread ?? ""} ${shown} ${live}`} rows={visible} state={live ? state : EMPTY_LOG} log={log} names={names ?? index} threads={threads} index={index} me={me?.principal.id} follow={live} firstNew={firstNew} onEnd={seen}>
         {live && thread === undefined && (shown === "all" || shown === "talk") && <Streams log={log} />}
       </Log>
       <Typing log={log} />
@@ -104,6 +111,13 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
       {archived && <p className="shrink-0 border-t border-line px-4 py-3 text-sm text-ink-soft">This room is archived: it can be read, and takes no new messages.</p>}
     </section>
   );
+}
+
+/** The first event that was new when the room was opened, where something before it had been read. */
+function useFirstNew(events: readonly RoomEvent[], read: number | undefined): number | undefined {
+  const opened = useRef<number>(undefined);
+  if (opened.current === undefined && read !== undefined && read > 0 && events.length > 0) opened.current = (events.at(-1)?.seq ?? 0) > read ? read + 1 : 0;
+  return opened.current || undefined;
 }
 
 /** Fetch the page before when the reader is nearer to its beginning than this. */
@@ -122,11 +136,14 @@ interface LogProps {
   me: string | undefined;
   /** Whether to keep to the end as events come. */
   follow: boolean;
+  firstNew: number | undefined;
+  /** The newest row is in view. */
+  onEnd(): void;
   children: ReactNode;
 }
 
 /** The rows in view and a few around them. It keeps to the end while the reader is there, and stays put when not. */
-function Log({ rows, state, log, names, threads, index, me, follow, children }: LogProps) {
+function Log({ rows, state, log, names, threads, index, me, follow, firstNew, onEnd, children }: LogProps) {
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const [atEnd, setAtEnd] = useState(true);
@@ -151,6 +168,10 @@ function Log({ rows, state, log, names, threads, index, me, follow, children }: 
   useLayoutEffect(() => {
     if (atEnd) toEnd();
   }, [end, first, atEnd, toEnd]);
+  useEffect(() => {
+    if (atEnd) onEnd();
+  }, [atEnd, onEnd]);
+  const line = useMemo(() => (firstNew === undefined ? undefined : rows.find(({ seq }) => seq >= firstNew)?.seq), [rows, firstNew]);
   useEffect(() => {
     // Rows are measured after they are drawn, which moves the end.
     const content = box.current?.firstElementChild;
@@ -194,7 +215,7 @@ function Log({ rows, state, log, names, threads, index, me, follow, children }: 
       >
         <div>
           <Virtualizer ref={list} data={rows} as="ol" item="li" scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
-            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} now={event.type === "message.posted" ? index.now(String(event.data.id)) : undefined} me={me} />}
+            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} now={event.type === "message.posted" ? index.now(String(event.data.id)) : undefined} me={me} isFirstNew={event.seq === line} />}
           </Virtualizer>
           {children}
         </div>

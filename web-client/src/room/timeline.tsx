@@ -11,7 +11,8 @@ import { describe, type Line, type Names } from "./describe";
 export interface Threads {
   /** What a reply answers, by the id of the message. */
   said(id: string): { who: string; text: string } | undefined;
-  open(id: string): void;
+  /** Absent where a thread is open already. */
+  open: ((id: string) => void) | undefined;
   mayReply: boolean;
 }
 
@@ -28,16 +29,28 @@ export function Timeline({ events, names }: { events: readonly RoomEvent[]; name
   );
 }
 
+interface EntryProps {
+  event: RoomEvent;
+  names: Names;
+  threads?: Threads;
+  replies?: number;
+  /** What a message says since it was edited; null since it was removed. */
+  now?: string | null | undefined;
+  me?: string | undefined;
+  /** What is above was read before. */
+  isFirstNew?: boolean;
+}
+
 /** One event: an icon for what happened, who did it, and what was said. */
-export const Entry = memo(function Entry({ event, names, threads, replies = 0, now, me }: { event: RoomEvent; names: Names; threads?: Threads; replies?: number; now?: string | null | undefined; me?: string | undefined }) {
+export const Entry = memo(function Entry({ event, names, threads, replies = 0, now, me, isFirstNew = false }: EntryProps) {
   const posted = describe(event, names);
   const line = now === undefined ? posted : { ...posted, body: now ?? "*This message was removed.*" };
   const { id, replyTo, mentions } = event.data as { id?: string; replyTo?: string; mentions?: string[] };
   const isMessage = event.type === "message.posted" && id !== undefined;
   const forMe = me !== undefined && isMessage && mentions?.includes(me);
   const answered = isMessage && replyTo !== undefined ? threads?.said(replyTo) : undefined;
-  return (
-    <div className={`group flex gap-2.5 py-1.5 text-sm [contain:layout_style] ${forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq}>
+  const row = (
+    <div className={`flex gap-2.5 py-1.5 text-sm [contain:layout_style] ${forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq}>
       <Dot line={line} />
       <div className="min-w-0 flex-1">
         <p className="flex gap-2">
@@ -59,10 +72,10 @@ export const Entry = memo(function Entry({ event, names, threads, replies = 0, n
           </p>
         )}
         {line.body && <Markdown text={line.body} className={line.spoken ? "mt-1 rounded-lg rounded-tl-sm border border-line bg-surface px-3 py-2" : "mt-0.5 text-ink-soft"} />}
-        {isMessage && threads && (threads.mayReply || replies > 0 || replyTo) && (
+        {isMessage && threads?.open && (threads.mayReply || replies > 0 || replyTo) && (
           <button
             type="button"
-            onClick={() => threads.open(replyTo ?? id)}
+            onClick={() => threads.open?.(replyTo ?? id)}
             className={`mt-0.5 min-h-6 rounded text-xs hover:underline ${replies > 0 ? "text-accent-text" : "text-ink-faint"}`}
           >
             {replies > 0 ? `${replies} ${replies === 1 ? "reply" : "replies"}` : replyTo ? "Thread" : "Reply"}
@@ -70,6 +83,15 @@ export const Entry = memo(function Entry({ event, names, threads, replies = 0, n
         )}
       </div>
     </div>
+  );
+  if (!isFirstNew) return row;
+  return (
+    <>
+      <p className="flex items-center gap-2 py-1 text-xs font-medium text-accent-text before:h-px before:flex-1 before:bg-accent/40 after:h-px after:flex-1 after:bg-accent/40" data-first-new>
+        New since you were here
+      </p>
+      {row}
+    </>
   );
 });
 

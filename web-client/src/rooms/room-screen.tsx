@@ -1,4 +1,4 @@
-import type { CollaborationRoom, Participant } from "@baton/client";
+import type { Participant, RoomToRead } from "@baton/client";
 import { useQuery } from "@tanstack/react-query";
 import { Users } from "lucide-react";
 import { useParams } from "react-router";
@@ -19,10 +19,10 @@ export default function RoomScreen() {
   const { rest, connection } = useSession();
   const { roomId = "" } = useParams();
   const beside = useMedia("(min-width: 64rem)");
-  const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<CollaborationRoom>(`/collaboration/rooms/${encodeURIComponent(roomId)}`), refetchInterval: 15_000 });
+  const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<RoomToRead>(`/collaboration/rooms/${encodeURIComponent(roomId)}`), refetchInterval: 15_000 });
   const log = useOwned(room.data?.id, (id) => new RoomLog(connection, id));
   if (!room.data) return <DetailPending label="Room" error={room.error} onRetry={() => void room.refetch()} />;
-  const { id, name, participants = NOBODY, archived } = room.data;
+  const { id, name, participants = NOBODY, archived, lastReadSeq } = room.data;
   const people = <People roomId={id} participants={participants} log={log} onChange={() => void room.refetch()} />;
   return (
     <main className="flex h-full flex-col">
@@ -46,7 +46,7 @@ export default function RoomScreen() {
       </header>
       <div className="flex min-h-0 flex-1">
         <div className="min-w-0 flex-1">
-          <RoomPanel log={log} roomId={id} participants={participants} archived={archived ?? false} />
+          <RoomPanel log={log} roomId={id} participants={participants} archived={archived ?? false} read={lastReadSeq ?? undefined} />
         </div>
         {beside && (
           <aside aria-label="Who takes part" className="w-72 shrink-0 overflow-y-auto border-l border-line bg-surface p-4">

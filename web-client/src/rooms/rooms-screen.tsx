@@ -1,6 +1,9 @@
-import type { CollaborationRoom } from "@baton/client";
+import type { CollaborationRoom, Me, RoomToRead } from "@baton/client";
 import { Building2, type LucideIcon, MessagesSquare, Users, Workflow } from "lucide-react";
+import { useMemo } from "react";
 import { useList } from "../live/use-list";
+import { countOf, unreadIn } from "../room/unread";
+import { useSession } from "../session/session";
 import { SearchBox, Segments } from "../ui/field";
 import { ListBody } from "../ui/list-body";
 import { Empty } from "../ui/notes";
@@ -18,7 +21,7 @@ const TYPES = [
 
 export const ROOM_ICON: Record<CollaborationRoom["type"], LucideIcon> = { process: Workflow, team: Users, workspace: Building2 };
 
-const COLUMNS: Column<CollaborationRoom>[] = [
+const columnsFor = (me: Me | null): Column<RoomToRead>[] => [
   {
     header: "Name",
     cell: ({ name, type, archived }) => {
@@ -32,16 +35,29 @@ const COLUMNS: Column<CollaborationRoom>[] = [
       );
     },
   },
+  { header: "New", width: "4.5rem", align: "right", cell: (room) => <Unread count={unreadIn(room, me)} /> },
   { header: "Type", from: "md", width: "7rem", cell: ({ type }) => <span className="text-ink-soft capitalize">{type}</span> },
   { header: "People and agents", from: "md", width: "9rem", align: "right", cell: ({ participants }) => participants?.length ?? 0 },
   { header: "Events", from: "sm", width: "6rem", align: "right", cell: ({ head }) => head.toLocaleString("en") },
   { header: "Last activity", width: "8rem", align: "right", cell: ({ lastActivity, createdAt }) => <span className="text-ink-soft"><Ago at={lastActivity ?? createdAt ?? ""} /></span> },
 ];
 
+function Unread({ count }: { count: number }) {
+  if (count === 0) return null;
+  return (
+    <span className="rounded-full bg-accent-soft px-2 py-0.5 text-xs font-semibold text-accent-text" data-unread={count}>
+      {countOf(count)}
+      <span className="sr-only"> not read</span>
+    </span>
+  );
+}
+
 export default function RoomsScreen() {
+  const { me } = useSession();
+  const columns = useMemo(() => columnsFor(me), [me]);
   const [filters, setFilter] = useFilters("search", "type");
   const search = useSettled(filters.search);
-  const list = useList<CollaborationRoom>({ path: "/collaboration/rooms", query: { search, type: filters.type || undefined }, everyMs: 10_000 });
+  const list = useList<RoomToRead>({ path: "/collaboration/rooms", query: { search, type: filters.type || undefined }, everyMs: 10_000 });
   return (
     <Page
       title="Rooms"
@@ -63,7 +79,7 @@ export default function RoomsScreen() {
       >
         <Table
           label="Rooms"
-          columns={COLUMNS}
+          columns={columns}
           rows={list.rows}
           keyOf={({ id }) => id}
           linkOf={({ id, type, processId }) => (type === "process" && processId ? `/processes/${processId}?side=room` : `/rooms/${id}`)}

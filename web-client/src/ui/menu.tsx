@@ -6,11 +6,10 @@ export function Menu({ trigger, children }: { trigger: ReactNode; children: Reac
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content sideOffset={6} align="end" collisionPadding={8} className="z-20 min-w-48 rounded-xl border border-line bg-raised p-1 shadow-xl">
-          {children}
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
+      {/* Where its button is, not at the end of the page: what is outside of every landmark is hard to find by ear. */}
+      <DropdownMenu.Content sideOffset={6} align="end" collisionPadding={8} className="z-20 min-w-48 rounded-xl border border-line bg-raised p-1 text-ink shadow-xl">
+        {children}
+      </DropdownMenu.Content>
     </DropdownMenu.Root>
   );
 }

@@ -3269,6 +3269,14 @@ export interface components {
          * @enum {string}
          */
         RoomRole: "observer" | "participant" | "coordinator" | "supervisor";
+        /** @description A room, and how far the caller has read in it. */
+        RoomToRead: components["schemas"]["CollaborationRoom"] & {
+            /**
+             * Format: int64
+             * @description The highest seq that the caller has named with `room:read`; absent before the first.
+             */
+            lastReadSeq?: number | null;
+        };
         /**
          * @description What a room belongs to.
          * @enum {string}
@@ -5301,7 +5309,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        items: components["schemas"]["CollaborationRoom"][];
+                        items: components["schemas"]["RoomToRead"][];
                         /** @description There is more: give it as `cursor` */
                         nextCursor?: string;
                     };
@@ -5375,7 +5383,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CollaborationRoom"];
+                    "application/json": components["schemas"]["RoomToRead"];
                 };
             };
             400: components["responses"]["Problem"];
