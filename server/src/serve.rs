@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::handler::Handler as _;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -23,6 +24,7 @@ use socketioxide::SocketIo;
 use storage::Store;
 use tokio_util::sync::CancellationToken;
 use tower::Layer;
+use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
@@ -283,7 +285,8 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
             get(|| async { Json(contract::asyncapi::document()) }),
         )
         .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
-        .fallback(web::page)
+        // Much of it is text that a phone has to fetch.
+        .fallback(web::page.layer(CompressionLayer::new()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(layer.clone())
         .layer(axum::middleware::from_fn_with_state(

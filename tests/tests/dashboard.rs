@@ -124,6 +124,11 @@ async fn an_answer_with_a_schema_is_a_form_that_is_checked_before_and_after() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_load_is_small() {
+    scenario_alone("first-load").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_events_scroll_smoothly_and_a_flood_leaves_the_page_answering() {
     scenario_alone("load").await;
 }

@@ -5,6 +5,7 @@
 import { audit, webhooks } from "./administration.mjs";
 import { approve } from "./approve.mjs";
 import { designer, designerErrors } from "./designer.mjs";
+import { firstLoad } from "./first-load.mjs";
 import { forms } from "./forms.mjs";
 import { inert } from "./inert.mjs";
 import { keyboard } from "./keyboard.mjs";
@@ -26,6 +27,7 @@ const SCENARIOS = {
   audit,
   designer,
   "designer-errors": designerErrors,
+  "first-load": firstLoad,
   forms,
   inert,
   keyboard,

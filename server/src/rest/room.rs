@@ -2,7 +2,7 @@
 
 use rooms::event::{MessageEdit, MessageRemoval};
 use rooms::id::RoomId;
-use rooms::model::room::{CollaborationRoom, Participant};
+use rooms::model::room::Participant;
 use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
 use serde_json::{Value, json};

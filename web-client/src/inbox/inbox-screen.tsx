@@ -28,6 +28,7 @@ const HINTS = [
 
 const opening = () => import("./intervention-screen");
 const InterventionScreen = lazy(opening);
+const UnderWay = lazy(() => import("./under-way"));
 
 /** The list, and beside it (on a phone: instead of it) the one that is open. */
 export function InboxScreen() {
@@ -114,7 +115,11 @@ export function InboxScreen() {
         </p>
       </section>
       <section aria-label="What is asked" className={`min-h-0 ${interventionId ? "" : "hidden md:block"}`}>
-        {current !== undefined ? (
+        {current === undefined && beside && state.status === "ready" && open.length === 0 ? (
+          <Suspense fallback={<Loading label="Loading what is under way" rows={2} />}>
+            <UnderWay />
+          </Suspense>
+        ) : current !== undefined ? (
           <Suspense fallback={<Loading label="Loading what is asked" rows={2} />}>
             <InterventionScreen key={current} id={current} />
           </Suspense>
