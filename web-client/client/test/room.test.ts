@@ -123,6 +123,16 @@ describe("a room", () => {
     expect(seen).toEqual([1, 2, 3, 4]);
   });
 
+  it("keeps nothing of repeats, however many: the next event is not taken for one too many", async () => {
+    log.append(3);
+    await follow(0);
+    for (let count = 0; count < 2; count++) push(...run(-10_000, 3).map((seq) => event(seq)));
+    push(...log.append(1));
+    await settle();
+    expect(seen).toEqual([1, 2, 3, 4]);
+    expect(socket.count("room:history")).toBe(0);
+  });
+
   it("puts frames that come out of order back in order", async () => {
     log.append(1);
     await follow(0);
@@ -190,6 +200,26 @@ describe("a room", () => {
     await reconnect();
     expect(resets).toBe(1);
     expect(seen).toEqual(run(1, 10));
+  });
+
+  it("gives nobody an event of another log that overtakes the answer which says so", async () => {
+    log.append(10);
+    await follow(0);
+    const given: [number, number][] = [];
+    connection.room("r1", { since: 10 }).subscribe({ event: ({ seq }) => given.push([resets, seq]) });
+    await settle();
+    socket.drop();
+    log.logId = "log-2";
+    log.append(5);
+    socket.handle("room:join", (payload) => {
+      const ack = log.join(payload as object);
+      push(event(11));
+      return ack;
+    });
+    await reconnect();
+    expect(resets).toBe(1);
+    expect(given.filter(([after]) => after === 0)).toEqual([]);
+    expect(seen).toEqual(run(1, 15));
   });
 
   it("starts over when history turns out to be of another log", async () => {
