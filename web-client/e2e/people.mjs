@@ -9,7 +9,7 @@ export async function linkFor(link, id, permission = "write") {
 }
 
 /** An agent that asks what each of its steps' inputs say, and goes on when it is answered. */
-async function asking(link) {
+export async function asking(link) {
   const call = api(link);
   await call("POST", "/agents", { id: "clerk", name: "Clerk", slots: 8 });
   const team = await call("POST", "/teams", { name: "Office", agents: [{ agentId: "clerk", role: "leader", specialization: "asks" }] });

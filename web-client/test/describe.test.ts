@@ -33,6 +33,12 @@ describe("a line of the timeline", () => {
     [event("communication.responded", { fromAgentId: "a", toAgentId: "b", response: { message: "!" } }), "b answers a"],
     [event("room.participant_joined", { id: "a", role: "participant" }), "a joined as participant"],
     [event("message.posted", { body: "hi", kind: "question" }), "writer asks"],
+    [event("intervention.voted", { id: "i1", vote: { by: "ann", action: "approve" } }, { kind: "user", id: "ann", name: "Ann" }), "Ann voted “approve”: Send?"],
+    [event("intervention.assigned", { id: "i1", assignees: ["bob"], delegatedBy: "ann" }, { kind: "user", id: "ann", name: "Ann" }), "Ann passed on to bob: Send?"],
+    [event("intervention.superseded", { id: "i1", question: { description: "Send this?" } }), "writer changed what is asked: Send this?"],
+    [event("alert.raised", { message: "A step lost its lease", severity: "medium" }, system), "A step lost its lease"],
+    [event("alert.acknowledged", { acknowledgedBy: "ann" }, { kind: "user", id: "ann", name: "Ann" }), "Ann has seen the alert"],
+    [event("alert.resolved", { resolved: true }, system), "The alert is resolved"],
   ])("reads as a person would say it: %#", (each, text) => {
     expect(said(each)).toBe(text);
   });

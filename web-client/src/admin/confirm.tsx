@@ -1,11 +1,12 @@
 import { type BatonError, toBatonError } from "@baton/client";
-import { type ReactNode, useState } from "react";
+import { type ReactElement, useState } from "react";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
+import type { Opens } from "../ui/menu";
 import { ProblemNote } from "../ui/notes";
 
 /** Asks before what cannot be undone, and says if it failed. */
-export function Confirm({ title, detail, act, trigger, onConfirm }: { title: string; detail: string; act: string; trigger: ReactNode; onConfirm(): Promise<void> }) {
+export function Confirm({ title, detail, act, trigger, onConfirm }: { title: string; detail: string; act: string; trigger: ReactElement<Opens>; onConfirm(): Promise<void> }) {
   const [open, setOpen] = useState(false);
   const [sending, setSending] = useState(false);
   const [error, setError] = useState<BatonError>();

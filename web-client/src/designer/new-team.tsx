@@ -1,10 +1,11 @@
 import { type AgentTeam, type BatonError, type MemberRole, toBatonError } from "@baton/client";
 import { useQuery } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactElement, useState } from "react";
 import { useSession } from "../session/session";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
+import type { Opens } from "../ui/menu";
 import { Field } from "../ui/field";
 import { ProblemNote } from "../ui/notes";
 
@@ -14,7 +15,7 @@ interface Member {
 }
 
 /** A team for the process at hand: a name, and who is in it. Everything else of a team can wait. */
-export function NewTeam({ trigger, onMade }: { trigger: ReactNode; onMade(team: AgentTeam): void }) {
+export function NewTeam({ trigger, onMade }: { trigger: ReactElement<Opens>; onMade(team: AgentTeam): void }) {
   const [open, setOpen] = useState(false);
   return (
     <Dialog title="Make a team" description="Agents that work on processes together." trigger={trigger} open={open} onOpenChange={setOpen}>

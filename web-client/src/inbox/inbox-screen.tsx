@@ -43,7 +43,10 @@ export function InboxScreen() {
   const current = interventionId ?? selected;
 
   // Whoever sees the list will open one: have the screen ready.
-  useEffect(() => void opening(), []);
+  const some = open.length > 0;
+  useEffect(() => {
+    if (some) void opening();
+  }, [some]);
 
   // There is room for one beside the list: the most urgent, and it stays that one whatever comes.
   const first = open[0]?.id;

@@ -250,7 +250,7 @@ class Draft {
     this.#step(attempt.stepId, () => ({ ...moved(patch), epoch: attempt.epoch, currentAttempt: attempt.id, heldBy: attempt.agentId }));
   }
 
-  #endAttempt(id: string | undefined, status: string, hash: string | undefined, at: string): void {
+  #endAttempt(id: string | undefined, status: Attempt["status"], hash: string | undefined, at: string): void {
     const attempt = id === undefined ? undefined : this.#attempts[id];
     if (!attempt) return;
     this.#keepAttempt({ ...attempt, status, endedAt: at, ...given("resultHash", hash) });

@@ -8,8 +8,10 @@ import {
   CirclePause,
   CirclePlay,
   CircleX,
+  Eye,
   Hand,
   Hourglass,
+  Lightbulb,
   type LucideIcon,
   MessageCircleQuestion,
   MessageSquare,
@@ -18,6 +20,7 @@ import {
   RotateCw,
   Send,
   SkipForward,
+  TriangleAlert,
   Undo2,
   UserPlus,
 } from "lucide-react";
@@ -103,6 +106,12 @@ function lineOf(event: RoomEvent<Data>, names: Names): Line {
       return interventionLine(verb, data, by, names.asked.get(String(data.id)));
     case "room":
       return { icon: UserPlus, tone: "neutral", ...roomLine(verb, data) };
+    case "alert":
+      return alertLine(verb, data, by);
+    case "recommendation":
+      return { icon: Lightbulb, tone: "accent", text: String(data.message) };
+    case "rule":
+      return { icon: CircleDot, tone: "neutral", text: verb === "fired" ? `rule ${String(data.ruleId)} fired: ${String(data.action)}` : `rule ${String(data.ruleId)} no longer holds` };
     case "custom":
       return { ...by, icon: CircleDot, tone: "neutral", text: `broadcast ${verb}`, ...body(`\`\`\`json\n${JSON.stringify(data, null, 2)}\n\`\`\``) };
     default:
@@ -229,11 +238,23 @@ function interventionLine(verb: string, data: Data, by: { who?: string }, asked:
     case "expired":
     case "cancelled":
       return { icon: Ban, tone: "neutral", text: `${verb === "expired" ? "Expired unanswered" : "Withdrawn"}: ${what}`, to };
+    case "voted":
+      return { icon: Hand, tone: "neutral", ...by, text: `voted “${text((data.vote as Data | undefined)?.action) ?? "?"}”: ${what}`, to };
+    case "assigned":
+      return { icon: UserPlus, tone: "neutral", ...by, text: `${data.delegatedBy ? "passed on" : "assigned"} to ${((data.assignees as string[] | undefined) ?? []).join(", ") || "everybody"}: ${what}`, to };
+    case "superseded":
+      return { icon: Hand, tone: "wait", ...by, text: `changed what is asked: ${text((data.question as Data | undefined)?.description) ?? what}`, to };
     case "late_reply":
       return { icon: CircleAlert, tone: "neutral", ...by, text: `answered too late: ${what}`, to };
     default:
       return { icon: Hand, tone: "neutral", ...by, text: `${verb}: ${what}`, to };
   }
+}
+
+function alertLine(verb: string, data: Data, by: { who?: string }): Line {
+  if (verb === "raised") return { icon: TriangleAlert, tone: data.severity === "low" || data.severity === "medium" ? "wait" : "bad", text: String(data.message) };
+  if (verb === "acknowledged") return { ...by, icon: Eye, tone: "neutral", text: "has seen the alert" };
+  return { ...by, icon: CircleCheck, tone: "good", text: by.who === undefined ? "the alert is resolved" : "resolved the alert", ...body(text(data.resolution)) };
 }
 
 function roomLine(verb: string, data: Data): { who?: string; text: string } {

@@ -28,7 +28,7 @@ export type Operation =
 const NEVER_FOR_READERS: ReadonlySet<Operation> = new Set(["rooms:post"]);
 
 function mayOf(me: Me | null): (operation: Operation) => boolean {
-  const granted = new Set((me as { operations?: string[] } | null)?.operations ?? []);
+  const granted = new Set(me?.operations);
   return (operation) => granted.has(operation) && !(me?.permission === "read" && NEVER_FOR_READERS.has(operation));
 }
 

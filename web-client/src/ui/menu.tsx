@@ -1,40 +1,27 @@
-import { DropdownMenu } from "radix-ui";
-import type { ReactNode } from "react";
+import { cloneElement, lazy, type MouseEvent, type ReactElement, type ReactNode, Suspense, useState } from "react";
 
-/** What else can be done, behind one button. */
-export function Menu({ trigger, children }: { trigger: ReactNode; children: ReactNode }) {
+const parts = () => import("./menu-parts");
+const OpenMenu = lazy(parts);
+
+export const MenuItem = lazy(() => parts().then(({ MenuItem }) => ({ default: MenuItem })));
+export const MenuLabel = lazy(() => parts().then(({ MenuLabel }) => ({ default: MenuLabel })));
+export const MenuLine = lazy(() => parts().then(({ MenuLine }) => ({ default: MenuLine })));
+
+/** What a button takes that opens something. */
+export interface Opens {
+  onClick?: (event: MouseEvent) => void;
+  "aria-haspopup"?: "menu" | "dialog";
+  "aria-expanded"?: boolean;
+}
+
+/** What else can be done, behind one button. What a menu is made of is fetched when the first is asked for. */
+export function Menu({ trigger, children }: { trigger: ReactElement<Opens>; children: ReactNode }) {
+  const [wanted, setWanted] = useState<"by hand" | "by key">();
+  const closed = cloneElement(trigger, { onClick: ({ detail }) => setWanted(detail === 0 ? "by key" : "by hand"), "aria-haspopup": "menu", "aria-expanded": false });
+  if (!wanted) return closed;
   return (
-    <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      {/* Where its button is, not at the end of the page: what is outside of every landmark is hard to find by ear. */}
-      <DropdownMenu.Content sideOffset={6} align="end" collisionPadding={8} className="z-20 min-w-48 rounded-xl border border-line bg-raised p-1 text-ink shadow-xl">
-        {children}
-      </DropdownMenu.Content>
-    </DropdownMenu.Root>
+    <Suspense fallback={closed}>
+      <OpenMenu trigger={trigger} byKey={wanted === "by key"}>{children}</OpenMenu>
+    </Suspense>
   );
-}
-
-export function MenuItem({ icon, danger = false, disabled = false, onSelect, children }: { icon?: ReactNode; danger?: boolean; disabled?: boolean; onSelect(): void; children: ReactNode }) {
-  return (
-    <DropdownMenu.Item
-      disabled={disabled}
-      onSelect={onSelect}
-      className={`flex cursor-pointer items-center gap-2.5 rounded-lg px-2.5 py-2 text-sm outline-none data-disabled:cursor-not-allowed data-disabled:opacity-50 data-highlighted:bg-sunken ${danger ? "text-bad" : ""}`}
-    >
-      {icon && (
-        <span className="shrink-0 [&>svg]:size-4" aria-hidden="true">
-          {icon}
-        </span>
-      )}
-      {children}
-    </DropdownMenu.Item>
-  );
-}
-
-export function MenuLabel({ children }: { children: ReactNode }) {
-  return <DropdownMenu.Label className="px-2.5 py-1.5 text-xs text-ink-faint">{children}</DropdownMenu.Label>;
-}
-
-export function MenuLine() {
-  return <DropdownMenu.Separator className="my-1 h-px bg-line" />;
 }
