@@ -58,7 +58,7 @@ export default function AgentsScreen() {
   return (
     <Page
       title="Agents"
-      count={list.data && `${there} of ${all.length} connected`}
+      count={all.length > 0 && `${there} of ${all.length} connected`}
       filters={
         <>
           <SearchBox label="Search by name, id or capability" value={filters.search} onChange={(value) => setFilter("search", value)} />

@@ -6,7 +6,7 @@ import { Field } from "../ui/field";
 import { errorOf } from "./conditions-form";
 import { type Definition, withFields } from "./definition";
 import type { Faults } from "./faults";
-import { NewTeam } from "./new-team";
+import { NewTeam } from "../teams/new-team";
 import { Check } from "./step-form";
 import { ValuesForm } from "./values-form";
 

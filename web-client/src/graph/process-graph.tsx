@@ -209,6 +209,7 @@ function under(step: Step): string {
 }
 
 function forWhom(step: Step): string {
+  if (step.process) return "a process of its own";
   if (step.assignedAgentId) return `for ${step.assignedAgentId}`;
   if (step.requiredCapabilities?.length) return `needs ${step.requiredCapabilities.join(", ")}`;
   return step.role ? `for a ${step.role}` : "for any agent";

@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import { useList } from "../live/use-list";
 import type { Process } from "../model";
 import { Badge, lookOfProcess } from "../ui/badge";
@@ -12,12 +13,12 @@ const COLUMNS: Column<Process>[] = [
 ];
 
 /** The newest processes that a filter keeps. */
-export function RecentProcesses({ query }: { query: Record<string, string> }) {
+export function RecentProcesses({ query, none = "None yet." }: { query: Record<string, string>; none?: ReactNode }) {
   const list = useList<Process>({ path: "/processes", query, pageSize: 10, brings: (event) => event.type.startsWith("process.") });
   return (
     <Section title="Latest processes">
       {list.rows.length === 0 ? (
-        <p className="text-sm text-ink-soft">{list.status === "ready" ? "None yet." : "Loading…"}</p>
+        <div className="text-sm text-ink-soft">{list.status === "ready" ? none : "Loading…"}</div>
       ) : (
         <div className="card overflow-x-auto">
           <Table label="Latest processes" columns={COLUMNS} rows={list.rows} keyOf={({ id }) => id} linkOf={({ id }) => `/processes/${id}`} />

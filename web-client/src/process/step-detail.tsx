@@ -1,6 +1,7 @@
 import type { AgentHandoff, Json } from "@baton/client";
 import { Bot, Redo2, X } from "lucide-react";
 import type { ReactNode } from "react";
+import { Link } from "react-router";
 import type { Process, Step } from "../model";
 import { Badge, lookOfStep } from "../ui/badge";
 import { JsonView } from "../ui/json-view";
@@ -9,6 +10,7 @@ import { duration, took, useNow } from "../ui/time";
 /** All that is known of one step. */
 export function StepDetail({ step, process, handoffs, onClose }: { step: Step; process: Process; handoffs: readonly AgentHandoff[]; onClose?: () => void }) {
   const after = step.dependencies.map((key) => process.steps.find((each) => each.key === key)?.name ?? key);
+  const parent = process.steps.find(({ id }) => id === step.parentStepId);
   const ofStep = handoffs.filter((handoff) => handoff.fromStepId === step.id);
   return (
     <section aria-label={`Step ${step.name}`} className="flex flex-col gap-4 text-sm">
@@ -37,6 +39,14 @@ export function StepDetail({ step, process, handoffs, onClose }: { step: Step; p
             whose(step)
           )}
         </Row>
+        {step.childProcessId && (
+          <Row name="Process">
+            <Link to={`/processes/${step.childProcessId}`} className="text-accent-text underline">
+              the one that does it
+            </Link>
+          </Row>
+        )}
+        {parent && <Row name="Part of">{parent.name}, which delegated it</Row>}
         {after.length > 0 && <Row name="After">{after.join(", ")}</Row>}
         {step.progress && step.status === "running" && (
           <Row name="Progress">
@@ -116,6 +126,7 @@ function Values({ title, value }: { title: string; value: Json }) {
 }
 
 function whose(step: Step): string {
+  if (step.process) return "a process of its own";
   if (step.assignedAgentId) return `only ${step.assignedAgentId}`;
   if (step.requiredCapabilities?.length) return `who can ${step.requiredCapabilities.join(", ")}`;
   return step.role ? `a ${step.role}` : "any agent of the team";

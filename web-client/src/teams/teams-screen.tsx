@@ -1,6 +1,9 @@
-import { Users } from "lucide-react";
+import { Plus, Users } from "lucide-react";
+import { useNavigate } from "react-router";
 import { useList } from "../live/use-list";
 import type { AgentTeam } from "../model";
+import { useSession } from "../session/session";
+import { Button } from "../ui/button";
 import { SearchBox, Segments } from "../ui/field";
 import { ListBody } from "../ui/list-body";
 import { Empty } from "../ui/notes";
@@ -8,6 +11,7 @@ import { Page } from "../ui/page";
 import { type Column, Table } from "../ui/table";
 import { Ago } from "../ui/time";
 import { useFilters, useSettled } from "../ui/use-filters";
+import { NewTeam } from "./new-team";
 import { TeamStatus } from "./team-status";
 
 const STATUSES = [
@@ -36,10 +40,24 @@ const COLUMNS: Column<AgentTeam>[] = [
 export default function TeamsScreen() {
   const [filters, setFilter] = useFilters("search", "status");
   const search = useSettled(filters.search);
+  const { may } = useSession();
+  const navigate = useNavigate();
   const list = useList<AgentTeam>({ path: "/teams", query: { search, status: filters.status || undefined }, everyMs: 10_000 });
   return (
     <Page
       title="Teams"
+      actions={
+        may("teams:create") && (
+          <NewTeam
+            onMade={({ id }) => void navigate(`/teams/${id}`)}
+            trigger={
+              <Button tone="accent">
+                <Plus className="size-4" aria-hidden="true" /> Make a team
+              </Button>
+            }
+          />
+        )
+      }
       filters={
         <>
           <SearchBox label="Search by name" value={filters.search} onChange={(value) => setFilter("search", value)} />
@@ -52,7 +70,7 @@ export default function TeamsScreen() {
         label="Loading the teams"
         empty={
           <Empty icon={<Users className="size-5" />} title={search || filters.status ? "None matches" : "No team yet"}>
-            {search || filters.status ? "Look for another word, or take a filter away." : "A team is made with POST /api/orchestration/teams; its agents then take the work of its processes."}
+            {search || filters.status ? "Look for another word, or take a filter away." : "Agents take the work of the processes of their team. A team is made here, or over the API."}
           </Empty>
         }
       >

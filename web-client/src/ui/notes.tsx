@@ -44,7 +44,7 @@ export function Empty({ icon, title, as: Heading = "h2", children }: { icon: Rea
     <div className="grid place-items-center px-6 py-16 text-center">
       <div className="mb-3 grid size-12 place-items-center rounded-full bg-sunken text-ink-faint">{icon}</div>
       <Heading className="text-base font-semibold">{title}</Heading>
-      <div className="mt-1 max-w-xs text-sm text-ink-soft">{children}</div>
+      <div className="mt-1 max-w-xs text-sm text-balance text-ink-soft">{children}</div>
     </div>
   );
 }

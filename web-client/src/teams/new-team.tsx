@@ -14,7 +14,7 @@ interface Member {
   role: MemberRole;
 }
 
-/** A team for the process at hand: a name, and who is in it. Everything else of a team can wait. */
+/** A team: a name, and who is in it. Everything else of a team can wait. */
 export function NewTeam({ trigger, onMade }: { trigger: ReactElement<Opens>; onMade(team: AgentTeam): void }) {
   const [open, setOpen] = useState(false);
   return (
