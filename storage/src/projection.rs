@@ -9,8 +9,9 @@ use rooms::id::WorkspaceId;
 use rooms::model::communication::AgentCommunication;
 use rooms::model::intervention::InterventionStatus;
 use rooms::model::process::OrchestrationProcess;
-use rooms::model::room::CollaborationRoom;
+use rooms::model::room::{CollaborationRoom, Message};
 use rooms::model::step::{ProcessStep, StepStatus};
+use rooms::model::template::ProcessTemplate;
 use rooms::state::{ProcessState, State};
 use uuid::Uuid;
 
@@ -66,7 +67,7 @@ static AGENTS: Table = Table {
     key: Some(&["workspace_id", "id"]),
     once: &[],
 };
-static TEMPLATES: Table = Table {
+pub(crate) static TEMPLATES: Table = Table {
     name: "templates",
     columns: &[
         ("id", Uuid),
@@ -242,7 +243,7 @@ static RECOMMENDATIONS: Table = Table {
     key: Some(&["id"]),
     once: &[],
 };
-static MESSAGES: Table = Table {
+pub(crate) static MESSAGES: Table = Table {
     name: "messages",
     columns: &[
         ("id", Uuid),
@@ -512,27 +513,9 @@ impl Projection {
                 ]);
             }
             EventBody::TemplateCreated(template) if event.origin.is_none() => {
-                self.templates.push(vec![
-                    template.id.0.into(),
-                    u64::from(template.version).into(),
-                    event.workspace_id.as_str().into(),
-                    template.name.as_str().into(),
-                    serde_json::to_string(template)?.into(),
-                ]);
+                self.templates.push(template_row(event, template)?);
             }
-            EventBody::MessagePosted(message) => self.messages.push(vec![
-                message.id.0.into(),
-                event.room_id.0.into(),
-                event.workspace_id.as_str().into(),
-                event.seq.into(),
-                event.at.into(),
-                message.author.kind.as_str().into(),
-                message.author.id.as_str().into(),
-                message.reply_to.map(|m| m.0).into(),
-                message.stream_id.as_deref().into(),
-                false.into(),
-                message.body.as_str().into(),
-            ]),
+            EventBody::MessagePosted(message) => self.messages.push(message_row(event, message)),
             EventBody::CommunicationSent(sent) => self
                 .communications
                 .push(communication_row(sent, &event.workspace_id)?),
@@ -598,6 +581,34 @@ fn took(process: &OrchestrationProcess, step: &ProcessStep) -> Option<(Timestamp
         .filter(|at| step.status == StepStatus::Completed && *at >= process.initiated_at)?;
     let began = step.started_at.unwrap_or(completed);
     Some((completed, completed.ms_since(began)))
+}
+
+/// The row of a version of a template.
+pub(crate) fn template_row(event: &Event, template: &ProcessTemplate) -> Result<Vec<Value>, Error> {
+    Ok(vec![
+        template.id.0.into(),
+        u64::from(template.version).into(),
+        event.workspace_id.as_str().into(),
+        template.name.as_str().into(),
+        serde_json::to_string(template)?.into(),
+    ])
+}
+
+/// The row of a message as it was posted.
+pub(crate) fn message_row(event: &Event, message: &Message) -> Vec<Value> {
+    vec![
+        message.id.0.into(),
+        event.room_id.0.into(),
+        event.workspace_id.as_str().into(),
+        event.seq.into(),
+        event.at.into(),
+        message.author.kind.as_str().into(),
+        message.author.id.as_str().into(),
+        message.reply_to.map(|m| m.0).into(),
+        message.stream_id.as_deref().into(),
+        false.into(),
+        message.body.as_str().into(),
+    ]
 }
 
 /// The row of a communication; one that was answered is closed.

@@ -68,8 +68,8 @@ pub struct Filter {
     pub equals: Vec<(&'static str, Value)>,
     /// `name` contains this, whatever the case.
     pub search: Option<String>,
-    /// `,list,` in a column contains this.
-    pub lists: Option<(&'static str, String)>,
+    /// Of interventions: this person is to answer.
+    pub assignee: Option<String>,
     /// `due_at` lies before this.
     pub due_before: Option<Timestamp>,
     /// The last id of the page before.
@@ -170,10 +170,10 @@ impl Store {
                 format!("%{escaped}%").into(),
             );
         }
-        if let Some((column, item)) = &filter.lists {
+        if let Some(person) = &filter.assignee {
             clause(
-                &format!("{column} LIKE ? ESCAPE '\\'"),
-                format!("%,{},%", literal(item)).into(),
+                "id IN (SELECT intervention_id FROM assigned WHERE workspace_id = $1 AND person = ?)",
+                person.as_str().into(),
             );
         }
         if let Some(at) = filter.due_before {

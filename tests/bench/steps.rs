@@ -1,5 +1,6 @@
 //! Processes and their steps: S1, S2, S3 and G2.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -344,36 +345,63 @@ pub async fn g2(run: &Run) -> anyhow::Result<Row> {
     Ok(row)
 }
 
-/// Makes copies of one open process, by SQL: what stands in the store is what as many starts would have left. The process waits for an
-/// approval of its first step, so it stays open and its steps are not ready.
+/// Makes copies of one open process, by SQL, each with ids of its own: what stands in the store is what as many starts would have left. The
+/// process waits for an approval of its first step, so it stays open and its steps are not ready.
 async fn multiply(shop: &mut Shop, n: usize) -> anyhow::Result<()> {
+    let database = &shop.system.database;
     let mut body: serde_json::Value = serde_json::from_str(&shop.start)?;
     body["name"] = json!("Waiting");
     body["steps"][0]["requiresApproval"] = json!(true);
+    let team = body["teamId"].as_str().context("a team")?.to_owned();
     let process = shop.starter.data("process:start", &body).await?;
     let id = process["id"].as_str().context("a process has an id")?;
-    let sql = format!(
-        "CREATE TEMP TABLE copies AS SELECT gen_random_uuid() AS id FROM generate_series(1, {n});
-         CREATE FUNCTION pg_temp.copy_rows(kind TEXT, columns TEXT[]) RETURNS VOID LANGUAGE plpgsql AS $f$
-         DECLARE list TEXT; picked TEXT;
-         BEGIN
-           SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position),
-                  string_agg(CASE
-                    WHEN column_name = ANY(columns) THEN 'c.id'
-                    WHEN column_name IN ('id', 'step_id') AND udt_name = 'uuid' THEN 'md5(t.' || quote_ident(column_name) || '::text || c.id::text)::uuid'
-                    WHEN column_name IN ('payload', 'state', 'data') THEN 'replace(t.' || quote_ident(column_name) || ', ''{id}'', c.id::text)'
-                    ELSE 't.' || quote_ident(column_name) END, ', ' ORDER BY ordinal_position)
-             INTO list, picked FROM information_schema.columns WHERE table_schema = 'public' AND table_name = kind;
-           EXECUTE format('INSERT INTO %I (%s) SELECT %s FROM %I t, copies c WHERE t.%I = %L', kind, list, picked, kind, columns[1], '{id}');
-         END $f$;
-         SELECT pg_temp.copy_rows('rooms', ARRAY['id', 'process_id']);
-         SELECT pg_temp.copy_rows('events', ARRAY['room_id']);
-         SELECT pg_temp.copy_rows('processes', ARRAY['id', 'room_id']);
-         SELECT pg_temp.copy_rows('steps', ARRAY['process_id']);
-         SELECT pg_temp.copy_rows('interventions', ARRAY['process_id']);
-         SELECT pg_temp.copy_rows('timers', ARRAY['room_id']);
-         ANALYZE;"
-    );
-    psql(&shop.system.database, &sql).await?;
+    let told = psql(
+        database,
+        &format!("SELECT payload FROM events WHERE room_id = '{id}'"),
+    )
+    .await?;
+    // All ids that began with this process: those in its log, but for its team's.
+    let ids: BTreeSet<&str> = told
+        .split('"')
+        .filter(|word| *word != team && uuid::Uuid::parse_str(word).is_ok())
+        .collect();
+    let last = "lpad(to_hex(n), 12, '0')";
+    let mut sql = String::new();
+    for (table, scope) in [
+        ("rooms", "id"),
+        ("processes", "id"),
+        ("steps", "process_id"),
+        ("interventions", "process_id"),
+        ("events", "room_id"),
+        ("timers", "room_id"),
+    ] {
+        let columns = format!(
+            "SELECT column_name, udt_name FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name = '{table}' ORDER BY ordinal_position"
+        );
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for line in psql(database, &columns).await?.lines() {
+            let (name, kind) = line.split_once('|').context("two columns")?;
+            let texts = ["payload", "data", "timer", "key"].contains(&name)
+                && (table, name) != ("steps", "key");
+            values.push(if kind == "uuid" && name != "team_id" {
+                format!("(substr({name}::text, 1, 24) || {last})::uuid")
+            } else if texts {
+                ids.iter().fold(name.to_owned(), |text, id| {
+                    format!("replace({text}, '{id}', '{}' || {last})", &id[..24])
+                })
+            } else {
+                name.to_owned()
+            });
+            names.push(name.to_owned());
+        }
+        sql.push_str(&format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM {table}, generate_series(1, {n}) AS n WHERE {scope} = '{id}';\n",
+            names.join(", "),
+            values.join(", ")
+        ));
+    }
+    sql.push_str("ANALYZE;");
+    psql(database, &sql).await?;
     Ok(())
 }

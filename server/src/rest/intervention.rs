@@ -127,7 +127,7 @@ async fn of_process(call: Call) -> Answer {
 async fn inbox(call: Call) -> Answer {
     let mut filter = Filter::default();
     if let Some(who) = call.param("assignee") {
-        filter.lists = Some(("assignees", who.to_owned()));
+        filter.assignee = Some(who.to_owned());
     }
     if call.param("overdue") == Some("true") {
         filter.due_before = Some(rooms::Timestamp(chrono::Utc::now().timestamp_micros()));

@@ -9,6 +9,7 @@ use rooms::model::communication::AgentCommunication;
 use rooms::{State, Timestamp};
 
 use super::echoes::Digest;
+use super::said::Said;
 use super::{Check, RoomHead};
 use crate::db::{Error, Row};
 
@@ -51,6 +52,7 @@ impl Check {
             snapshot_seen: false,
         };
         let mut witness = Witness::default();
+        let mut said = Said::default();
         if room.first > 1 {
             match snapshot.as_ref().filter(|s| s.seq + 1 >= room.first) {
                 Some(Snapshot {
@@ -97,6 +99,7 @@ impl Check {
                     self.report
                         .wrong(format!("room {} at seq {}: {what}", room.id, event.seq));
                 }
+                said.see(&event)?;
                 self.take(room, &mut folded, &event);
                 if let Some(snapshot) = snapshot.as_ref().filter(|s| s.seq == event.seq) {
                     folded.snapshot_seen = true;
@@ -108,7 +111,9 @@ impl Check {
                     }
                 }
             }
+            self.said(room, &mut said).await?;
         }
+        self.became(room, said).await?;
         if place != room.head {
             self.report.wrong(format!(
                 "room {}: the head is {}, the log ends at {place}",

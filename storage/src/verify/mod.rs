@@ -6,6 +6,7 @@
 //! - the log: seq is 1, 2, 3… up to the head; each row says what its payload says ([`log`])
 //! - the domain: [`rooms::invariants`], at every event and of the state at the end
 //! - the read model: exactly the rows that [`crate::projection`] would write for that state ([`read_model`])
+//! - messages and templates: a row for each, as it was said and as it became ([`said`])
 //! - snapshots: what the log adds up to at their seq
 //! - timers: one for everything that would else wait for ever
 //! - echoes: each event that the workspace's room must hear of is there, once ([`echoes`])
@@ -15,6 +16,7 @@ mod echoes;
 mod log;
 mod read_model;
 mod registry;
+mod said;
 
 use rooms::id::{RoomId, WorkspaceId};
 use rooms::invariants;
@@ -69,6 +71,8 @@ struct Check {
     echoes: Echoes,
     registry: Registry,
     counted: Counted,
+    /// A workspace's log no longer has its beginning: templates may be older.
+    trimmed: bool,
 }
 
 impl Store {
@@ -80,7 +84,11 @@ impl Store {
             echoes: Echoes::default(),
             registry: Registry::default(),
             counted: Counted::default(),
+            trimmed: false,
         };
+        for table in ["messages", "templates", "assigned", "alert_rules"] {
+            check.counted.add(table, 0);
+        }
         check.workspaces().await?;
         let mut after = Uuid::nil();
         loop {
@@ -96,6 +104,7 @@ impl Store {
         }
         check.registry().await?;
         check.idempotency().await?;
+        check.deliveries().await?;
         check.totals().await?;
         Ok(check.report)
     }
@@ -135,6 +144,7 @@ impl Check {
             };
             after = last.id.0;
             for room in rooms.iter().filter(|r| r.kind == "workspace") {
+                self.trimmed |= room.first > 1;
                 self.room(room).await?;
             }
         }

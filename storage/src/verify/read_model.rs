@@ -1,9 +1,10 @@
 //! The read model: exactly the rows that would be written for the state that the log adds up to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rooms::State;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::log::Folded;
 use super::{Check, RoomHead};
@@ -13,6 +14,13 @@ use crate::projection::{Projection, communication_row};
 /// Rows that were compared, by table.
 #[derive(Default)]
 pub(super) struct Counted(BTreeMap<&'static str, u64>);
+
+impl Counted {
+    /// So many rows of a table belong to the log of a room.
+    pub(super) fn add(&mut self, table: &'static str, rows: u64) {
+        *self.0.entry(table).or_default() += rows;
+    }
+}
 
 /// What is not in the log, and moves without it: a restore begins another life of every log.
 const BESIDE_THE_LOG: [&str; 2] = ["last_activity", "log_id"];
@@ -55,6 +63,44 @@ impl Check {
             }
             self.table(room, table, rows, (column, id.into())).await?;
         }
+        self.inboxes(room, state).await
+    }
+
+    /// Each question is in the inboxes of those who are to answer it.
+    async fn inboxes(&mut self, room: &RoomHead, state: &State) -> Result<(), Error> {
+        let Some(process) = state.process.as_ref() else {
+            return Ok(());
+        };
+        let asked = process.interventions.values();
+        let mut wanted: BTreeSet<(Uuid, &str)> = asked
+            .flat_map(|i| i.assignees.iter().map(|who| (i.id.0, who.as_str())))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT intervention_id, person FROM assigned WHERE intervention_id IN \
+                   (SELECT id FROM interventions WHERE process_id = $1)";
+        let rows = self
+            .conn
+            .query(sql, vec![process.process.id.0.into()])
+            .await?;
+        self.counted.add("assigned", rows.len() as u64);
+        self.report.rows += rows.len() as u64;
+        for row in &rows {
+            let (id, who) = (row.uuid(0), row.text(1));
+            if !wanted.remove(&(id, who)) {
+                self.report.wrong(format!(
+                    "room {}: the intervention {id} is in the inbox of {who}, who was not asked",
+                    room.id
+                ));
+            }
+        }
+        for (id, who) in wanted {
+            self.report.wrong(format!(
+                "room {}: the intervention {id} is not in the inbox of {who}",
+                room.id
+            ));
+        }
         Ok(())
     }
 
@@ -89,7 +135,7 @@ impl Check {
             .iter()
             .map(|r| (key_of(r.values()), r.values()))
             .collect();
-        *self.counted.0.entry(table.name).or_default() += found.len() as u64;
+        self.counted.add(table.name, found.len() as u64);
         self.report.rows += found.len() as u64;
         for wanted in expected {
             let key = key_of(&wanted);
@@ -122,7 +168,8 @@ impl Check {
             let sql = format!("SELECT COUNT(*) FROM {table}");
             let rows = self.conn.query(&sql, Vec::new()).await?;
             let all = rows.first().map_or(0, |r| r.count(0));
-            if all != counted {
+            let older = table == "templates" && self.trimmed && all > counted;
+            if all != counted && !older {
                 self.report.wrong(format!(
                     "{table} has {all} rows, of which {counted} belong to a room's log"
                 ));
@@ -144,7 +191,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// JSON is the same whatever the order of its fields.
-fn same(column: &str, found: &Value, wanted: &Value) -> bool {
+pub(super) fn same(column: &str, found: &Value, wanted: &Value) -> bool {
     match (column, found, wanted) {
         ("data", Value::Text(found), Value::Text(wanted)) => {
             found == wanted

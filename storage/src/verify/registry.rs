@@ -91,6 +91,21 @@ impl Check {
         Ok(())
     }
 
+    /// What waits to be delivered to a webhook is an event that is there.
+    pub(super) async fn deliveries(&mut self) -> Result<(), Error> {
+        let sql = "SELECT o.room_id, o.seq FROM webhook_outbox o JOIN rooms r ON r.id = o.room_id \
+                   WHERE o.status = 'pending' AND o.seq >= r.first \
+                   AND NOT EXISTS (SELECT 1 FROM events e WHERE e.room_id = o.room_id AND e.seq = o.seq) LIMIT 1000";
+        for row in self.conn.query(sql, Vec::new()).await? {
+            self.report.wrong(format!(
+                "room {}: a webhook waits for the event {}, which the log does not have",
+                row.uuid(0),
+                row.count(1)
+            ));
+        }
+        Ok(())
+    }
+
     /// Each record has its answer: one without would refuse its command for a day.
     pub(super) async fn idempotency(&mut self) -> Result<(), Error> {
         let mut after = (String::new(), String::new(), String::new());

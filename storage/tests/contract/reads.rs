@@ -145,7 +145,7 @@ on_both! {
         }
         let space = "one".into();
         let list = async |filter: Filter| store.list(Thing::Intervention, &space, &filter).await.unwrap().len();
-        let assigned = |who: &str| Filter { lists: Some(("assignees", who.to_owned())), ..page(50) };
+        let assigned = |who: &str| Filter { assignee: Some(who.to_owned()), ..page(50) };
         assert_eq!((list(assigned("eve")).await, list(assigned("adam")).await, list(assigned("ev")).await), (2, 1, 0));
         let at: Timestamp = serde_json::from_value(due[1]["dueAt"].clone()).unwrap();
         assert_eq!(list(Filter { due_before: Some(at), ..page(50) }).await, 1, "before, not at");

@@ -13,6 +13,20 @@ use crate::backend::on_both;
 use crate::clerk::{Clerk, agent, body, person};
 use crate::mirror::play_into;
 
+/// Tables that no log can speak for: credentials, settings, marks of readers, what was asked for; and what a database keeps for itself.
+const BESIDE_THE_LOG: [&str; 10] = [
+    "api_keys",
+    "audit",
+    "message_words",
+    "read_marks",
+    "restores",
+    "store",
+    "webhooks",
+    "webhook_version",
+    "_sqlx",
+    "schema_",
+];
+
 /// What a store holds before something of it is damaged.
 struct Whole {
     process: RoomId,
@@ -79,11 +93,30 @@ async fn fill(store: &Store) -> Whole {
         room: body(json!({"name": "Talk", "type": "workspace"})),
     };
     clerk.run(&admin, talk, make).await.unwrap();
-    let posts = (0..SNAPSHOT_EVERY + 3)
-        .map(|n| Command::PostMessage(body(json!({"body": format!("message {n}")}))));
-    for post in posts {
-        clerk.run(&admin, talk, post).await.unwrap();
+    let mut posted = Vec::new();
+    for n in 0..SNAPSHOT_EVERY + 3 {
+        let post = Command::PostMessage(body(json!({"body": format!("message {n}")})));
+        posted.push(clerk.run(&admin, talk, post).await.unwrap()["id"].clone());
     }
+    let edit = json!({"messageId": posted[1], "body": "said otherwise", "mentions": ["ann"]});
+    let edit = Command::EditMessage(body(edit));
+    clerk.run(&admin, talk, edit).await.unwrap();
+    let remove = Command::RemoveMessage(body(json!({"messageId": posted[2]})));
+    clerk.run(&admin, talk, remove).await.unwrap();
+    let template = json!({"name": "Template", "steps": [{"name": "Only"}]});
+    let template = Command::CreateTemplate(Box::new(body(template)));
+    let space_room = clerk.space_room;
+    clerk.run(&admin, space_room, template).await.unwrap();
+    let mut change = store.begin().await.unwrap();
+    let webhook = "INSERT INTO webhooks (id, workspace_id, url, events, description, secret, created_by, created_at) \
+                   VALUES ($1, 'one', 'http://example.org', '', '', '', 'user:admin', 0)";
+    let waits = "INSERT INTO webhook_outbox (webhook_id, room_id, seq, type, status, attempts, due, created_at, error) \
+                 VALUES ($1, $2, 1, 'room.created', 'pending', 0, 0, 0, '')";
+    let hook = Uuid::now_v7();
+    change.execute(webhook, vec![hook.into()]).await.unwrap();
+    let args = vec![hook.into(), process.0.into()];
+    change.execute(waits, args).await.unwrap();
+    change.commit().await.unwrap();
     let key = Idempotency {
         workspace: "one".into(),
         principal: "user:admin".into(),
@@ -218,6 +251,8 @@ on_both! {
             ("UPDATE attempts SET live = 0 WHERE process_id = $1", process(), "live of attempts"),
             ("UPDATE handoffs SET to_agents = ',eve,' WHERE process_id = $1", process(), "to_agents of handoffs"),
             ("UPDATE interventions SET used = 1 - used WHERE process_id = $1", process(), "used of interventions"),
+            ("UPDATE assigned SET person = 'bob' WHERE workspace_id = $1", vec!["one".into()], "is in the inbox of bob"),
+            ("DELETE FROM assigned WHERE workspace_id = $1", vec!["one".into()], "is not in the inbox of eve"),
             ("DELETE FROM interventions WHERE process_id = $1", process(), "interventions has no row"),
             ("UPDATE communications SET open = 0 WHERE process_id = $1", process(), "open of communications"),
             ("DELETE FROM communications WHERE process_id = $1", process(), "communications has no row"),
@@ -228,6 +263,13 @@ on_both! {
             ("UPDATE attempts SET process_id = $1", vec![Uuid::nil().into()], "0 belong to a room's log"),
             ("UPDATE agents SET archived = 1 WHERE id = $1", vec!["ben".into()], "the agent ben of one: its row is not"),
             ("UPDATE agents SET data = REPLACE(data, '\"slots\":5', '\"slots\":6') WHERE id = $1", vec!["ben".into()], "the agent ben of one: its row is not"),
+            ("INSERT INTO alerts (id, process_id, workspace_id, team_id, type, severity, resolved, raised_at, data) \
+              SELECT $2, id, workspace_id, team_id, 'error', 'high', 0, 0, '{}' FROM processes WHERE id = $1",
+             vec![whole.process.0.into(), Uuid::nil().into()], "alerts has a row"),
+            ("INSERT INTO recommendations (id, process_id, workspace_id, team_id, type, made_at, data) \
+              SELECT $2, id, workspace_id, team_id, 'x', 0, '{}' FROM processes WHERE id = $1",
+             vec![whole.process.0.into(), Uuid::nil().into()], "recommendations has a row"),
+            ("INSERT INTO alert_rules (workspace_id, data) VALUES ($1, '{}')", vec!["one".into()], "alert_rules has 1 rows"),
             // What is beside it
             ("DELETE FROM timers WHERE room_id = $1 AND key LIKE 'lease:%'", process(), "the timer lease:"),
             ("DELETE FROM timers WHERE room_id = $1 AND key LIKE 'handoff:%'", process(), "the timer handoff:"),
@@ -237,10 +279,34 @@ on_both! {
             ("UPDATE snapshots SET state = '[' WHERE room_id = $1", talk(), "its snapshot cannot be read"),
             ("UPDATE idempotency SET response = '' WHERE key = $1", vec!["k".into()], "holds no answer"),
             ("UPDATE workspaces SET room_id = $1", vec![Uuid::nil().into()], "the workspace one has no room"),
+            // What was said
+            ("UPDATE messages SET body = 'other' WHERE room_id = $1 AND seq = 2", talk(), "was posted as another"),
+            ("UPDATE messages SET author = 'eve' WHERE room_id = $1 AND seq = 2", talk(), "author of messages"),
+            ("UPDATE messages SET seq = seq + 1 WHERE room_id = $1 AND seq = 2", talk(), "seq of messages"),
+            ("UPDATE messages SET removed = 1 WHERE room_id = $1 AND seq = 2", talk(), "was posted as another"),
+            ("UPDATE messages SET body = 'message 1', edited_at = NULL WHERE room_id = $1 AND body = 'said otherwise'", talk(), "is not what the log made of it"),
+            ("UPDATE messages SET mentions = '[]' WHERE room_id = $1 AND body = 'said otherwise'", talk(), "is not what the log made of it"),
+            ("UPDATE messages SET removed = 0 WHERE room_id = $1 AND removed = 1", talk(), "is not what the log made of it"),
+            ("DELETE FROM messages WHERE room_id = $1 AND seq = 2", talk(), "messages has no row"),
+            ("INSERT INTO messages (id, room_id, workspace_id, seq, at, author_kind, author, removed, body) VALUES ($2, $1, 'one', 99, 0, 'user', 'eve', 0, 'never said')", vec![whole.talk.0.into(), Uuid::nil().into()], "belong to a room's log"),
+            ("UPDATE templates SET name = 'Another' WHERE workspace_id = $1", vec!["one".into()], "the row of the template"),
+            ("UPDATE templates SET data = REPLACE(data, 'Only', 'Other') WHERE workspace_id = $1", vec!["one".into()], "the row of the template"),
+            ("DELETE FROM templates WHERE workspace_id = $1", vec!["one".into()], "the row of the template"),
+            ("UPDATE webhook_outbox SET seq = 1000 WHERE room_id = $1", process(), "a webhook waits for the event 1000"),
             // Echoes
             ("UPDATE events SET payload = REPLACE(payload, 'process.started', 'process.resumed'), type = 'process.resumed' WHERE room_id = $1 AND type = 'process.started'", space(), "says another thing"),
             ("UPDATE events SET payload = REPLACE(payload, '\"seq\":3}', '\"seq\":4}') WHERE room_id = $1 AND type = 'process.started'", space(), "never heard of process.started at seq 3"),
         ];
+        // Every table that says anything about a log has been damaged at least once.
+        let copy = backend.copy().await;
+        for table in crate::schema::tables(&copy.store).await.keys() {
+            let damaged = |sql: &str| sql.split_whitespace().any(|word| word == table);
+            assert!(
+                BESIDE_THE_LOG.iter().any(|own| table.starts_with(own)) || plain.iter().any(|(sql, ..)| damaged(sql)),
+                "nothing damages {table}"
+            );
+        }
+        copy.closed().await;
         for (damage, args, wanted) in plain {
             // Each in a copy of its own.
             let copy = backend.copy().await;

@@ -1,0 +1,12 @@
+DROP TRIGGER interventions_reassigned;
+DROP TRIGGER interventions_assigned;
+DROP TABLE assigned;
+DROP INDEX interventions_by_due;
+DROP INDEX interventions_of_process;
+DROP INDEX interventions_by_type;
+DROP INDEX rooms_by_team;
+DROP INDEX rooms_by_process;
+DROP INDEX processes_by_team_status;
+DROP INDEX processes_by_team;
+DROP INDEX processes_by_workspace;
+CREATE INDEX processes_by_workspace ON processes (workspace_id, id);
