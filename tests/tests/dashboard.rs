@@ -114,6 +114,11 @@ async fn everything_is_reached_and_decided_without_a_mouse() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_overview_tells_figures_alerts_and_advice_with_their_evidence() {
+    scenario_alone("overview").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_is_shown_as_it_was_after_any_event() {
     scenario_alone("replay").await;
 }

@@ -13,6 +13,7 @@ import { keys } from "./keys.mjs";
 import { load } from "./load.mjs";
 import { offline } from "./offline.mjs";
 import { order } from "./order.mjs";
+import { overview } from "./overview.mjs";
 import { together, votes } from "./people.mjs";
 import { readOnly } from "./read-only.mjs";
 import { replay } from "./replay.mjs";
@@ -35,6 +36,7 @@ const SCENARIOS = {
   load,
   offline,
   order,
+  overview,
   "read-only": readOnly,
   replay,
   restart,

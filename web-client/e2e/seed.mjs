@@ -81,10 +81,10 @@ export async function seed(link) {
     budget: await start("Spring campaign", [step("idea", "Collect ideas", "planner"), step("budget", "Ask for the budget", "planner", ["idea"]), step("book", "Book the places", "clerk", ["budget"])]),
     route: await start("Lost parcel JD-4711", [step("trace", "Ask the carrier", "clerk"), step("route", "Decide what to do", "planner", ["trace"])]),
     review: await start("Incident of 12 March", [step("read", "Read the logs", "researcher"), step("review", "Have the summary reviewed", "writer", ["read"])], { priority: "low" }),
-    failed: await start("Archive of 2019", [step("list", "List the files", "clerk"), step("broken", "Read the archive", "researcher", ["list"])]),
+    failed: await start("Archive of 2019", [step("list", "List export_customer_segments_2026-03_final_v2.parquet and its parts", "clerk"), step("broken", "Read the archive", "researcher", ["list"])]),
     long: await start("Watch the exchange rates", [step("forever", "Watch", "researcher")]),
   };
-  for (const [index, topic] of ["Weekly digest", "Price list", "Onboarding mail", "Translation of the manual"].entries()) {
+  for (const [index, topic] of ["Weekly digest", "Price list", "Consolidation of the quarterly figures of all subsidiaries, including the Danish and the Portuguese ones", "Translation of the manual"].entries()) {
     await start(topic, [step("draft", "Draft", "writer"), step("check", "Check", "planner", ["draft"]), step("file", "File", "clerk", ["check"])], { priority: index === 0 ? "low" : "medium" });
   }
   const asked = Object.keys(QUESTIONS).length;

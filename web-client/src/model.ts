@@ -5,10 +5,7 @@ import type { AgentInUse, HumanIntervention, OrchestrationProcess, ProcessStep }
 export type { AgentTeam, AgentTeamMember, Attempt } from "@baton/client";
 
 /** Of what may be left out when an agent is registered, an answer leaves out nothing. */
-export type Agent = AgentInUse & Required<Pick<AgentInUse, "capabilities" | "metadata" | "status">> & {
-  /** Percent of the steps that it ended which it completed; absent where it has ended none. */
-  successRate?: number | null;
-};
+export type Agent = AgentInUse & Required<Pick<AgentInUse, "capabilities" | "metadata" | "status">>;
 
 /** What an agent did in a process. */
 export interface AgentUtilization {

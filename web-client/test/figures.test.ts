@@ -1,37 +1,26 @@
+import type { Analytics } from "@baton/client";
 import { describe, expect, it } from "vitest";
 import type { Process } from "../src/model";
-import { advice, slowestSteps, standing, successRate, throughput } from "../src/overview/figures";
+import { ends, evidence, standing } from "../src/overview/figures";
 
-const NOW = Date.parse("2026-01-01T12:00:00Z");
-const process = (id: string, fields: Partial<Process> = {}): Process =>
-  ({ id, name: id, status: "running", steps: [], totalSteps: 1, waitingOn: [], metrics: { stepCompletionTimes: {}, handoffCount: 0, agentUtilization: {} }, ...fields }) as unknown as Process;
-const ended = (id: string, status: "completed" | "failed", minutesAgo: number, times: Record<string, number> = {}) =>
-  process(id, { status, completedAt: new Date(NOW - minutesAgo * 60_000).toISOString(), metrics: { stepCompletionTimes: times, handoffCount: 0, agentUtilization: {} } as never });
+const process = (id: string, fields: Partial<Process> = {}): Process => ({ id, name: id, status: "running", waitingOn: [], ...fields }) as unknown as Process;
 
 describe("the overview", () => {
-  it("counts what is under way, and what ended in the time that is looked at", () => {
-    const all = [process("a"), process("b", { waitingOn: ["i"] }), process("c", { status: "paused" }), ended("d", "completed", 10), ended("e", "failed", 20), ended("f", "completed", 90)];
-    const now = standing(all, NOW - 3_600_000);
-    expect(now).toEqual({ running: 2, waiting: 1, paused: 1, failed: 1, completed: 1 });
-    expect(successRate(now)).toBe(50);
-    expect(successRate({ completed: 0, failed: 0 })).toBeUndefined();
+  it("counts what is under way by how it stands", () => {
+    const all = [process("a"), process("b", { waitingOn: ["i"] }), process("c", { status: "paused" }), process("d", { status: "completed" }), process("e", { status: "pending" })];
+    expect(standing(all)).toEqual({ running: 3, waiting: 1, paused: 1 });
   });
 
-  it("puts each end into its part of the time, and none into two", () => {
-    const { at, completed, failed } = throughput([ended("a", "completed", 59), ended("b", "completed", 1), ended("c", "failed", 1), ended("d", "completed", 61)], NOW - 3_600_000, NOW, 6);
-    expect(at).toHaveLength(6);
-    expect(completed).toEqual([1, 0, 0, 0, 0, 1]);
-    expect(failed).toEqual([0, 0, 0, 0, 0, 1]);
+  it("draws no success where nothing ended, and leaves out what was stopped", () => {
+    const part = (minute: number, completed: number, failed: number, cancelled = 0) => ({ at: `2026-01-01T10:0${minute}:00.000000Z`, completed, failed, cancelled });
+    const { at, completed, failed, success } = ends({ throughput: [part(0, 3, 1), part(1, 0, 0, 2), part(2, 0, 1)] } as Analytics);
+    expect(at[1]).toBe((at[0] ?? 0) + 60);
+    expect([completed, failed, success]).toEqual([[3, 0, 0], [1, 0, 1], [75, null, 0]]);
   });
 
-  it("names the slowest steps by their average, with where each took longest", () => {
-    const all = [ended("a", "completed", 1, { write: 4_000, read: 100 }), ended("b", "completed", 1, { write: 8_000 })];
-    expect(slowestSteps(all, 1)).toEqual([{ name: "write", average: 6_000, slowest: 8_000, count: 2, processId: "b" }]);
-  });
-
-  it("recommends nothing without evidence", () => {
-    expect(advice([ended("a", "completed", 1, { write: 299_000 })])).toEqual([]);
-    const [split] = advice([ended("a", "completed", 1, { write: 301_000 })]);
-    expect(split).toMatchObject({ evidence: "It takes 5 min on the average of 1.", processId: "a" });
+  it("tells the evidence of an alert as figures with their units", () => {
+    expect(evidence({ failedSteps: 3, totalSteps: 9, metric: "errorRate", value: 33.333, threshold: 20 })).toBe("Failed steps 3, total steps 9, value 33.3, threshold 20");
+    expect(evidence({ overdueMs: 65_000, assignees: ["ann", "bob"], dueAt: "2026-01-01T10:00:00Z" })).toBe("Overdue 1 min 05 s, assignees ann, bob");
+    expect(evidence({ errorRate: 12.5, averageStepDuration: 301_000, slowestStep: null })).toBe("Error rate 12.5 %, average step duration 5 min 01 s");
   });
 });

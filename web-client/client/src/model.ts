@@ -184,3 +184,10 @@ export type EventOf<Name extends keyof RoomEvents> = RoomEvent<RoomEvents[Name]>
 export function isEvent<Name extends keyof RoomEvents>(event: RoomEvent<unknown>, type: Name): event is EventOf<Name> {
   return event.type === type;
 }
+
+// ---- monitoring -----------------------------------------------------------------------------------------------------
+
+export type Alert = H["Alert"];
+export type Recommendation = H["Recommendation"];
+/** A workspace's figures over a time; durations in milliseconds, rates in percent. */
+export type Analytics = H["Analytics"];

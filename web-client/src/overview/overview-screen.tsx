@@ -1,20 +1,23 @@
+import { type Analytics, toBatonError } from "@baton/client";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Activity, ChartNoAxesCombined, CircleCheck, CirclePause, CirclePlay, CircleX, Hand, type LucideIcon } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { Link } from "react-router";
-import { useList } from "../live/use-list";
+import { useList, useWorkspaceEvents } from "../live/use-list";
 import type { Process } from "../model";
+import { patchProcess } from "../process/patch";
+import { useSession } from "../session/session";
 import { TONE_CLASS, type Tone } from "../ui/badge";
 import { Segments } from "../ui/field";
 import { ListBody } from "../ui/list-body";
-import { Empty, Loading } from "../ui/notes";
+import { Empty, Loading, ProblemNote } from "../ui/notes";
 import { Page, Section } from "../ui/page";
 import { Table } from "../ui/table";
-import { took, useNow } from "../ui/time";
-import { patchProcess } from "../process/patch";
+import { took } from "../ui/time";
 import { Attention } from "./attention";
-import { type AgentLoad, loads, type SlowStep, slowestSteps, standing, successRate, throughput } from "./figures";
+import { ends, standing, sum } from "./figures";
 
-const ThroughputChart = lazy(() => import("./throughput-chart"));
+const EndsChart = lazy(() => import("./ends-chart"));
 
 const HOUR = 3_600_000;
 type Span = "1" | "24" | "168";
@@ -24,13 +27,26 @@ const SPANS = [
   ["168", "7 days"],
 ] as const;
 const BUCKETS = 30;
-/** How many of the newest processes the figures are worked out from. */
+/** How many of the newest processes are counted by how they stand. */
 const NEWEST = 200;
+const AGAIN_MS = 15_000;
+const SHOWN = 6;
 
 /** How the workspace does: what runs, what waits, what failed, and what to look at. */
 export default function OverviewScreen() {
+  const { rest } = useSession();
+  const client = useQueryClient();
   const [span, setSpan] = useState<Span>("24");
-  const list = useList<Process>({ path: "/processes", pageSize: NEWEST, patch: patchProcess, brings: (event) => event.type === "process.created", everyMs: 15_000 });
+  const list = useList<Process>({ path: "/processes", pageSize: NEWEST, patch: patchProcess, brings: (event) => event.type === "process.created", everyMs: AGAIN_MS });
+  const figures = useQuery({
+    queryKey: ["analytics", span],
+    queryFn: () => rest.get<Analytics>("/analytics", { since: new Date(Date.now() - Number(span) * HOUR).toISOString(), buckets: BUCKETS }),
+    placeholderData: keepPreviousData,
+    refetchInterval: AGAIN_MS,
+  });
+  useWorkspaceEvents(({ type }) => {
+    if (/^process\.(completed|failed|cancelled)$|^(alert|recommendation)\./.test(type)) void client.invalidateQueries({ queryKey: ["analytics"] });
+  });
   return (
     <Page title="Overview" actions={<Segments<Span> label="Time" choices={SPANS} value={span} onChange={setSpan} />}>
       <ListBody
@@ -45,51 +61,65 @@ export default function OverviewScreen() {
           </Empty>
         }
       >
-        <Figures processes={list.rows} span={span} partial={list.more !== undefined} />
+        {figures.error && (
+          <div className="px-4 pt-5 sm:px-6">
+            <ProblemNote error={toBatonError(figures.error)} onRetry={() => void figures.refetch()} />
+          </div>
+        )}
+        {figures.data ? <Figures processes={list.rows} figures={figures.data} partial={list.more !== undefined} /> : !figures.error && <Loading label="Working the figures out" />}
       </ListBody>
     </Page>
   );
 }
 
-function Figures({ processes, span, partial }: { processes: readonly Process[]; span: Span; partial: boolean }) {
-  // A minute is fine enough for a chart of hours.
-  const now = Math.ceil(useNow() / 60_000) * 60_000;
-  const since = now - Number(span) * HOUR;
-  const counts = standing(processes, since);
-  const rate = successRate(counts);
-  const chart = useMemo(() => throughput(processes, since, now, BUCKETS), [processes, since, now]);
-  const slow = useMemo(() => slowestSteps(processes, 6), [processes]);
-  const agents = useMemo(() => loads(processes, 6), [processes]);
+function Figures({ processes, figures, partial }: { processes: readonly Process[]; figures: Analytics; partial: boolean }) {
+  const counts = standing(processes);
+  const chart = useMemo(() => ends(figures), [figures]);
+  const rate = figures.successRate;
   return (
     <div className="mx-auto flex max-w-7xl flex-col gap-6 px-4 py-5 sm:px-6">
       <ul aria-label="Figures" className="grid grid-cols-2 gap-3 sm:grid-cols-3 xl:grid-cols-6">
         <Figure to="/processes?status=running" name="Running" value={counts.running} tone="busy" icon={CirclePlay} />
         <Figure to="/inbox" name="Waiting" value={counts.waiting} tone="wait" icon={Hand} />
         <Figure to="/processes?status=paused" name="Paused" value={counts.paused} tone="neutral" icon={CirclePause} />
-        <Figure to="/processes?status=failed" name="Failed" value={counts.failed} tone="bad" icon={CircleX} />
-        <Figure to="/processes?status=completed" name="Completed" value={counts.completed} tone="good" icon={CircleCheck} />
-        <Figure name="Success" value={rate === undefined ? "none ended" : `${Math.round(rate)} %`} tone="accent" icon={Activity} />
+        <Figure to="/processes?status=failed" name="Failed" value={sum(chart.failed)} tone="bad" icon={CircleX} />
+        <Figure to="/processes?status=completed" name="Completed" value={sum(chart.completed)} tone="good" icon={CircleCheck} />
+        <Figure name="Success" value={typeof rate === "number" ? `${Math.round(rate)} %` : "none ended"} tone="accent" icon={Activity} />
       </ul>
       <div className="grid gap-6 xl:grid-cols-[minmax(0,2fr)_minmax(0,1fr)]">
-        <Section title="Ended, over time" aside={<Legend />}>
+        <Section title="Throughput and success" aside={<Legend />}>
           <div className="card overflow-hidden p-4">
             <Suspense fallback={<Loading label="Loading the chart" rows={2} />}>
-              <ThroughputChart data={chart} />
+              <EndsChart data={chart} />
             </Suspense>
+            <People figures={figures.interventions} />
           </div>
         </Section>
-        <Attention processes={processes} />
+        <Attention recommendations={figures.recommendations} />
       </div>
       <div className="grid gap-6 xl:grid-cols-2">
         <Section title="Slowest steps">
-          <Slowest steps={slow} />
+          <Slowest steps={figures.slowestSteps.slice(0, SHOWN)} />
         </Section>
         <Section title="Busiest agents">
-          <Busiest agents={agents} />
+          <Busiest agents={figures.agentUtilization.slice(0, SHOWN)} />
         </Section>
       </div>
-      {partial && <p className="text-xs text-ink-faint">Worked out from the newest {NEWEST} processes.</p>}
+      {partial && <p className="text-xs text-ink-faint">What runs, waits and is paused is counted among the newest {NEWEST} processes.</p>}
     </div>
+  );
+}
+
+/** What was asked of people in the time, and how soon they answered. */
+function People({ figures: { requested, completed, pending, overdue, averageResponseTime } }: { figures: Analytics["interventions"] }) {
+  if (requested === 0) return null;
+  return (
+    <p className="mt-3 border-t border-line pt-3 text-sm text-ink-soft">
+      People were asked {requested === 1 ? "once" : `${requested} times`}
+      {completed > 0 && ` and decided ${completed}`}
+      {typeof averageResponseTime === "number" && `, after ${took(averageResponseTime)} on average`}.
+      {pending > 0 && ` ${pending} still ${pending === 1 ? "waits" : "wait"}${overdue > 0 ? `, ${overdue} overdue` : ""}.`}
+    </p>
   );
 }
 
@@ -124,18 +154,21 @@ function Legend() {
       <span className="flex items-center gap-1.5">
         <span className="size-2 rounded-sm bg-bad" aria-hidden="true" /> failed
       </span>
+      <span className="flex items-center gap-1.5">
+        <span className="h-0.5 w-3 bg-accent" aria-hidden="true" /> success
+      </span>
     </span>
   );
 }
 
-function Slowest({ steps }: { steps: SlowStep[] }) {
-  if (steps.length === 0) return <p className="text-sm text-ink-soft">No step has completed yet.</p>;
+function Slowest({ steps }: { steps: Analytics["slowestSteps"] }) {
+  if (steps.length === 0) return <p className="text-sm text-ink-soft">No step has completed in this time.</p>;
   return (
     <div className="card overflow-x-auto">
       <Table
         label="Slowest steps"
         columns={[
-          { header: "Step", cell: ({ name }: SlowStep) => name },
+          { header: "Step", cell: ({ name }: Analytics["slowestSteps"][number]) => name },
           { header: "On average", width: "7rem", align: "right", cell: ({ average }) => took(average) },
           { header: "At worst", from: "sm", width: "7rem", align: "right", cell: ({ slowest }) => took(slowest) },
           { header: "Times", from: "sm", width: "5rem", align: "right", cell: ({ count }) => count },
@@ -148,17 +181,23 @@ function Slowest({ steps }: { steps: SlowStep[] }) {
   );
 }
 
-function Busiest({ agents }: { agents: AgentLoad[] }) {
-  if (agents.length === 0) return <p className="text-sm text-ink-soft">No agent has worked yet.</p>;
+function share(percent: number): string {
+  if (percent > 0 && percent < 0.1) return "under 0.1 %";
+  return `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+}
+
+function Busiest({ agents }: { agents: Analytics["agentUtilization"] }) {
+  if (agents.length === 0) return <p className="text-sm text-ink-soft">No agent has worked in this time.</p>;
   return (
     <div className="card overflow-x-auto">
       <Table
         label="Busiest agents"
         columns={[
-          { header: "Agent", cell: ({ agentId }: AgentLoad) => agentId },
+          { header: "Agent", cell: ({ agentId }: Analytics["agentUtilization"][number]) => agentId },
           { header: "At work", width: "7rem", align: "right", cell: ({ busyMs }) => took(busyMs) },
-          { header: "Taken", from: "sm", width: "5rem", align: "right", cell: ({ tasks }) => tasks },
-          { header: "Failed", width: "5rem", align: "right", cell: ({ failed }) => <span className={failed > 0 ? "text-bad" : ""}>{failed}</span> },
+          { header: "Of its slots", from: "sm", width: "7rem", align: "right", cell: ({ utilization }) => share(utilization) },
+          { header: "Taken", from: "sm", width: "5rem", align: "right", cell: ({ taskCount }) => taskCount },
+          { header: "Failed", width: "5rem", align: "right", cell: ({ errorCount }) => <span className={errorCount > 0 ? "text-bad" : ""}>{errorCount}</span> },
         ]}
         rows={agents}
         keyOf={({ agentId }) => agentId}

@@ -21,6 +21,9 @@ const TYPES = [
 
 export const ROOM_ICON: Record<CollaborationRoom["type"], LucideIcon> = { process: Workflow, team: Users, workspace: Building2 };
 
+/** The icon says it already. */
+const PREFIX = /^(Process|Team): /;
+
 const columnsFor = (me: Me | null): Column<RoomToRead>[] => [
   {
     header: "Name",
@@ -29,7 +32,7 @@ const columnsFor = (me: Me | null): Column<RoomToRead>[] => [
       return (
         <span className="flex items-center gap-2.5">
           <Icon className="size-4 shrink-0 text-ink-faint" aria-hidden="true" />
-          <span className="min-w-0 break-words">{name}</span>
+          <span className="min-w-0 break-words">{name.replace(PREFIX, "")}</span>
           {archived && <span className="rounded bg-sunken px-1.5 py-0.5 text-xs font-normal text-ink-soft">archived</span>}
         </span>
       );
@@ -39,7 +42,7 @@ const columnsFor = (me: Me | null): Column<RoomToRead>[] => [
   { header: "Type", from: "md", width: "7rem", cell: ({ type }) => <span className="text-ink-soft capitalize">{type}</span> },
   { header: "People and agents", from: "md", width: "9rem", align: "right", cell: ({ participants }) => participants?.length ?? 0 },
   { header: "Events", from: "sm", width: "6rem", align: "right", cell: ({ head }) => head.toLocaleString("en") },
-  { header: "Last activity", width: "8rem", align: "right", cell: ({ lastActivity, createdAt }) => <span className="text-ink-soft"><Ago at={lastActivity ?? createdAt ?? ""} /></span> },
+  { header: "Last activity", from: "sm", width: "8rem", align: "right", cell: ({ lastActivity, createdAt }) => <span className="text-ink-soft"><Ago at={lastActivity ?? createdAt ?? ""} /></span> },
 ];
 
 function Unread({ count }: { count: number }) {

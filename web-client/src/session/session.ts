@@ -6,9 +6,7 @@ import { LiveStore } from "../live/live-store";
 /** What the server's policy table names, as far as the screens ask for it. */
 export type Operation =
   | "agents:manage"
-  | "alerts:read"
   | "alerts:update"
-  | "analytics:read"
   | "audit:read"
   | "handoffs:update"
   | "interventions:respond"
