@@ -36,12 +36,12 @@ check: ## Formatting, lints and types only
 	cd web-client && { [ -d node_modules ] || $(NPM_CI); } && npm run typecheck
 
 .PHONY: chaos
-chaos: ## Hurt three nodes and all they depend on under load: CHAOS_SEED, CHAOS_ROUNDS, CHAOS_FAULTS=kill_node,redis_down
-	cargo build --locked --workspace --bin baton
-	BATON_TEST_BIN=$(CURDIR)/target/debug/baton BATON_TEST_OLD_BIN=$$(tests/services/previous.sh) \
+chaos: ## Hurt three nodes and all they depend on under load: CHAOS_SCALE=full, CHAOS_SEED, CHAOS_ROUNDS, CHAOS_FAULTS=kill_node,redis_down
+	cargo build --locked --workspace --bin baton $(if $(filter full,$(CHAOS_SCALE)),--profile profiling)
+	BATON_TEST_BIN=$(CURDIR)/target/$(if $(filter full,$(CHAOS_SCALE)),profiling,debug)/baton BATON_TEST_OLD_BIN=$$(tests/services/previous.sh) \
 	BATON_CRASH_ROUNDS=$(or $(CRASH_ROUNDS),50) BATON_CHAOS_ROUNDS=$(or $(CHAOS_ROUNDS),1) \
 	$(if $(CHAOS_SEED),BATON_CHAOS_SEED=$(CHAOS_SEED) BATON_CRASH_SEED=$(CHAOS_SEED)) \
-	$(if $(CHAOS_FAULTS),BATON_CHAOS_FAULTS=$(CHAOS_FAULTS)) \
+	$(if $(CHAOS_SCALE),BATON_CHAOS_SCALE=$(CHAOS_SCALE)) $(if $(CHAOS_FAULTS),BATON_CHAOS_FAULTS=$(CHAOS_FAULTS)) \
 	$(WITH_SERVICES) cargo test --locked --workspace --test chaos --test cluster --test crash --test zombie -- --include-ignored --nocapture
 
 # The peers' packages are installed under target/bench on first use.

@@ -192,28 +192,31 @@ impl Load {
         acked.iter().filter(|a| a.at >= since).cloned().collect()
     }
 
-    /// The longest time in a period in which nothing was acknowledged, or nothing delivered to some observer of a busy room.
+    /// The longest time in a period in which some room had nothing acknowledged, and in which some observer was shown nothing.
     #[must_use]
     pub fn longest_stall(&self, from: Instant, to: Instant) -> (Duration, Duration) {
-        let longest = |mut moments: Vec<Instant>| {
+        let longest = |moments: &mut Vec<Instant>| {
             moments.retain(|at| *at > from && *at < to);
             moments.extend([from, to]);
             moments.sort_unstable();
-            moments
-                .windows(2)
-                .map(|pair| pair[1] - pair[0])
-                .max()
-                .unwrap_or_default()
+            let gaps = moments.windows(2).map(|pair| pair[1] - pair[0]);
+            gaps.max().unwrap_or_default()
         };
-        let acks = longest(lock(&self.record.acked).iter().map(|a| a.at).collect());
-        let deliveries = longest(
-            lock(&self.record.seen)
-                .values()
-                .flatten()
-                .map(|s| s.1)
-                .collect(),
-        );
-        (acks, deliveries)
+        let mut rooms: HashMap<String, Vec<Instant>> = HashMap::new();
+        for acked in self.acked_since(from) {
+            rooms.entry(acked.room).or_default().push(acked.at);
+        }
+        let acks = self
+            .rooms
+            .iter()
+            .map(|room| longest(rooms.entry(room.clone()).or_default()));
+        let acks = acks.max().unwrap_or_default();
+        let seen = lock(&self.record.seen);
+        let events = seen.values().map(|seen| {
+            let recent = seen.iter().rev().map(|s| s.1).take_while(|at| *at >= from);
+            longest(&mut recent.collect())
+        });
+        (acks, events.max().unwrap_or_default())
     }
 
     /// How long after `from` as much is acknowledged within a second as `rate` a second.
@@ -320,9 +323,11 @@ async fn post(
 ) {
     let client = connect(&url).await;
     drop(client.take_incoming());
+    let mut tick = tokio::time::interval(pace);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        tick.tick().await;
         if quiet.load(Ordering::Relaxed) {
-            sleep(Duration::from_millis(20)).await;
             continue;
         }
         let payload = json!({ "roomId": room, "body": "under load", "commandId": Uuid::now_v7().to_string() });
@@ -342,7 +347,6 @@ async fn post(
                 _ => sleep(Duration::from_millis(50)).await,
             }
         }
-        sleep(pace).await;
     }
 }
 

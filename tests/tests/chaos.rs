@@ -1,7 +1,8 @@
 //! Three nodes, a Postgres, a Redis, people and agents at work, and one thing after another goes wrong.
 //!
 //! Long, so run by `make chaos` alone. `BATON_CHAOS_SEED` gives the same moments again, `BATON_CHAOS_ROUNDS` goes through the faults so
-//! often, `BATON_CHAOS_FAULTS` names some of them, separated by commas.
+//! often, `BATON_CHAOS_FAULTS` names some of them, separated by commas. `BATON_CHAOS_SCALE=full` has 300 clients in 100 rooms and 500
+//! posts a second, longer faults, and limits to what each of them may cost; it wants an optimised binary.
 
 use serde_json::{Value, json};
 use simulation::Random;
@@ -18,6 +19,82 @@ use tokio::time::{Duration, sleep};
 
 const NODES: usize = 3;
 const LEASE: Duration = Duration::from_secs(3);
+
+/// How much there is to lose, and how long it is hurt.
+struct Scale {
+    rooms: usize,
+    posters: usize,
+    pace: Duration,
+    /// A random node is killed every five seconds for so long.
+    killing: Duration,
+    frozen: Duration,
+    redis_frozen: Duration,
+    postgres_down: Duration,
+    /// What a fault may cost is held to its limit.
+    strict: bool,
+}
+
+impl Scale {
+    fn chosen() -> Self {
+        match setting::<String>("BATON_CHAOS_SCALE").as_deref() {
+            None | Some("small") => Self {
+                rooms: 10,
+                posters: 20,
+                pace: Duration::from_millis(100),
+                killing: Duration::from_secs(10),
+                frozen: LEASE * 2,
+                redis_frozen: Duration::from_secs(8),
+                postgres_down: Duration::from_secs(8),
+                strict: false,
+            },
+            // Two observers in each room, and one who posts.
+            Some("full") => Self {
+                rooms: 100,
+                posters: 100,
+                pace: Duration::from_millis(200),
+                killing: Duration::from_mins(3),
+                frozen: Duration::from_mins(1),
+                redis_frozen: Duration::from_secs(20),
+                postgres_down: Duration::from_secs(10),
+                strict: true,
+            },
+            Some(other) => panic!("BATON_CHAOS_SCALE is {other:?}; use small or full"),
+        }
+    }
+}
+
+/// What a fault cost, as the clients saw it.
+#[derive(Debug)]
+struct Cost {
+    /// The longest that a room had no post acknowledged.
+    acks: Duration,
+    /// The longest that an observer of a room was shown nothing.
+    events: Duration,
+    /// From its end until as much was acknowledged as before.
+    back: Duration,
+    /// From the last ack before a silence until every observer had it.
+    settled: Duration,
+}
+
+impl Cost {
+    /// Which limit it is beyond, if any.
+    fn beyond(&self, fault: Fault) -> Option<String> {
+        let second = Duration::from_secs(1);
+        let limits = match fault {
+            Fault::KillNode => vec![(
+                "the last word before a silence",
+                self.settled,
+                second * 3 / 2,
+            )],
+            Fault::RedisFrozen => vec![("a delivery", self.events, second)],
+            Fault::PostgresDown => vec![("full speed", self.back, second * 5)],
+            Fault::FreezeNode => vec![("an ack", self.acks, second * 5)],
+            _ => Vec::new(),
+        };
+        let (what, took, most) = limits.into_iter().find(|(_, took, most)| took > most)?;
+        Some(format!("{what} took {took:.1?}, more than {most:.1?}"))
+    }
+}
 
 fn a_node(random: &mut Random) -> usize {
     usize::try_from(random.below(NODES as u64)).unwrap_or(0)
@@ -73,6 +150,7 @@ struct World {
     team: String,
     keys: Vec<(String, String)>,
     agents: Vec<Working>,
+    scale: Scale,
 }
 
 impl World {
@@ -117,6 +195,7 @@ impl World {
             team,
             keys,
             agents: Vec::new(),
+            scale: Scale::chosen(),
         };
         world.hire(0);
         world
@@ -148,13 +227,15 @@ impl World {
         let a_while = Duration::from_millis(3_000 + random.below(2_000));
         match fault {
             Fault::KillNode => {
-                for _ in 0..3 {
+                let began = Instant::now();
+                while began.elapsed() < self.scale.killing {
+                    let next = tokio::time::Instant::now() + Duration::from_secs(5);
                     let node = a_node(random);
                     self.nodes[node].kill().await;
                     sleep(Duration::from_millis(random.below(1_000))).await;
                     self.nodes[node].launch();
                     self.nodes[node].ready().await;
-                    sleep(Duration::from_millis(random.below(1_000))).await;
+                    tokio::time::sleep_until(next).await;
                 }
             }
             Fault::FreezeNode => {
@@ -162,7 +243,7 @@ impl World {
                 // A load balancer takes a node that does not answer its health check out, and closes its connections.
                 sleep(Duration::from_secs(2)).await;
                 self.front.set(node, Path::Cut);
-                sleep(LEASE * 2).await;
+                sleep(self.scale.frozen).await;
                 signal(self.nodes[node].pid(), "CONT").await;
                 self.nodes[node].ready().await;
                 self.front.set(node, Path::Open);
@@ -174,12 +255,15 @@ impl World {
             }
             Fault::RedisFrozen => {
                 signal(self.redis.pid(), "STOP").await;
-                sleep(a_while * 2).await;
+                let over = tokio::time::Instant::now() + self.scale.redis_frozen;
+                self.say_of_themselves("degraded").await;
+                tokio::time::sleep_until(over).await;
                 signal(self.redis.pid(), "CONT").await;
+                self.say_of_themselves("ok").await;
             }
             Fault::PostgresDown => {
                 self.postgres.stop().await;
-                sleep(a_while * 2).await;
+                sleep(self.scale.postgres_down).await;
                 self.postgres.launch().await;
             }
             Fault::PostgresCut => {
@@ -231,6 +315,20 @@ impl World {
                     node.ready().await;
                 }
             }
+        }
+    }
+
+    /// Waits until every node's `/readyz` says this status.
+    async fn say_of_themselves(&self, status: &str) {
+        for node in &self.nodes {
+            let rest = Rest::new(&node.url(), ADMIN_KEY);
+            let told = async {
+                while rest.get("!/readyz").await.body["status"] != status {
+                    sleep(Duration::from_millis(50)).await;
+                }
+            };
+            let told = tokio::time::timeout(Duration::from_secs(5), told).await;
+            assert!(told.is_ok(), "a node does not say that it is {status}");
         }
     }
 
@@ -317,8 +415,8 @@ fn process(team: &str, n: usize) -> Value {
 async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     let mut random = tests::crash::random("BATON_CHAOS_SEED");
     let mut world = World::start().await;
-    let (posters, pace) = (20, Duration::from_millis(100));
-    let mut load = Load::start(&world.url(), 10, posters, pace).await;
+    let scale = &world.scale;
+    let mut load = Load::start(&world.url(), scale.rooms, scale.posters, scale.pace).await;
     load.decide();
     // What the hub does when nothing is wrong is what it must come back to. The first seconds are for warming up.
     sleep(Duration::from_secs(2)).await;
@@ -326,6 +424,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     sleep(Duration::from_secs(5)).await;
     let usual = load.acked_since(began).len() as f64 / began.elapsed().as_secs_f64();
     println!("{usual:.0} posts a second are acknowledged when nothing is wrong");
+    let mut beyond = Vec::new();
 
     let names: Option<String> = setting("BATON_CHAOS_FAULTS");
     let chosen: Vec<_> = FAULTS
@@ -368,6 +467,13 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
             let settled = load.settle(SOON).await;
             load.speak();
             println!("{name:<18} {acks:>9.1?} {events:>13.1?} {back:>16.1?} {settled:>20.1?}");
+            let cost = Cost {
+                acks,
+                events,
+                back,
+                settled,
+            };
+            beyond.extend(cost.beyond(*fault).map(|what| format!("{name}: {what}")));
         }
     }
 
@@ -398,4 +504,5 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
         processes.len(),
         said.trim()
     );
+    assert!(!world.scale.strict || beyond.is_empty(), "{beyond:#?}");
 }
