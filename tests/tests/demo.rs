@@ -1,5 +1,7 @@
 //! `baton demo --once --approve`: what a newcomer runs first, and what a script checks.
 
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
