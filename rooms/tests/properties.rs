@@ -3,8 +3,6 @@
 //! Whole workspaces with everything in them are driven by `tests/simulation/`; here one thing at a time is looked at, so that what fails is
 //! a handful of lines. The cases are the same in every run.
 
-#![expect(clippy::unwrap_used, reason = "all of it is a test")]
-
 mod world;
 
 use std::collections::BTreeSet;

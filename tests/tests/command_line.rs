@@ -1,5 +1,7 @@
 //! The command line, as an operator types it: what it prints, what it refuses, and with which exit code.
 
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
 use std::process::{Output, Stdio};
 use std::str::FromStr;
 
