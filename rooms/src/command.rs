@@ -333,6 +333,18 @@ impl Command {
         matches!(self, Self::Offer { .. } | Self::AcceptHandoff { .. })
     }
 
+    /// Whether its room's state alone decides it, and nobody but the room is told as a rule: then no lock is needed, where the state turns out
+    /// to be current.
+    pub fn stays_in_its_room(&self) -> bool {
+        matches!(
+            self,
+            Self::PostMessage(_)
+                | Self::Broadcast(_)
+                | Self::Progress { .. }
+                | Self::AcceptAttempt { .. }
+        )
+    }
+
     /// The operation whose rule in [`crate::policy`] it comes under.
     pub fn operation(&self) -> Operation {
         use Command as C;

@@ -179,6 +179,12 @@ impl Agents {
         }
     }
 
+    /// Whether this running copy of the agent is connected here.
+    fn has(&self, key: &(WorkspaceId, AgentId), instance: &InstanceId) -> bool {
+        let sockets = self.sockets.get(key);
+        sockets.is_some_and(|all| all.iter().any(|s| s.instance.as_ref() == Some(instance)))
+    }
+
     /// Sends an answer, and stops once this connection has acknowledged it.
     fn answer(
         &self,
@@ -241,7 +247,9 @@ impl Agents {
         }
         let data = data.to_string();
         self.deliver(space, agent, instance, name, &data, answers);
-        if shared {
+        // What is for one running copy that is here need not be told to other nodes.
+        let elsewhere = instance.is_none_or(|instance| !self.has(&key, instance));
+        if shared && elsewhere {
             let message = Message::ToAgent {
                 space: key.0.clone(),
                 agent: key.1.clone(),

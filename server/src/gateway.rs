@@ -1,9 +1,10 @@
 //! The Socket.IO gateway: one door for all events.
 //!
 //! Handlers are registered in the connect middleware, before the client is told that it is connected, so that an event sent in that
-//! instant is not dropped. Each socket has its own queue and one worker, so that its commands take effect in the order sent. Every
-//! command is acked, whatever it was.
+//! instant is not dropped. Each socket has its own queue and one worker, which gives its commands to their rooms in the order sent, and
+//! acks them in that order. Every command is acked, whatever it was.
 
+use std::collections::VecDeque;
 use std::future::ready;
 use std::sync::Arc;
 
@@ -25,9 +26,9 @@ use crate::agents::{self, AgentSocket};
 use crate::caller::{Asked, Caller, Source, Transport};
 use crate::commands::table::Kind::{Flag, Many, One, Text, Whole};
 use crate::commands::table::{CommandRow, Does, direct};
-use crate::commands::{self, Key, Payload};
+use crate::commands::{self, Begun, Key, Payload, Pending};
 use crate::contract::{shape, shapes};
-use crate::hub::Hub;
+use crate::hub::{Hub, Outcome};
 use crate::presence::{self, Entry};
 use crate::problem::{problem, storage_refusal};
 use crate::session::{self, End};
@@ -36,8 +37,12 @@ use crate::wire::{AckSender, Frame, Io, Socket};
 
 /// Commands of one socket that wait; a client that sends faster is told so.
 const QUEUE: usize = 1_024;
+/// Commands of one socket that are on their way to their rooms.
+const AHEAD: usize = 64;
 /// Events in one answer.
 const PAGE: u64 = 500;
+
+type Answered = Result<Outcome, Refusal>;
 
 struct Ask {
     name: String,
@@ -139,17 +144,37 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
     Ok(())
 }
 
+/// Commands of one connection that its rooms have been asked and have not answered. So a client that sends without waiting for each ack
+/// fills the lanes' batches, and yet finds its commands done in each room in the order sent, and acked in that order.
+type Ahead = VecDeque<(AckSender, Box<Pending>)>;
+
+/// Until the foremost of these commands is answered; it leaves the queue then. May be given up.
+async fn foremost(ahead: &mut Ahead) -> Option<(AckSender, Box<Pending>, Answered)> {
+    let answer = ahead.front_mut()?.1.decided().await;
+    let (ack, pending) = ahead.pop_front()?;
+    Some((ack, pending, answer))
+}
+
 async fn work(mut session: Session, mut queue: mpsc::Receiver<Box<Ask>>, over: CancellationToken) {
+    let mut ahead = Ahead::new();
     loop {
+        let more = ahead.is_empty() || ahead.len() < AHEAD && !session.hub.is_busy();
         tokio::select! {
             biased;
             () = over.cancelled() => break,
-            ask = queue.recv() => match ask {
+            Some((ack, pending, answer)) = foremost(&mut ahead), if !ahead.is_empty() => {
+                session.settle(Some(ack), *pending, answer);
+            }
+            ask = queue.recv(), if more => match ask {
                 // In a box of its own, so that a session that waits is small.
-                Some(ask) => Box::pin(session.answer(*ask)).await,
+                Some(ask) => Box::pin(session.answer(*ask, &mut ahead)).await,
                 None => break,
             },
         }
+    }
+    // What was asked is done, though nobody is there to be told.
+    while let Some((_, pending, answer)) = foremost(&mut ahead).await {
+        session.settle(None, *pending, answer);
     }
     session.hub.sessions.close(session.socket.id);
     for room in std::mem::take(&mut session.joined) {
@@ -268,23 +293,17 @@ fn room_id(payload: &mut Payload) -> Result<RoomId, Refusal> {
 }
 
 impl Session {
-    async fn answer(&mut self, ask: Ask) {
-        let mut ack = Some(ask.ack);
+    async fn answer(&mut self, ask: Ask, ahead: &mut Ahead) {
         let result = match ask.data {
-            Ok(data) => self.run(&ask.name, data, &mut ack).await,
-            Err(e) => Err(Refusal::field(
-                "",
-                format!("the payload cannot be read: {e}"),
-            )),
-        };
-        if let Some(ack) = ack {
-            match result {
-                Ok((data, None)) => self.accept(ack, json!({"ok": true, "data": data})),
-                Ok((data, Some(seq))) => {
-                    self.accept(ack, json!({"ok": true, "data": data, "seq": seq}));
-                }
-                Err(refusal) => refuse(ack, &refusal),
+            Ok(data) => self.begin(&ask.name, data, ask.ack, ahead).await,
+            Err(e) => {
+                let refusal = Refusal::field("", format!("the payload cannot be read: {e}"));
+                Err((ask.ack, refusal))
             }
+        };
+        if let Err((ack, refusal)) = result {
+            self.catch_up(ahead).await;
+            refuse(ack, &refusal);
         }
         if ask.name == "agent:ready"
             && let Some(agent) = self.principal.agent_id()
@@ -294,18 +313,27 @@ impl Session {
         }
     }
 
-    async fn run(
+    /// Begins a command, and answers it unless its room is to answer.
+    async fn begin(
         &mut self,
         name: &str,
         mut data: Value,
-        ack: &mut Option<AckSender>,
-    ) -> Result<(Value, Option<u64>), Refusal> {
-        let row = commands::find(name)?;
-        let key = take_command_id(&mut data)?;
+        ack: AckSender,
+        ahead: &mut Ahead,
+    ) -> Result<(), (AckSender, Refusal)> {
+        let found = commands::find(name).and_then(|row| Ok((row, take_command_id(&mut data)?)));
+        let (row, key) = match found {
+            Ok(found) => found,
+            Err(refusal) => return Err((ack, refusal)),
+        };
+        if row.in_turn {
+            self.catch_up(ahead).await;
+        }
         if let Does::Socket(handler) = &row.does {
+            let mut ack = Some(ack);
             let allowed = policy::allows(&self.principal, row.operation);
             let result = match allowed {
-                Ok(()) => handler(self, data, ack).await,
+                Ok(()) => handler(self, data, &mut ack).await,
                 Err(refusal) => Err(refusal),
             };
             if let Err(refusal) = &result
@@ -313,15 +341,62 @@ impl Session {
             {
                 self.note(row.name, refusal);
             }
-            return Ok((result?, None));
+            // A handler that took the ack has answered by itself.
+            let Some(ack) = ack else { return Ok(()) };
+            return match result {
+                Ok(data) => {
+                    self.accept(ack, json!({"ok": true, "data": data}));
+                    Ok(())
+                }
+                Err(refusal) => Err((ack, refusal)),
+            };
         }
         let key = key.map(|key| Key::of_command(key, name, &data));
-        let caller = Caller {
+        match commands::begin(&self.hub, self.caller(), row, data, key.as_ref()).await {
+            Ok(Begun::Done(outcome)) => self.told(ack, Ok(outcome)),
+            Ok(Begun::Waits(pending)) => {
+                ahead.push_back((ack, pending));
+                if row.in_turn {
+                    self.catch_up(ahead).await;
+                }
+            }
+            Err(refusal) => return Err((ack, refusal)),
+        }
+        Ok(())
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        Caller {
             principal: &self.principal,
             source: self.source,
-        };
-        let outcome = commands::run(&self.hub, caller, name, data, key.as_ref()).await?;
-        Ok((outcome.data, outcome.seq))
+        }
+    }
+
+    /// Waits for the answers to everything that was asked before.
+    async fn catch_up(&self, ahead: &mut Ahead) {
+        while let Some((ack, pending, answer)) = foremost(ahead).await {
+            self.settle(Some(ack), *pending, answer);
+        }
+    }
+
+    /// A room has answered.
+    fn settle(&self, ack: Option<AckSender>, pending: Pending, answer: Answered) {
+        pending.settle(&self.hub, self.caller(), &answer);
+        if let Some(ack) = ack {
+            self.told(ack, answer);
+        }
+    }
+
+    fn told(&self, ack: AckSender, answer: Answered) {
+        match answer {
+            Ok(outcome) => match outcome.seq {
+                None => self.accept(ack, json!({"ok": true, "data": outcome.data})),
+                Some(seq) => {
+                    self.accept(ack, json!({"ok": true, "data": outcome.data, "seq": seq}));
+                }
+            },
+            Err(refusal) => refuse(ack, &refusal),
+        }
     }
 
     /// A connection's own commands change nothing; what is audited of them is who tried what it may not.

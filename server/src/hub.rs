@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 
 use dashmap::DashMap;
 use rooms::event::{Event, EventBody};
@@ -20,6 +22,7 @@ use uuid::Uuid;
 
 use crate::agents::Agents;
 use crate::caller::Asked;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::lane::{self, Job};
@@ -105,18 +108,37 @@ impl RelaySlot {
 }
 
 /// Counts while it lives.
-struct Counted<'a>(&'a AtomicUsize);
+struct Counted(Arc<AtomicUsize>);
 
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+        Self(Arc::clone(count))
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn stopped() -> Refusal {
+    Refusal::new(Code::Unavailable, "the server is stopping; try again")
+}
+
+/// The answer of a lane, to be awaited. Its command counts as in flight while this lives.
+pub struct Waiting {
+    answer: oneshot::Receiver<Result<Outcome, Refusal>>,
+    _counted: Counted,
+}
+
+impl Future for Waiting {
+    type Output = Result<Outcome, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.answer).poll(context);
+        polled.map(|answer| answer.map_err(|_| stopped())?)
     }
 }
 
@@ -152,7 +174,9 @@ pub struct Hub {
     /// A graceful stop is under way.
     pub draining: AtomicBool,
     /// Commands that are being executed.
-    pub in_flight: AtomicUsize,
+    pub in_flight: Arc<AtomicUsize>,
+    /// What time it is.
+    pub clock: Clock,
     hooks: Mutex<(i64, Arc<Vec<Hook>>)>,
     lanes: OnceLock<Vec<mpsc::Sender<Job>>>,
     relay: RelaySlot,
@@ -192,9 +216,10 @@ impl Hub {
             work: Notify::new(),
             outbox: Notify::new(),
             hooks: Mutex::default(),
+            clock: Clock::default(),
             timers: Notify::new(),
             draining: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
+            in_flight: Arc::default(),
             lanes: OnceLock::new(),
             states: moka::sync::Cache::new(CACHED_ROOMS),
             spaces: DashMap::new(),
@@ -241,8 +266,21 @@ impl Hub {
         key: Option<Idempotency>,
         correlation: Option<String>,
     ) -> Result<Outcome, Refusal> {
+        self.submit(principal, asked, room, command, key, correlation)?
+            .await
+    }
+
+    /// Gives a command to its lane. Commands of one room take effect in the order in which they are given.
+    pub fn submit(
+        &self,
+        principal: &Principal,
+        asked: Option<Asked>,
+        room: RoomId,
+        command: Command,
+        key: Option<Idempotency>,
+        correlation: Option<String>,
+    ) -> Result<Waiting, Refusal> {
         rooms::policy::allows(principal, command.operation())?;
-        let stopped = || Refusal::new(Code::Unavailable, "the server is stopping; try again");
         let lanes = self.lanes.get().ok_or_else(stopped)?;
         let mut hasher = std::collections::hash_map::DefaultHasher::new();
         room.hash(&mut hasher);
@@ -263,8 +301,16 @@ impl Hub {
                 "too many commands are waiting; try again in a moment",
             )
         })?;
-        let _counted = Counted::new(&self.in_flight);
-        answer.await.map_err(|_| stopped())?
+        Ok(Waiting {
+            answer,
+            _counted: Counted::new(&self.in_flight),
+        })
+    }
+
+    /// Whether so many commands wait that a connection should not send ahead of its answers.
+    pub fn is_busy(&self) -> bool {
+        let mut lanes = self.lanes.get().into_iter().flatten();
+        lanes.any(|lane| lane.capacity() < QUEUE / 2)
     }
 
     /// The way to the other nodes.
@@ -316,6 +362,7 @@ impl Hub {
         }
         if let Some(state) = &committed.state {
             if state.process.is_some() {
+                self.learn(&committed);
                 crate::addressed::tell(&self.agents, &committed.events, state);
                 let mut bodies = committed.events.iter().map(|e| &e.event.body);
                 let wakes = bodies.any(|body| !leaves_work_alone(body));
@@ -344,6 +391,20 @@ impl Hub {
         }
     }
 
+    /// Remembers where new things are decided, so that nobody has to ask.
+    fn learn(&self, committed: &Committed) {
+        for logged in &committed.events {
+            let event = &logged.event;
+            let thing = match &event.body {
+                EventBody::ProcessCreated(_) => (Thing::Process, event.room_id.0),
+                EventBody::AssignmentOffered(offered) => (Thing::Attempt, offered.attempt.id.0),
+                _ => continue,
+            };
+            let home = (event.workspace_id.clone(), event.room_id);
+            self.homes.insert(thing, home);
+        }
+    }
+
     /// A cached state.
     pub fn cached(&self, room: RoomId) -> Option<State> {
         self.states.get(&room)
@@ -357,6 +418,12 @@ impl Hub {
     /// Drops a cached state.
     pub fn forget(&self, room: RoomId) {
         self.states.invalidate(&room);
+    }
+
+    /// The webhooks of the store as they were last seen, and at which version of theirs.
+    pub fn known_hooks(&self) -> (i64, Arc<Vec<Hook>>) {
+        let known = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        (known.0, Arc::clone(&known.1))
     }
 
     /// The webhooks of the store at a version of theirs.

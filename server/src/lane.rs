@@ -4,7 +4,6 @@
 //! applied to copies and installed in the cache after the commit; a batch that fails is run again one by one, so that a bad
 //! neighbour costs nobody else.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,12 +11,12 @@ use std::time::Instant;
 use rooms::event::{Event, Origin};
 use rooms::id::{EventId, RoomId, WorkspaceId};
 use rooms::model::access::Principal;
-use rooms::{Code, Command, Ctx, Facts, Needs, Refusal, State, Timestamp, decide, needs};
+use rooms::{Code, Command, Facts, Needs, Refusal, State, Timestamp, needs};
 use serde_json::Value;
-use storage::audit::AuditRow;
 use storage::{Idempotency, RoomRow, Tx, WriteSet};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::batch::{Ground, Loaded, decide_all, rand_seed};
 use crate::caller::Asked;
 use crate::hub::{Committed, Hub, Logged, Outcome};
 use crate::problem::storage_refusal;
@@ -56,11 +55,15 @@ pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
             }
         }
         // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
-        // turn out to need, comes before them. Apart, neither makes the other start over. A connection waits for each answer before it
-        // asks again, so nobody's order changes.
-        let (handing_out, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut jobs)
-            .into_iter()
-            .partition(|job| job.command.hands_out_work());
+        // turn out to need, comes before them. Apart, neither makes the other start over. What follows in the same room stays behind it.
+        let mut behind = BTreeSet::new();
+        let (handing_out, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut jobs).into_iter().partition(|job| {
+                if job.command.hands_out_work() {
+                    behind.insert(job.room);
+                }
+                behind.contains(&job.room)
+            });
         for batch in [rest, handing_out] {
             if !batch.is_empty() {
                 run_batch(&hub, batch).await;
@@ -111,13 +114,10 @@ fn finish(hub: &Arc<Hub>, batch: Vec<Job>, done: Done) {
     }
 }
 
-/// The rooms of a batch, each with the state before and after it.
-struct Loaded {
-    before: State,
-    after: State,
-}
-
 async fn execute(hub: &Arc<Hub>, batch: &[Job]) -> Result<Done, storage::Error> {
+    if let Some(done) = at_once(hub, batch).await? {
+        return Ok(done);
+    }
     let mut wide = false;
     let mut known: BTreeMap<WorkspaceId, Needs> = BTreeMap::new();
     loop {
@@ -126,6 +126,116 @@ async fn execute(hub: &Arc<Hub>, batch: &[Job]) -> Result<Done, storage::Error> 
             None => wide = true,
         }
     }
+}
+
+fn spaces_of(batch: &[Job]) -> BTreeSet<WorkspaceId> {
+    let spaces = batch.iter().map(|j| j.principal.workspace_id.clone());
+    spaces.collect()
+}
+
+/// Commands whose rooms are at hand, decided without a lock and written by one statement, which holds only if nobody was quicker. `None`:
+/// the locks are needed.
+async fn at_once(hub: &Arc<Hub>, batch: &[Job]) -> Result<Option<Done>, storage::Error> {
+    let fits = |job: &Job| job.key.is_none() && job.command.stays_in_its_room();
+    if hub.store().kind() != "postgres" || !batch.iter().all(fits) {
+        return Ok(None);
+    }
+    let Some(now) = hub.clock.now() else {
+        return Ok(None);
+    };
+    let mut ground = Ground {
+        now,
+        ..Ground::default()
+    };
+    for job in batch {
+        if ground.loaded.contains_key(&job.room) {
+            continue;
+        }
+        let Some(state) = hub.cached(job.room).filter(|s| s.room.is_some()) else {
+            return Ok(None);
+        };
+        ground.loaded.insert(job.room, Loaded::new(state));
+    }
+    let spaces = spaces_of(batch);
+    let nothing = spaces.iter().map(|s| (s.clone(), Needs::default()));
+    ground.wanted = nothing.collect();
+    let (version, hooks) = hub.known_hooks();
+    if hooks.iter().any(|h| spaces.contains(&h.workspace)) {
+        return Ok(None);
+    }
+    let Some(decided) = decide_all(batch, &mut ground, &mut BTreeMap::new()) else {
+        return Ok(None);
+    };
+    // What is refused, and what changes nothing, is not held to the log by what it writes: it is decided under lock.
+    let moved = |room: &Loaded| room.after.seq > room.before.seq;
+    if !decided.echoes.is_empty()
+        || decided.replies.iter().any(Result::is_err)
+        || !ground.loaded.values().all(moved)
+    {
+        return Ok(None);
+    }
+    let mut set = decided.set;
+    let changed = changes(&ground.loaded, &mut set);
+    let Some(mut write) = storage::batch::at_once(hub.store(), &set, version)? else {
+        return Ok(None);
+    };
+    let texts = std::mem::take(&mut write.texts);
+    match hub.store().run_at_once(write).await {
+        Ok(Some(now)) => hub.clock.note(now),
+        Ok(None) => return Ok(None),
+        Err(e) => find_out(hub, e, &set, &changed).await?,
+    }
+    metrics::counter!("baton_transactions_total").increment(1);
+    metrics::counter!("baton_commands_total").increment(batch.len() as u64);
+    Ok(Some(done(
+        hub,
+        set.events,
+        texts,
+        &ground.loaded,
+        decided.replies,
+    )))
+}
+
+/// The rooms that have moved; with their states, they become a part of what is written.
+fn changes(loaded: &BTreeMap<RoomId, Loaded>, set: &mut WriteSet) -> Vec<RoomId> {
+    let moved = loaded.iter().filter(|(_, l)| l.after.seq != l.before.seq);
+    let (changed, rooms) = moved
+        .map(|(id, l)| (*id, (l.before.clone(), l.after.clone())))
+        .unzip();
+    set.rooms = rooms;
+    changed
+}
+
+/// What was committed, to be announced and answered; the states are kept.
+fn done(
+    hub: &Arc<Hub>,
+    events: Vec<Event>,
+    texts: Vec<String>,
+    loaded: &BTreeMap<RoomId, Loaded>,
+    replies: Vec<Result<Outcome, Refusal>>,
+) -> Done {
+    let mut by_room: BTreeMap<RoomId, Vec<Logged>> = BTreeMap::new();
+    for (event, text) in events.into_iter().zip(texts) {
+        let logged = Logged { event, text };
+        by_room
+            .entry(logged.event.room_id)
+            .or_default()
+            .push(logged);
+    }
+    for (id, room) in loaded {
+        if room.after.seq != room.before.seq {
+            hub.install(*id, room.after.clone());
+        }
+    }
+    let committed = by_room
+        .into_iter()
+        .map(|(room, events)| Committed {
+            room,
+            events,
+            state: loaded.get(&room).map(|l| l.after.clone()),
+        })
+        .collect();
+    Done { replies, committed }
 }
 
 /// One try. `None`: something was discovered late, and the batch must start over with the larger set.
@@ -137,16 +247,14 @@ async fn attempt(
 ) -> Result<Option<Done>, storage::Error> {
     let mut tx = hub.store().lane_tx().await?;
     let (now, webhooks) = tx.now_and_webhooks().await?;
+    hub.clock.note(now);
     let keys: BTreeSet<Idempotency> = batch.iter().filter_map(|j| j.key.clone()).collect();
     let used = tx.take_keys(&keys, now).await?;
 
     let ids: BTreeSet<RoomId> = batch.iter().map(|j| j.room).collect();
-    let (mut loaded, mut last) = load(hub, &mut tx, &ids).await?;
+    let (loaded, mut last) = load(hub, &mut tx, &ids).await?;
 
-    let spaces: BTreeSet<WorkspaceId> = batch
-        .iter()
-        .map(|j| j.principal.workspace_id.clone())
-        .collect();
+    let spaces = spaces_of(batch);
     let space_rooms = hub.workspace_rooms(&mut tx, &spaces).await?;
     let mut space_heads: BTreeMap<RoomId, u64> = BTreeMap::new();
     if wide {
@@ -178,146 +286,34 @@ async fn attempt(
         facts.insert(space.clone(), read);
     }
     let locked_rows = wanted.values().any(|n| n.slots);
-
-    let hooks = hub.hooks(&mut tx, webhooks).await?;
-    let mut set = WriteSet {
-        hooks: hooks
-            .iter()
-            .filter(|h| spaces.contains(&h.workspace))
-            .cloned()
-            .collect(),
-        ..WriteSet::default()
-    };
-    let mut replies = Vec::with_capacity(batch.len());
-    let mut refused_keys = Vec::new();
-    let mut answered: BTreeMap<String, (String, String)> = used;
-    let mut echoes: Vec<Event> = Vec::new();
-    let mut audited = Vec::new();
+    let mut due = BTreeMap::new();
     for job in batch {
-        let key_name = job
-            .key
-            .as_ref()
-            .map(|k| format!("{}\n{}\n{}", k.workspace, k.principal, k.key));
-        if let (Some(key), Some(name)) = (&job.key, &key_name)
-            && let Some((hash, response)) = answered.get(name)
-        {
-            replies.push(repeat(key, hash, response));
-            continue;
-        }
-        let Some(room) = loaded.get_mut(&job.room) else {
-            replies.push(Err(Refusal::new(Code::NotFound, "there is no such room")));
-            continue;
-        };
-        let space = &job.principal.workspace_id;
-        let makes = job.command.makes_its_room();
-        let foreign = room
-            .after
-            .room
-            .as_ref()
-            .is_some_and(|r| r.workspace_id != *space);
-        if foreign || (room.after.room.is_none() && !makes) {
-            replies.push(Err(Refusal::not_found("room", job.room)));
-            refused_keys.extend(job.key.clone());
-            continue;
-        }
-        let more = needs(&room.after, &job.command);
-        if !wanted.get(space).is_some_and(|w| w.covers(&more)) {
-            known.entry(space.clone()).or_default().merge(more);
-            return Ok(None);
-        }
-        if let Command::Timer { timer, due } = &job.command {
+        if let Command::Timer { timer, .. } = &job.command {
             let key = timer.key();
-            let current = tx.timer_due(job.room, &key).await?;
-            // A clock that went back would else let a timer fire before its time: refused by `decide`, and lost.
-            if current.is_none_or(|current| current > *due) || *due > now {
-                replies.push(Err(Refusal::illegal(
-                    "the timer was moved or cleared, or is not due",
-                )));
-                continue;
-            }
-            set.fired.push((job.room, key, *due));
-        }
-        let facts = facts.entry(space.clone()).or_default();
-        let decision = {
-            let ctx = Ctx::new(now, &job.principal, facts, rand_seed());
-            decide(&room.after, &job.command, &ctx)
-        };
-        let team = decision.state.process.as_ref().map(|p| p.process.team_id);
-        let mut seq = room.after.seq;
-        let mut cause: Option<EventId> = None;
-        for draft in decision.events {
-            seq += 1;
-            facts.absorb(Some(job.room), team, &draft.body);
-            let event = Event {
-                id: EventId(rooms::ctx::uuid_v7(now, rand_seed(), rand_seed())),
-                room_id: job.room,
-                seq,
-                body: draft.body,
-                at: now,
-                workspace_id: space.clone(),
-                channel: draft.channel,
-                actor: job.principal.actor(),
-                process_id: decision.state.process.as_ref().map(|p| p.process.id),
-                step_id: draft.step_id,
-                causation_id: cause,
-                correlation_id: job.correlation.clone(),
-                origin: None,
-            };
-            cause.get_or_insert(event.id);
-            if event.body.is_echoed() {
-                echoes.push(event.clone());
-            }
-            set.events.push(event);
-        }
-        let grew = seq > room.after.seq;
-        if let (true, Some(asked)) = (grew, &job.asked) {
-            let row = match &decision.reply {
-                Ok(_) => asked.done(&job.principal),
-                Err(refusal) => asked.refused(&job.principal, refusal),
-            };
-            audited.push(AuditRow {
-                room: Some(job.room),
-                correlation: job.correlation.clone().unwrap_or_default(),
-                ..row
-            });
-        }
-        room.after = decision.state;
-        room.after.seq = seq;
-        set.timers.extend(
-            decision
-                .timers
-                .into_iter()
-                .map(|op| (job.room, space.clone(), op)),
-        );
-        if let (Command::MarkRead(read), Ok(_)) = (&job.command, &decision.reply) {
-            set.reads.push((
-                job.room,
-                job.principal.kind,
-                job.principal.id.clone(),
-                read.seq.min(seq),
-            ));
-        }
-        match decision.reply {
-            Ok(data) => {
-                let outcome = Outcome {
-                    data,
-                    seq: grew.then_some(seq),
-                    repeated: false,
-                };
-                if let (Some(key), Some(name)) = (&job.key, key_name) {
-                    let kept =
-                        serde_json::json!({"data": outcome.data, "seq": outcome.seq}).to_string();
-                    answered.insert(name, (key.hash.clone(), kept.clone()));
-                    set.answers.push((key.clone(), kept));
-                }
-                replies.push(Ok(outcome));
-            }
-            Err(refusal) => {
-                refused_keys.extend(job.key.clone());
-                replies.push(Err(refusal));
-            }
+            let found = tx.timer_due(job.room, &key).await?;
+            due.insert((job.room, key), found);
         }
     }
+    let hooks = hub.hooks(&mut tx, webhooks).await?;
+    let mut ground = Ground {
+        now,
+        loaded,
+        wanted,
+        facts,
+        used,
+        due,
+    };
+    let Some(mut decided) = decide_all(batch, &mut ground, known) else {
+        return Ok(None);
+    };
+    let mut loaded = ground.loaded;
+    let mut set = std::mem::take(&mut decided.set);
+    set.hooks = hooks
+        .iter()
+        .filter(|h| spaces.contains(&h.workspace))
+        .cloned()
+        .collect();
+    let echoes = std::mem::take(&mut decided.echoes);
     if !echoes.is_empty() && !wide {
         if locked_rows {
             return Ok(None);
@@ -349,18 +345,8 @@ async fn attempt(
         echo.seq = seq;
         set.events.push(echo);
     }
-    let changed: Vec<RoomId> = loaded
-        .iter()
-        .filter(|(_, l)| l.after.seq != l.before.seq)
-        .map(|(id, _)| *id)
-        .collect();
-    set.rooms = changed
-        .iter()
-        .filter_map(|id| loaded.get(id))
-        .map(|l| (l.before.clone(), l.after.clone()))
-        .collect();
-    set.audit = Some((now, audited));
-    tx.release_keys(&refused_keys).await?;
+    let changed = changes(&loaded, &mut set);
+    tx.release_keys(&decided.refused_keys).await?;
     let texts = tx.write(&set).await?;
     commit(hub, tx, &set, &changed).await?;
     if !set.hooks.is_empty() {
@@ -368,29 +354,7 @@ async fn attempt(
     }
     metrics::counter!("baton_transactions_total").increment(1);
     metrics::counter!("baton_commands_total").increment(batch.len() as u64);
-
-    let mut by_room: BTreeMap<RoomId, Vec<Logged>> = BTreeMap::new();
-    for (event, text) in set.events.into_iter().zip(texts) {
-        let logged = Logged { event, text };
-        by_room
-            .entry(logged.event.room_id)
-            .or_default()
-            .push(logged);
-    }
-    for id in &changed {
-        if let Some(room) = loaded.get(id) {
-            hub.install(*id, room.after.clone());
-        }
-    }
-    let committed = by_room
-        .into_iter()
-        .map(|(room, events)| Committed {
-            room,
-            events,
-            state: loaded.get(&room).map(|l| l.after.clone()),
-        })
-        .collect();
-    Ok(Some(Done { replies, committed }))
+    Ok(Some(done(hub, set.events, texts, &loaded, decided.replies)))
 }
 
 /// Commits. Where the outcome is unknown, the log itself says whether it happened.
@@ -400,9 +364,19 @@ async fn commit(
     set: &WriteSet,
     changed: &[RoomId],
 ) -> Result<(), storage::Error> {
-    let Err(e) = tx.commit().await else {
-        return Ok(());
-    };
+    match tx.commit().await {
+        Ok(()) => Ok(()),
+        Err(e) => find_out(hub, e, set, changed).await,
+    }
+}
+
+/// Whether what ended with this error was committed after all.
+async fn find_out(
+    hub: &Arc<Hub>,
+    e: storage::Error,
+    set: &WriteSet,
+    changed: &[RoomId],
+) -> Result<(), storage::Error> {
     for room in changed {
         hub.forget(*room);
     }
@@ -477,13 +451,7 @@ async fn load(
                 state
             }
         };
-        loaded.insert(
-            *id,
-            Loaded {
-                before: state.clone(),
-                after: state,
-            },
-        );
+        loaded.insert(*id, Loaded::new(state));
     }
     Ok((loaded, newest(&rows)))
 }
@@ -506,24 +474,5 @@ pub fn repeat(key: &Idempotency, hash: &str, response: &str) -> Result<Outcome, 
         data: kept["data"].clone(),
         seq: kept["seq"].as_u64(),
         repeated: true,
-    })
-}
-
-fn rand_seed() -> u64 {
-    thread_local! {
-        /// A page of the operating system's randomness, so that an id does not cost a system call.
-        static POOL: RefCell<(usize, [u8; 4096])> = const { RefCell::new((4096, [0; 4096])) };
-    }
-    POOL.with_borrow_mut(|(used, pool)| {
-        if *used + 8 > pool.len() {
-            // The operating system's generator does not fail on any platform that Baton runs on; if it did, ids of one moment could
-            // repeat, and the unique index of the log would refuse them.
-            let _ = getrandom::fill(pool);
-            *used = 0;
-        }
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&pool[*used..*used + 8]);
-        *used += 8;
-        u64::from_le_bytes(bytes)
     })
 }

@@ -7,8 +7,10 @@
 pub mod addressed;
 pub mod agents;
 pub mod auth;
+pub mod batch;
 pub mod caller;
 pub mod client;
+pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod config;

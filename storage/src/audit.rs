@@ -10,7 +10,7 @@ use rooms::model::access::PrincipalKind;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::db::{Conn, Error, Kind, Store, Table, Value};
+use crate::db::{Error, Kind, Part, Store, Table, Value};
 
 static AUDIT: Table = Table {
     name: "audit",
@@ -106,10 +106,9 @@ pub struct AuditFilter {
     pub limit: u64,
 }
 
-/// Writes rows in a transaction.
-pub(crate) async fn write(conn: &mut Conn, rows: &[AuditRow], at: Timestamp) -> Result<(), Error> {
-    conn.write(&AUDIT, rows.iter().map(|r| r.values(at)).collect())
-        .await
+/// Rows as a part of a batch.
+pub(crate) fn part(rows: &[AuditRow], at: Timestamp) -> Part {
+    Part::Rows(&AUDIT, rows.iter().map(|r| r.values(at)).collect())
 }
 
 impl Store {

@@ -169,7 +169,8 @@ impl Change {
         response: Option<String>,
     ) -> Result<(), Error> {
         if let Some(row) = audited {
-            audit::write(&mut self.conn, std::slice::from_ref(row), self.now).await?;
+            let part = audit::part(std::slice::from_ref(row), self.now);
+            self.conn.write_parts(vec![part]).await?;
         }
         if let Some(k) = &self.key {
             match response {

@@ -4,6 +4,7 @@
 //! this file: a [`Value`] goes in, a [`Row`] of values comes out, and everything above is written once. SQL is the same for both, with
 //! `$1` placeholders; what cannot be is asked for here (`for_update`, upserts of many rows).
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -199,7 +200,15 @@ pub enum Store {
     /// One file.
     Sqlite(SqlitePool),
     /// A server.
-    Postgres(PgPool),
+    Postgres(Pools),
+}
+
+/// Connections to Postgres. Statements of lanes are the same again and again, with arrays of any length. Left to itself the server plans them
+/// anew for each short array, which costs more than to run them; so connections that write plan once. Those for lists are left to it.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    reads: PgPool,
+    writes: PgPool,
 }
 
 /// An open transaction; rolled back when dropped.
@@ -280,22 +289,25 @@ impl Store {
                     ("tcp_keepalives_interval", "1"),
                     ("tcp_keepalives_count", "3"),
                 ]);
-            let pool = PgPoolOptions::new()
-                .max_connections(20)
-                .acquire_timeout(PATIENCE)
-                // A ping before every use would cost each transaction a round trip. Whoever has rested is asked whether it lives.
-                .test_before_acquire(false)
-                .before_acquire(|connection, meta| {
-                    Box::pin(async move {
-                        if meta.idle_for > RESTED {
-                            connection.ping().await?;
-                        }
-                        Ok(true)
+            let pool = || {
+                PgPoolOptions::new()
+                    .max_connections(20)
+                    .acquire_timeout(PATIENCE)
+                    // A ping before every use would cost each transaction a round trip. Whoever has rested is asked whether it lives.
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, meta| {
+                        Box::pin(async move {
+                            if meta.idle_for > RESTED {
+                                connection.ping().await?;
+                            }
+                            Ok(true)
+                        })
                     })
-                })
-                .connect_with(options)
-                .await?;
-            return Ok(Self::Postgres(pool));
+            };
+            let plan_once = [("plan_cache_mode", "force_generic_plan")];
+            let writes = pool().connect_lazy_with(options.clone().options(plan_once));
+            let reads = pool().connect_with(options).await?;
+            return Ok(Self::Postgres(Pools { reads, writes }));
         }
         let scheme = url.split(':').next().unwrap_or_default();
         Err(Error::Url(format!(
@@ -315,7 +327,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Conn::Postgres(within(pool.begin()).await?),
+            Self::Postgres(pools) => Conn::Postgres(within(pools.writes.begin()).await?),
         })
     }
 
@@ -323,7 +335,7 @@ impl Store {
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
-            Self::Postgres(pool) => Conn::Postgres(within(pool.begin()).await?),
+            Self::Postgres(pools) => Conn::Postgres(within(pools.reads.begin()).await?),
         })
     }
 
@@ -352,12 +364,26 @@ impl Store {
                     .await?;
                 rows.iter().map(sqlite_row).collect()
             }
-            Self::Postgres(pool) => {
-                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(pool);
+            Self::Postgres(pools) => {
+                let rows =
+                    sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(&pools.reads);
                 let rows = within(rows).await?;
                 rows.iter().map(pg_row).collect()
             }
         }
+    }
+
+    /// One statement of Postgres outside of a transaction.
+    pub(crate) async fn query_prepared(
+        &self,
+        sql: &str,
+        args: PgArguments,
+    ) -> Result<Vec<Row>, Error> {
+        let Self::Postgres(pools) = self else {
+            return Ok(Vec::new());
+        };
+        let rows = sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(&pools.writes);
+        within(rows).await?.iter().map(pg_row).collect()
     }
 
     /// What follows a column's name where it must be one of an argument's many: `$n` is [`Value::Uuids`] or [`Value::Texts`]. However many
@@ -370,7 +396,10 @@ impl Store {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pools) => {
+                pools.writes.close().await;
+                pools.reads.close().await;
+            }
         }
     }
 }
@@ -454,36 +483,23 @@ impl Conn {
         }
     }
 
-    /// Appends events and moves the heads of their rooms, in one statement where the database can.
-    pub async fn append(
-        &mut self,
-        events: &Table,
-        rows: Vec<Vec<Value>>,
-        heads: Vec<Vec<Value>>,
-    ) -> Result<(), Error> {
-        const HEADS: &[(&str, Kind)] =
-            &[("id", Kind::Uuid), ("head", Kind::Int), ("at", Kind::Int)];
-        const MOVE: &str = "UPDATE rooms SET head = v.head, last_activity = v.at FROM {rows} WHERE rooms.id = v.id";
-        if rows.is_empty() {
-            return Ok(());
-        }
+    /// Writes the parts of a batch: in one statement on Postgres, one after the other on SQLite.
+    pub(crate) async fn write_parts(&mut self, parts: Vec<Part>) -> Result<(), Error> {
         if let Self::Postgres(tx) = self {
-            let width = events.columns.len();
-            let sql = format!(
-                "WITH appended AS (INSERT INTO {} ({}) SELECT * FROM {}) {}",
-                events.name,
-                names(events),
-                unnest(events.columns, 1),
-                MOVE.replace("{rows}", &unnest(HEADS, width + 1)),
-            );
-            let mut args = PgArguments::default();
-            pg_arrays(&mut args, events.columns, rows)?;
-            pg_arrays(&mut args, HEADS, heads)?;
+            let Some((sql, args)) = statement(parts, "", "SELECT 1")? else {
+                return Ok(());
+            };
             within(sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx)).await?;
             return Ok(());
         }
-        self.write(events, rows).await?;
-        self.query_rows(MOVE, HEADS, heads).await?;
+        for part in parts {
+            match part {
+                Part::Rows(table, rows) => self.write(table, rows).await?,
+                Part::Run(sql, columns, rows) => {
+                    self.query_rows(sql, columns, rows).await?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -552,28 +568,10 @@ impl Conn {
             return Ok(());
         }
         let names = names(table);
-        let conflict = table.key.map_or_else(String::new, |key| {
-            let set = table
-                .columns
-                .iter()
-                .filter(|c| !key.contains(&c.0) && !table.once.contains(&c.0))
-                .map(|c| format!("{0} = excluded.{0}", c.0))
-                .collect::<Vec<_>>()
-                .join(", ");
-            let key = key.join(", ");
-            if set.is_empty() {
-                format!(" ON CONFLICT ({key}) DO NOTHING")
-            } else {
-                format!(" ON CONFLICT ({key}) DO UPDATE SET {set}")
-            }
-        });
+        let conflict = conflict(table);
         match self {
             Self::Postgres(_) => {
-                let sql = format!(
-                    "INSERT INTO {} ({names}) SELECT * FROM {}{conflict}",
-                    table.name,
-                    unnest(table.columns, 1)
-                );
+                let sql = insert(table).replace("{rows}", &unnest(table.columns, 1));
                 let mut args = PgArguments::default();
                 pg_arrays(&mut args, table.columns, rows)?;
                 if let Self::Postgres(tx) = self {
@@ -615,6 +613,79 @@ impl Conn {
             Self::Postgres(tx) => within(tx.commit()).await?,
         }
         Ok(())
+    }
+}
+
+/// A part of a batch.
+pub(crate) enum Part {
+    /// Rows of a table.
+    Rows(&'static Table, Vec<Vec<Value>>),
+    /// A statement over rows; see [`Conn::query_rows`].
+    Run(
+        &'static str,
+        &'static [(&'static str, Kind)],
+        Vec<Vec<Value>>,
+    ),
+}
+
+/// One statement of Postgres whose common table expressions `p0`, `p1`… are those parts that have rows; none has: none. `before` stands in
+/// front of them, `after` is the statement itself.
+pub(crate) fn statement(
+    parts: Vec<Part>,
+    before: &str,
+    after: &str,
+) -> Result<Option<(String, PgArguments)>, Error> {
+    let mut args = PgArguments::default();
+    let mut sql = format!("WITH {before}");
+    let mut from = 1;
+    let mut n = 0;
+    for part in parts {
+        let (text, columns, rows) = match part {
+            Part::Rows(table, rows) => (Cow::from(insert(table)), table.columns, rows),
+            Part::Run(text, columns, rows) => (Cow::from(text), columns, rows),
+        };
+        if rows.is_empty() {
+            continue;
+        }
+        let comma = if n > 0 { ", " } else { "" };
+        let text = text.replace("{rows}", &unnest(columns, from));
+        sql.push_str(&format!("{comma}p{n} AS ({text})"));
+        pg_arrays(&mut args, columns, rows)?;
+        from += columns.len();
+        n += 1;
+    }
+    sql.push(' ');
+    sql.push_str(after);
+    Ok((n > 0).then_some((sql, args)))
+}
+
+/// `INSERT INTO …` of `{rows}`, on Postgres.
+fn insert(table: &Table) -> String {
+    format!(
+        "INSERT INTO {} ({}) SELECT * FROM {{rows}}{}",
+        table.name,
+        names(table),
+        conflict(table)
+    )
+}
+
+/// What becomes of a row that is there already.
+fn conflict(table: &Table) -> String {
+    let Some(key) = table.key else {
+        return String::new();
+    };
+    let set = table
+        .columns
+        .iter()
+        .filter(|c| !key.contains(&c.0) && !table.once.contains(&c.0))
+        .map(|c| format!("{0} = excluded.{0}", c.0))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let key = key.join(", ");
+    if set.is_empty() {
+        format!(" ON CONFLICT ({key}) DO NOTHING")
+    } else {
+        format!(" ON CONFLICT ({key}) DO UPDATE SET {set}")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Baton's durable state. The only crate that knows sqlx.
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
-//! the transaction of a lane ([`tx`]), what is written beside the log ([`projection`]), changes that no room
+//! the transaction of a lane ([`tx`]), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
 //! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]), for the dispatcher ([`ready`]) and for monitoring
 //! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
@@ -9,6 +9,7 @@
 pub mod analytics;
 pub mod audit;
 pub mod backup;
+pub mod batch;
 pub mod change;
 pub mod db;
 pub mod keys;

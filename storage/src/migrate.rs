@@ -37,6 +37,7 @@ const ALL: &[Migration] = &[
     migration!(9, "0009_monitoring"),
     migration!(10, "0010_analytics"),
     migration!(11, "0011_lists"),
+    migration!(12, "0012_written_often"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

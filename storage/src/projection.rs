@@ -1,11 +1,12 @@
 //! The read model: the rows beside the log, for lists, searches and the dispatcher. What to write is what is no longer the same
 //! part of the state (see [`rooms::State`]); what has no state (messages aside, which the log itself serves) comes from the event.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rooms::Timestamp;
 use rooms::event::{Event, EventBody};
-use rooms::id::WorkspaceId;
+use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::communication::AgentCommunication;
 use rooms::model::intervention::InterventionStatus;
 use rooms::model::process::OrchestrationProcess;
@@ -15,7 +16,7 @@ use rooms::model::template::ProcessTemplate;
 use rooms::state::{ProcessState, State};
 use uuid::Uuid;
 
-use crate::db::{Conn, Error, Kind::*, Table, Value};
+use crate::db::{Error, Kind::*, Part, Table, Value};
 
 pub(crate) static EVENTS: Table = Table {
     name: "events",
@@ -261,6 +262,10 @@ pub(crate) static MESSAGES: Table = Table {
     key: None,
     once: &[],
 };
+
+/// Where a room's row has its head, and when something last happened.
+const ROOM_HEAD: usize = 6;
+const ROOM_ACTIVITY: usize = 9;
 
 /// A list as a text that `LIKE '%,x,%'` finds an item in.
 pub(crate) fn listed<'a>(items: impl Iterator<Item = &'a str>) -> String {
@@ -544,33 +549,40 @@ impl Projection {
         ]
     }
 
-    /// Writes it all, each table once, in the order of the foreign keys.
-    pub(crate) async fn write(mut self, conn: &mut Conn) -> Result<(), Error> {
-        conn.write(&ROOMS, self.rooms).await?;
-        conn.write(&SNAPSHOTS, self.snapshots).await?;
-        conn.write(&AGENTS, self.agents).await?;
-        conn.write(&TEMPLATES, self.templates).await?;
-        conn.write(&TEAMS, self.teams).await?;
-        for team in self.gone_members {
-            conn.execute(
-                "DELETE FROM team_members WHERE team_id = $1",
-                vec![team.into()],
-            )
-            .await?;
+    /// Rooms that are written whole get their new heads here, and not as the others do.
+    pub(crate) fn move_heads(&mut self, heads: &mut BTreeMap<RoomId, (u64, Timestamp)>) {
+        for row in &mut self.rooms {
+            let Value::Uuid(id) = row[0] else { continue };
+            if let Some((head, at)) = heads.remove(&RoomId(id)) {
+                row[ROOM_HEAD] = head.into();
+                row[ROOM_ACTIVITY] = at.into();
+            }
         }
-        conn.write(&MEMBERS, self.members).await?;
-        conn.write(&PROCESSES, self.processes).await?;
-        conn.write(&STEPS, self.steps).await?;
+    }
+
+    /// The teams whose members are written anew, and the rows: each table once, in the order of the foreign keys.
+    pub(crate) fn parts(mut self) -> (Vec<Uuid>, Vec<Part>) {
         // A step has one live attempt at most, by a unique index: the one that ends goes first.
         self.attempts.sort_by_key(|row| row[9] == Value::Int(1));
-        conn.write(&ATTEMPTS, self.attempts).await?;
-        conn.write(&HANDOFFS, self.handoffs).await?;
-        conn.write(&INTERVENTIONS, self.interventions).await?;
-        conn.write(&COMMUNICATIONS, self.communications).await?;
-        conn.write(&ALERT_RULES, self.alert_rules).await?;
-        conn.write(&ALERTS, self.alerts).await?;
-        conn.write(&RECOMMENDATIONS, self.recommendations).await?;
-        conn.write(&MESSAGES, self.messages).await
+        let parts = vec![
+            Part::Rows(&ROOMS, self.rooms),
+            Part::Rows(&SNAPSHOTS, self.snapshots),
+            Part::Rows(&AGENTS, self.agents),
+            Part::Rows(&TEMPLATES, self.templates),
+            Part::Rows(&TEAMS, self.teams),
+            Part::Rows(&MEMBERS, self.members),
+            Part::Rows(&PROCESSES, self.processes),
+            Part::Rows(&STEPS, self.steps),
+            Part::Rows(&ATTEMPTS, self.attempts),
+            Part::Rows(&HANDOFFS, self.handoffs),
+            Part::Rows(&INTERVENTIONS, self.interventions),
+            Part::Rows(&COMMUNICATIONS, self.communications),
+            Part::Rows(&ALERT_RULES, self.alert_rules),
+            Part::Rows(&ALERTS, self.alerts),
+            Part::Rows(&RECOMMENDATIONS, self.recommendations),
+            Part::Rows(&MESSAGES, self.messages),
+        ];
+        (self.gone_members, parts)
     }
 }
 

@@ -3,35 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rooms::decide::TimerOp;
-use rooms::event::{Event, EventBody};
+use rooms::event::Event;
 use rooms::id::{AgentId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::PrincipalKind;
 use rooms::model::communication::AgentCommunication;
 use rooms::state::State;
 use rooms::{Facts, Needs, Timestamp};
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
-use crate::audit::{self, AuditRow};
-use crate::db::{Conn, Error, Kind, Store, Table, Value};
-use crate::projection::{EVENTS, Projection};
+use crate::audit::AuditRow;
+use crate::batch::Gathered;
+use crate::db::{Conn, Error, Kind, Store, Value};
 use crate::webhooks::{self, Hook};
 
 /// A snapshot of a room's state is written whenever its log has grown by so much, so that a cold load reads no more than this.
 pub const SNAPSHOT_EVERY: u64 = 200;
 
-static TIMERS: Table = Table {
-    name: "timers",
-    columns: &[
-        ("room_id", Kind::Uuid),
-        ("key", Kind::Text),
-        ("workspace_id", Kind::Text),
-        ("due", Kind::Int),
-        ("timer", Kind::Text),
-    ],
-    key: Some(&["room_id", "key"]),
-    once: &[],
-};
 /// A room under lock.
 #[derive(Clone, Debug)]
 pub struct RoomRow {
@@ -84,13 +71,13 @@ pub struct Tx {
     pub(crate) conn: Conn,
 }
 
-const KEY_COLUMNS: &[(&str, Kind)] = &[
+pub(crate) const KEY_COLUMNS: &[(&str, Kind)] = &[
     ("workspace_id", Kind::Text),
     ("principal", Kind::Text),
     ("key", Kind::Text),
 ];
 
-fn key_row(k: &Idempotency) -> Vec<Value> {
+pub(crate) fn key_row(k: &Idempotency) -> Vec<Value> {
     vec![
         k.workspace.as_str().into(),
         k.principal.as_str().into(),
@@ -366,50 +353,13 @@ impl Tx {
 
     /// Writes the batch. The events' texts come back as the log has them, so that nobody encodes them again.
     pub async fn write(&mut self, set: &WriteSet) -> Result<Vec<String>, Error> {
-        let mut projection = Projection::default();
-        for (before, after) in &set.rooms {
-            let snapshot = after.seq / SNAPSHOT_EVERY > before.seq / SNAPSHOT_EVERY;
-            projection.room(before, after, snapshot)?;
+        let mut all = Gathered::new(set)?;
+        for team in &all.teams {
+            let sql = "DELETE FROM team_members WHERE team_id = $1";
+            self.conn.execute(sql, vec![(*team).into()]).await?;
         }
-        let mut heads: BTreeMap<RoomId, (u64, Timestamp)> = BTreeMap::new();
-        let mut answered = Vec::new();
-        let mut edited = Vec::new();
-        let mut taken_out = Vec::new();
-        let mut lapsed = Vec::new();
-        let mut removed = Vec::new();
-        let mut rows = Vec::with_capacity(set.events.len());
-        let mut texts = Vec::with_capacity(set.events.len());
-        for event in &set.events {
-            heads.insert(event.room_id, (event.seq, event.at));
-            projection.event(event)?;
-            match &event.body {
-                EventBody::CommunicationResponded(c) => answered.push(c),
-                EventBody::MessageEdited(c) => edited.push((c, event.at)),
-                EventBody::MessageRemoved(c) => taken_out.push(c.id),
-                EventBody::CommunicationExpired(c) => lapsed.push(c.id),
-                EventBody::AgentRemoved(c) => {
-                    removed.push((event.workspace_id.clone(), c.id.clone()))
-                }
-                _ => {}
-            }
-            let text = serde_json::to_string(event)?;
-            rows.push(vec![
-                event.room_id.0.into(),
-                event.seq.into(),
-                event.id.0.into(),
-                event.body.name().as_ref().into(),
-                event.at.into(),
-                text.as_str().into(),
-            ]);
-            texts.push(text);
-        }
-        projection.write(&mut self.conn).await?;
-        let heads = heads
-            .into_iter()
-            .map(|(id, (seq, at))| vec![id.0.into(), seq.into(), at.into()])
-            .collect();
-        self.conn.append(&EVENTS, rows, heads).await?;
-        for (edit, at) in edited {
+        self.conn.write_parts(all.take_parts()).await?;
+        for (edit, at) in all.edited {
             let sql = "UPDATE messages SET body = $1, mentions = $2, edited_at = $3 WHERE id = $4";
             let mentions = serde_json::to_string(&edit.mentions)?;
             let args = vec![
@@ -420,11 +370,12 @@ impl Tx {
             ];
             self.conn.execute(sql, args).await?;
         }
-        for id in taken_out {
+        for id in all.taken_out {
             let sql = "UPDATE messages SET removed = 1, body = '' WHERE id = $1";
             self.conn.execute(sql, vec![id.0.into()]).await?;
         }
-        for id in lapsed {
+        for expired in all.lapsed {
+            let id = expired.id;
             let sql = "SELECT data FROM communications WHERE id = $1";
             let found = self.conn.query(sql, vec![id.0.into()]).await?;
             if let Some(row) = found.first() {
@@ -435,7 +386,7 @@ impl Tx {
                 self.conn.execute(sql, args).await?;
             }
         }
-        for change in answered {
+        for change in all.answered {
             let found = self
                 .conn
                 .query(
@@ -455,7 +406,7 @@ impl Tx {
                     .await?;
             }
         }
-        for (workspace, agent) in removed {
+        for (workspace, agent) in all.removed {
             let found = self
                 .conn
                 .query(
@@ -475,31 +426,9 @@ impl Tx {
                     .await?;
             }
         }
-        self.write_timers(set).await?;
-        let answers = set
-            .answers
-            .iter()
-            .map(|(k, response)| {
-                let mut row = key_row(k);
-                row.push(response.as_str().into());
-                row
-            })
-            .collect();
-        let columns = [KEY_COLUMNS, &[("response", Kind::Text)]].concat();
-        self.conn
-            .query_rows(
-                "UPDATE idempotency AS i SET response = v.response FROM {rows} \
-                 WHERE i.workspace_id = v.workspace_id AND i.principal = v.principal AND i.key = v.key",
-                &columns,
-                answers,
-            )
-            .await?;
         self.mark_read(set).await?;
         webhooks::write(&mut self.conn, &set.hooks, &set.events).await?;
-        if let Some((at, rows)) = &set.audit {
-            audit::write(&mut self.conn, rows, *at).await?;
-        }
-        Ok(texts)
+        Ok(all.texts)
     }
 
     /// How far somebody has read: a mark never goes back.
@@ -517,54 +446,6 @@ impl Tx {
             self.conn.execute(sql, args).await?;
         }
         Ok(())
-    }
-
-    async fn write_timers(&mut self, set: &WriteSet) -> Result<(), Error> {
-        const FIRED: &[(&str, Kind)] = &[
-            ("room_id", Kind::Uuid),
-            ("key", Kind::Text),
-            ("due", Kind::Int),
-        ];
-        let fired = set
-            .fired
-            .iter()
-            .map(|(room, key, due)| vec![room.0.into(), key.as_str().into(), (*due).into()])
-            .collect();
-        let sql = "DELETE FROM timers WHERE (room_id, key) IN \
-                   (SELECT t.room_id, t.key FROM {rows} JOIN timers t ON t.room_id = v.room_id AND t.key = v.key AND t.due <= v.due)";
-        self.conn.query_rows(sql, FIRED, fired).await?;
-        // Only the last word on a timer counts.
-        let mut last: BTreeMap<(Uuid, String), Option<Vec<Value>>> = BTreeMap::new();
-        for (room, workspace, op) in &set.timers {
-            match op {
-                TimerOp::Set { timer, due } => {
-                    let key = timer.key();
-                    let row = vec![
-                        room.0.into(),
-                        key.as_str().into(),
-                        workspace.as_str().into(),
-                        (*due).into(),
-                        serde_json::to_string(timer)?.into(),
-                    ];
-                    last.insert((room.0, key), Some(row));
-                }
-                TimerOp::Clear { key } => {
-                    last.insert((room.0, key.clone()), None);
-                }
-            }
-        }
-        let mut rows = Vec::new();
-        let mut cleared = Vec::new();
-        for ((room, key), row) in last {
-            match row {
-                Some(row) => rows.push(row),
-                None => cleared.push(vec![room.into(), key.into()]),
-            }
-        }
-        let sql =
-            "DELETE FROM timers WHERE (room_id, key) IN (SELECT v.room_id, v.key FROM {rows})";
-        self.conn.query_rows(sql, &FIRED[..2], cleared).await?;
-        self.conn.write(&TIMERS, rows).await
     }
 
     /// Gives a key back: the command was refused, and may be sent again.

@@ -51,6 +51,7 @@ pub fn rows() -> Vec<CommandRow> {
             HANDOFF,
             |handoff_id: H, _: Nothing| Command::AcceptHandoff { handoff_id },
         )
+        .in_turn()
         .has(&[
             ("handoff", One(shape::<AgentHandoff>)),
             ("attempt", One(shape::<Attempt>)),

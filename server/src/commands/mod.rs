@@ -36,7 +36,7 @@ use self::payload::truncated;
 pub use self::payload::{Nothing, Payload};
 use self::table::{CommandRow, Does};
 use crate::caller::{Asked, Caller, target_of};
-use crate::hub::{Hub, Outcome};
+use crate::hub::{Hub, Outcome, Waiting};
 use crate::problem::storage_refusal;
 use crate::wire::Frame;
 
@@ -146,6 +146,56 @@ impl Request<'_> {
     }
 }
 
+/// What became of a command that has begun.
+pub enum Begun {
+    /// It is done.
+    Done(Outcome),
+    /// Its room has been asked.
+    Waits(Box<Pending>),
+}
+
+/// A command that its room has been asked; the answer comes later.
+pub struct Pending {
+    waiting: Waiting,
+    asked: Asked,
+    correlation: Option<String>,
+    ephemeral: Option<(RoomId, String, Value)>,
+}
+
+impl Pending {
+    /// Until the room has decided. May be given up and called again; once it has given the answer, it has none any more.
+    pub async fn decided(&mut self) -> Result<Outcome, Refusal> {
+        (&mut self.waiting).await
+    }
+
+    /// What follows from the answer: a signal that is not kept, a refusal that is noted for the audit.
+    pub fn settle(self, hub: &Hub, caller: Caller<'_>, answer: &Result<Outcome, Refusal>) {
+        let principal = caller.principal;
+        match answer {
+            Ok(_) => {
+                if let Some((room, name, data)) = self.ephemeral {
+                    let event = json!({"roomId": room, "type": name, "actor": principal.actor(), "data": data, "workspaceId": principal.workspace_id});
+                    hub.signal(room, &Frame::of(&name, &event), None);
+                }
+            }
+            Err(refusal) => note(hub, caller, &self.asked, self.correlation, refusal),
+        }
+    }
+}
+
+fn note(
+    hub: &Hub,
+    caller: Caller<'_>,
+    asked: &Asked,
+    correlation: Option<String>,
+    refusal: &Refusal,
+) {
+    hub.refusals.note(AuditRow {
+        correlation: correlation.unwrap_or_default(),
+        ..asked.refused(caller.principal, refusal)
+    });
+}
+
 /// Runs a command that is no connection's own. A refusal is noted for the audit.
 pub async fn run(
     hub: &Hub,
@@ -154,7 +204,24 @@ pub async fn run(
     payload: Value,
     key: Option<&Key>,
 ) -> Result<Outcome, Refusal> {
-    let row = find(name)?;
+    match begin(hub, caller, find(name)?, payload, key).await? {
+        Begun::Done(outcome) => Ok(outcome),
+        Begun::Waits(mut pending) => {
+            let answer = pending.decided().await;
+            pending.settle(hub, caller, &answer);
+            answer
+        }
+    }
+}
+
+/// Runs a command as far as to its room, which is asked but not waited for. A refusal is noted for the audit.
+pub async fn begin(
+    hub: &Hub,
+    caller: Caller<'_>,
+    row: &CommandRow,
+    payload: Value,
+    key: Option<&Key>,
+) -> Result<Begun, Refusal> {
     let fields = payload.as_object().into_iter().flatten();
     let target = target_of(fields.map(|(name, value)| (name.as_str(), value)));
     let request = Request {
@@ -163,29 +230,26 @@ pub async fn run(
         key,
         target: &target,
     };
-    let result = carry_out(hub, row, request, payload).await;
-    if let Err(refusal) = &result {
-        let noted = AuditRow {
-            correlation: key.map(|k| k.key.clone()).unwrap_or_default(),
-            ..request.asked().refused(caller.principal, refusal)
-        };
-        hub.refusals.note(noted);
+    let begun = ask(hub, row, request, payload).await;
+    if let Err(refusal) = &begun {
+        let correlation = key.map(|k| k.key.clone());
+        note(hub, caller, &request.asked(), correlation, refusal);
     }
-    result
+    begun
 }
 
-async fn carry_out(
+async fn ask(
     hub: &Hub,
     row: &CommandRow,
     request: Request<'_>,
     payload: Value,
-) -> Result<Outcome, Refusal> {
+) -> Result<Begun, Refusal> {
     let principal = request.caller.principal;
     policy::allows(principal, row.operation)?;
     let payload = Payload::new(payload)?;
     let route = match &row.does {
         Does::Room(route) => route,
-        Does::Hub(handler) => return handler(hub, request, payload).await,
+        Does::Hub(handler) => return handler(hub, request, payload).await.map(Begun::Done),
         Does::Socket(_) => {
             return Err(Refusal::field(
                 "",
@@ -196,17 +260,27 @@ async fn carry_out(
     let (room, command) = route(hub, principal, payload).await?;
     let ephemeral = match &command {
         Command::Broadcast(b) if b.ephemeral => {
-            Some((format!("custom.{}", b.name), b.data.clone()))
+            Some((room, format!("custom.{}", b.name), b.data.clone()))
         }
         _ => None,
     };
+    let asked = request.asked();
+    let correlation = request.key.map(|k| k.key.clone());
     let key = request.key.map(|k| k.record(principal));
-    let outcome = request.ask(hub, room, command, key).await?;
-    if let Some((name, data)) = ephemeral {
-        let event = json!({"roomId": room, "type": name, "actor": principal.actor(), "data": data, "workspaceId": principal.workspace_id});
-        hub.signal(room, &Frame::of(&name, &event), None);
-    }
-    Ok(outcome)
+    let waiting = hub.submit(
+        principal,
+        Some(asked.clone()),
+        room,
+        command,
+        key,
+        correlation.clone(),
+    )?;
+    Ok(Begun::Waits(Box::new(Pending {
+        waiting,
+        asked,
+        correlation,
+        ephemeral,
+    })))
 }
 
 async fn room_of(

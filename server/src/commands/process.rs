@@ -90,5 +90,6 @@ fn fork() -> CommandRow {
             })
         },
     )
+    .in_turn()
     .gives::<OrchestrationProcess>()
 }

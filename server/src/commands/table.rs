@@ -90,9 +90,18 @@ pub struct CommandRow {
     pub reply: Reply,
     /// Who carries it out.
     pub does: Does,
+    /// It begins when everything that its connection asked before is answered, and what follows waits for its answer. The others are
+    /// given to their rooms as they come: in each room they take effect in the order sent.
+    pub in_turn: bool,
 }
 
 impl CommandRow {
+    /// See [`CommandRow::in_turn`].
+    pub fn in_turn(mut self) -> Self {
+        self.in_turn = true;
+        self
+    }
+
     /// Names the type of the ack's `data`.
     pub fn gives<T: ToSchema>(mut self) -> Self {
         self.reply = Reply::Is(shape::<T>);
@@ -122,6 +131,7 @@ pub fn by_hand<R: ToSchema + 'static>(
         request: requested::<R>(),
         reply: Reply::Has(&[]),
         does: Does::Room(Box::new(route)),
+        in_turn: false,
     }
 }
 
@@ -141,6 +151,7 @@ pub fn direct(
         request: None,
         reply: Reply::Has(&[]),
         does,
+        in_turn: true,
     }
 }
 

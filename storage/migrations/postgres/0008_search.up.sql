@@ -5,7 +5,8 @@ ALTER TABLE messages ADD COLUMN edited_at BIGINT;
 -- not matter in any script, whatever the locale of the database, where Postgres was built with ICU (all that are packaged are).
 DO $$
 DECLARE
-    plain TEXT := $plain$translate(body, E'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u2010\u2013\u2014\u2018\u2019\u201c\u201d\u201e\u2022\u2026\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f', repeat(' ', 57))$plain$;
+    -- A regular expression: `translate` looks through its whole list for each character, which takes ten times as long as all the rest.
+    plain TEXT := $plain$regexp_replace(body, E'[\\]\\[!"#$%&\'()*+,./:;<=>?@\\\\^_`{|}~\u00a0\u00a1\u00ab\u00b7\u00bb\u00bf\u2010\u2013\u2014\u2018\u2019\u201c\u201d\u201e\u2022\u2026\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f-]', ' ', 'g')$plain$;
 BEGIN
     IF EXISTS (
         SELECT 1 FROM pg_collation

@@ -1,6 +1,6 @@
 //! Migrations: the same schema on both databases; up, down and up again with data; a store that is too new says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use storage::migrate::latest;
@@ -189,6 +189,14 @@ async fn both_databases_have_the_same_schema() {
         );
         assert_eq!(&table.key, key, "primary key of {name}");
         assert_eq!(&table.indexes, indexes, "indexes of {name}");
-        assert_eq!(&table.foreign_keys, foreign_keys, "foreign keys of {name}");
+        // Postgres has none where the statement that writes a row sees to it that its room is there (0012).
+        let checked_by_us = ["events", "messages", "timers"].contains(&name.as_str());
+        let of_the_room = |key: &&String| !checked_by_us || !key.starts_with("(room_id)");
+        let here: BTreeSet<_> = table.foreign_keys.iter().filter(of_the_room).collect();
+        assert_eq!(
+            here,
+            foreign_keys.iter().collect(),
+            "foreign keys of {name}"
+        );
     }
 }
