@@ -96,8 +96,16 @@ async fn columns(store: &Store, table: &str) -> Vec<(String, Holds)> {
 /// The first digits of every id of a simulated workspace, but for its own room's: they are the time of the world's beginning.
 const DIGITS: &str = "018bcf";
 
-/// Copies a simulated workspace so many times, each with ids of its own.
+/// Copies a simulated workspace so many times, a few at a time: no statement takes longer than a store waits for its answer.
 async fn multiply(store: &Store, space: &str, space_room: RoomId, copies: u64) {
+    const AT_ONCE: u64 = 50;
+    for from in (0..copies).step_by(usize::try_from(AT_ONCE).unwrap()) {
+        copy(store, space, space_room, from..(from + AT_ONCE).min(copies)).await;
+    }
+}
+
+/// Makes these copies, each with ids of its own.
+async fn copy(store: &Store, space: &str, space_room: RoomId, copies: std::ops::Range<u64>) {
     let sqlite = store.kind() == "sqlite";
     let digits = if sqlite {
         "printf('%06x', n)"
@@ -132,9 +140,11 @@ async fn multiply(store: &Store, space: &str, space_room: RoomId, copies: u64) {
         };
         let n = if sqlite { "INTEGER" } else { "INT" };
         let sql = format!(
-            "INSERT INTO {table} ({}) WITH RECURSIVE copies (n) AS (SELECT CAST(1048576 AS {n}) UNION ALL SELECT n + 1 FROM copies WHERE n + 1 < 1048576 + {copies}) \
+            "INSERT INTO {table} ({}) WITH RECURSIVE copies (n) AS (SELECT CAST({} AS {n}) UNION ALL SELECT n + 1 FROM copies WHERE n + 1 < {}) \
              SELECT {} FROM {table}, copies WHERE {of_it}",
             names.join(", "),
+            1_048_576 + copies.start,
+            1_048_576 + copies.end,
             values.join(", ")
         );
         let mut tx = store.begin().await.unwrap();
@@ -145,7 +155,7 @@ async fn multiply(store: &Store, space: &str, space_room: RoomId, copies: u64) {
     }
 }
 
-/// A room with a log of so many messages, every tenth of them changed afterwards.
+/// A room with a log of so many messages.
 async fn talk(store: &Store, messages: u64) {
     let mut clerk = Clerk::open(store, "talk").await;
     let admin = person("talk", "admin");
@@ -173,24 +183,28 @@ async fn talk(store: &Store, messages: u64) {
     let rows = tx.query("SELECT e.id, m.id FROM events e JOIN messages m ON m.room_id = e.room_id WHERE e.room_id = $1 AND e.seq = 2", vec![room.0.into()]).await.unwrap();
     let (event, message) = (rows[0].uuid(0).to_string(), rows[0].uuid(1).to_string());
     let n = if sqlite { "INTEGER" } else { "BIGINT" };
-    let counted = format!(
-        "WITH RECURSIVE copies (n) AS (SELECT CAST(3 AS {n}) UNION ALL SELECT n + 1 FROM copies WHERE n < {messages} + 1)"
-    );
-    let sql = format!(
-        "INSERT INTO events (room_id, seq, id, type, at, payload) {counted} SELECT room_id, n, {}, type, at, \
-         replace(replace(replace(payload, '\"seq\":2,', '\"seq\":' || n || ','), '{event}', '{}' || {digits}), '{message}', '{}' || {digits}) \
-         FROM events, copies WHERE room_id = $1 AND seq = 2",
-        id("id"),
-        &event[..24],
-        &message[..24]
-    );
-    tx.execute(&sql, vec![room.0.into()]).await.unwrap();
-    let sql = format!(
-        "INSERT INTO messages (id, room_id, workspace_id, seq, at, author_kind, author, removed, body) {counted} \
-         SELECT {}, room_id, workspace_id, n, at, author_kind, author, removed, body FROM messages, copies WHERE room_id = $1 AND seq = 2",
-        id("id")
-    );
-    tx.execute(&sql, vec![room.0.into()]).await.unwrap();
+    let last = messages + 1;
+    for from in (3..=last).step_by(20_000) {
+        let counted = format!(
+            "WITH RECURSIVE copies (n) AS (SELECT CAST({from} AS {n}) UNION ALL SELECT n + 1 FROM copies WHERE n < {})",
+            (from + 19_999).min(last)
+        );
+        let sql = format!(
+            "INSERT INTO events (room_id, seq, id, type, at, payload) {counted} SELECT room_id, n, {}, type, at, \
+             replace(replace(replace(payload, '\"seq\":2,', '\"seq\":' || n || ','), '{event}', '{}' || {digits}), '{message}', '{}' || {digits}) \
+             FROM events, copies WHERE room_id = $1 AND seq = 2",
+            id("id"),
+            &event[..24],
+            &message[..24]
+        );
+        tx.execute(&sql, vec![room.0.into()]).await.unwrap();
+        let sql = format!(
+            "INSERT INTO messages (id, room_id, workspace_id, seq, at, author_kind, author, removed, body) {counted} \
+             SELECT {}, room_id, workspace_id, n, at, author_kind, author, removed, body FROM messages, copies WHERE room_id = $1 AND seq = 2",
+            id("id")
+        );
+        tx.execute(&sql, vec![room.0.into()]).await.unwrap();
+    }
     let sql = "UPDATE rooms SET head = $2 WHERE id = $1";
     tx.execute(sql, vec![room.0.into(), (messages + 1).into()])
         .await

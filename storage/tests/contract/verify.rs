@@ -260,7 +260,7 @@ on_both! {
             ("UPDATE team_members SET role = 'leader' WHERE team_id = $1 AND agent_id = 'ann'", vec![whole.team.into()], "role of team_members"),
             ("DELETE FROM team_members WHERE team_id = $1 AND agent_id = 'ann'", vec![whole.team.into()], "team_members has no row"),
             ("UPDATE communications SET process_id = (SELECT id FROM processes WHERE id = $1), id = $2", vec![whole.process.0.into(), Uuid::nil().into()], "a row 00000000-0000-0000-0000-000000000000 that the log does not know"),
-            ("UPDATE attempts SET process_id = $1", vec![Uuid::nil().into()], "0 belong to a room's log"),
+            ("UPDATE attempts SET process_id = $1", vec![Uuid::nil().into()], "process_id of attempts"),
             ("UPDATE agents SET archived = 1 WHERE id = $1", vec!["ben".into()], "the agent ben of one: its row is not"),
             ("UPDATE agents SET data = REPLACE(data, '\"slots\":5', '\"slots\":6') WHERE id = $1", vec!["ben".into()], "the agent ben of one: its row is not"),
             ("INSERT INTO alerts (id, process_id, workspace_id, team_id, type, severity, resolved, raised_at, data) \
