@@ -185,6 +185,10 @@ pub enum Command {
     RemoveMessage(r::RemoveMessage),
     Broadcast(r::Broadcast),
     MarkRead(r::MarkRead),
+    ArchiveRoom {
+        /// Where its log ended when it was found to be idle.
+        head: u64,
+    },
     // Timers
     Timer {
         timer: Timer,
@@ -354,7 +358,8 @@ impl Command {
             | C::Timer { .. }
             | C::StartChild { .. }
             | C::ChildEnded { .. }
-            | C::ReleaseInstance { .. } => Operation::SystemOnly,
+            | C::ReleaseInstance { .. }
+            | C::ArchiveRoom { .. } => Operation::SystemOnly,
             C::RegisterAgent(_) | C::UpdateAgent { .. } | C::RemoveAgent { .. } => {
                 Operation::AgentsManage
             }

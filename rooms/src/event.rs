@@ -379,6 +379,13 @@ changes! {
         /// Now.
         status: TeamStatus,
     }
+    /// A room changed.
+    RoomChange {
+        /// Which.
+        id: RoomId,
+        /// Closed to new posts.
+        archived: bool,
+    }
     /// An agent was removed from the registry.
     AgentChange {
         /// Which.
@@ -618,6 +625,8 @@ event_bodies! {
     ParticipantLeft(ParticipantChange) = "room.participant_left" in General,
     /// Somebody's role changed.
     RoleChanged(ParticipantChange) = "room.role_changed" in General,
+    /// Its process has ended and it lay idle: it is closed to new posts, and its log will go.
+    RoomArchived(RoomChange) = "room.archived" in General,
     /// A team was made.
     TeamCreated(AgentTeam) = "team.created" in General,
     /// It changed.

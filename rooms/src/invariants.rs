@@ -102,6 +102,13 @@ pub fn broken(state: &State) -> Vec<String> {
     }
     if let Some(process) = &state.process {
         of_process(process, &mut found);
+        let archived = state.room.as_ref().is_some_and(|room| room.archived);
+        if archived && !process.process.status.is_terminal() {
+            found.push(format!(
+                "the process is {} and its room is archived",
+                process.process.status.as_str()
+            ));
+        }
     }
     found
 }

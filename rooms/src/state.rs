@@ -337,6 +337,9 @@ impl State {
                     }
                 }
             }),
+            EventBody::RoomArchived(change) => {
+                self.room_mut(|room| room.archived = change.archived)
+            }
             EventBody::TeamCreated(team) | EventBody::TeamUpdated(team) => {
                 self.team = Some(Arc::new(team.clone()))
             }
@@ -354,6 +357,11 @@ impl State {
                 self.process = Some(Arc::new(ProcessState::new(created)));
             }
             _ => {
+                // A process that goes on does so in a room that is open.
+                let archived = self.room.as_ref().is_some_and(|room| room.archived);
+                if archived && matches!(body, EventBody::ProcessRetried(_)) {
+                    self.room_mut(|room| room.archived = false);
+                }
                 if let Some(process) = &mut self.process {
                     let process = Arc::make_mut(process);
                     process.apply(body, at);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rooms::event::Event;
 use rooms::id::{EventId, RoomId, WorkspaceId};
+use rooms::model::access::PrincipalKind;
 use rooms::{Code, Command, Ctx, Facts, Needs, Refusal, State, Timestamp, decide, needs};
 use storage::audit::AuditRow;
 use storage::{Idempotency, WriteSet};
@@ -45,6 +46,8 @@ pub struct Ground {
     pub used: BTreeMap<String, (String, String)>,
     /// When the timers that fire are due now; none: they are gone.
     pub due: BTreeMap<(RoomId, String), Option<Timestamp>>,
+    /// How far those have read who say how far they have read now.
+    pub marks: BTreeMap<(RoomId, PrincipalKind, String), u64>,
 }
 
 /// What it comes to.
@@ -168,15 +171,17 @@ pub fn decide_all(
                 .into_iter()
                 .map(|op| (job.room, space.clone(), op)),
         );
-        if let (Command::MarkRead(read), Ok(_)) = (&job.command, &decision.reply) {
-            set.reads.push((
-                job.room,
-                job.principal.kind,
-                job.principal.id.clone(),
-                read.seq.min(seq),
-            ));
+        let mut reply = decision.reply;
+        if let (Command::MarkRead(read), Ok(data)) = (&job.command, &mut reply) {
+            let who = (job.room, job.principal.kind, job.principal.id.clone());
+            let mark = ground.marks.entry(who).or_default();
+            // It never goes back.
+            *mark = read.seq.min(seq).max(*mark);
+            *data = serde_json::json!({"lastReadSeq": *mark});
+            let (room, kind, id) = (job.room, job.principal.kind, job.principal.id.clone());
+            set.reads.push((room, kind, id, *mark));
         }
-        match decision.reply {
+        match reply {
             Ok(data) => {
                 let outcome = Outcome {
                     data,

@@ -1,10 +1,14 @@
 //! Configuration: flags, then `BATON_*` from the environment, then `baton.toml`, then defaults.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+use crate::retention::KEPT_ANYWAY;
+use crate::span::Span;
 
 /// What is in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +26,18 @@ pub struct Config {
     pub cors_origins: Option<String>,
     /// `BATON_WEBHOOKS_ALLOW_PRIVATE`: webhooks may lead to private and loopback addresses.
     pub webhooks_allow_private: bool,
+    /// `BATON_RETENTION_ARCHIVE_AFTER`: rooms whose process has ended are archived once nothing has happened in them for so long.
+    pub retention_archive_after: Span,
+    /// `BATON_RETENTION_KEEP_FOR`: the log of an archived room is kept so much longer.
+    pub retention_keep_for: Span,
+    /// `BATON_RETENTION_EXPORT`: a folder that logs are written to before they are removed; unset, they are only removed.
+    pub retention_export: Option<PathBuf>,
+    /// `BATON_RETENTION_WINDOW`: how far back the logs of teams' and workspaces' rooms reach.
+    pub retention_window: Span,
+    /// `BATON_RETENTION_WINDOW_EVENTS`: so many events of each of them are kept; 0 is any number.
+    pub retention_window_events: u64,
+    /// `BATON_RETENTION_AUDIT`: how far back the audit reaches.
+    pub retention_audit: Span,
     /// `BATON_LOG`: what to log, as `info` or `baton=debug,info`.
     pub log: String,
     /// `BATON_LOG_FORMAT`: `text` or `json`.
@@ -37,6 +53,12 @@ impl Default for Config {
             admin_key: None,
             cors_origins: None,
             webhooks_allow_private: false,
+            retention_archive_after: Span::hours(24),
+            retention_keep_for: Span::hours(7 * 24),
+            retention_export: None,
+            retention_window: Span::hours(90 * 24),
+            retention_window_events: 0,
+            retention_audit: Span::hours(365 * 24),
             log: "info".to_owned(),
             log_format: "text".to_owned(),
         }
@@ -57,6 +79,12 @@ impl Config {
             "admin_key",
             "cors_origins",
             "webhooks_allow_private",
+            "retention_archive_after",
+            "retention_keep_for",
+            "retention_export",
+            "retention_window",
+            "retention_window_events",
+            "retention_audit",
             "log",
             "log_format",
             "database_url",
@@ -77,6 +105,14 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         if self.admin_key.as_ref().is_some_and(|k| k.len() < 32) {
             return Err("BATON_ADMIN_KEY must have at least 32 characters; for example `openssl rand -hex 24`".to_owned());
+        }
+        if self.retention_export.as_ref().is_some_and(|f| !f.is_dir()) {
+            return Err("BATON_RETENTION_EXPORT names no folder; make it first".to_owned());
+        }
+        if (1..KEPT_ANYWAY).contains(&self.retention_window_events) {
+            return Err(format!(
+                "BATON_RETENTION_WINDOW_EVENTS must be at least {KEPT_ANYWAY}, or 0 for any number"
+            ));
         }
         if !["text", "json"].contains(&self.log_format.as_str()) {
             return Err(format!(

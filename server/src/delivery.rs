@@ -272,12 +272,33 @@ impl Delivery {
     /// Delivers from the log what comes after `cursor`.
     async fn catch_up(&self, room: RoomId, cursor: u64) -> Result<(), storage::Error> {
         let events = self.store.frames(room, cursor, 500).await?;
+        if events.first().is_none_or(|e| e.0 > cursor + 1) {
+            let first = self.store.first(room).await?;
+            if first > cursor + 1 {
+                self.give_up(room, first - 1);
+            }
+        }
         metrics::counter!("baton_deliveries_from_log_total").increment(events.len() as u64);
         let frames = events
             .into_iter()
             .map(|(seq, name, json)| (seq, Frame::new(&name, &json)));
         self.publish(room, frames);
         Ok(())
+    }
+
+    /// What comes next is no longer kept: this node stood still for longer than logs reach back. Whoever has not had it is cut off, and is
+    /// told to start over when it resumes.
+    fn give_up(&self, room: RoomId, until: u64) {
+        let Some(cell) = self.fan(room) else {
+            return;
+        };
+        let mut fan = lock(&cell);
+        fan.cursor = fan.cursor.max(until);
+        fan.held = fan.held.split_off(&(until + 1));
+        for subscriber in fan.subscribers.values().filter(|s| s.after < until) {
+            subscriber.over.store(true, Ordering::Release);
+            let _ = self.slow.send(subscriber.socket);
+        }
     }
 
     /// Something that is not kept, to everybody in the room but its sender. Who has no room for it goes without.

@@ -287,7 +287,13 @@ async fn attempt(
     }
     let locked_rows = wanted.values().any(|n| n.slots);
     let mut due = BTreeMap::new();
+    let mut marks = BTreeMap::new();
     for job in batch {
+        if let Command::MarkRead(_) = &job.command {
+            let (kind, id) = (job.principal.kind, &job.principal.id);
+            let mark = tx.read_mark(job.room, kind, id).await?;
+            marks.insert((job.room, kind, id.clone()), mark);
+        }
         if let Command::Timer { timer, .. } = &job.command {
             let key = timer.key();
             let found = tx.timer_due(job.room, &key).await?;
@@ -302,6 +308,7 @@ async fn attempt(
         facts,
         used,
         due,
+        marks,
     };
     let Some(mut decided) = decide_all(batch, &mut ground, known) else {
         return Ok(None);

@@ -301,6 +301,35 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
                 "cors_origins  {}   (BATON_CORS_ORIGINS)",
                 config.cors_origins.as_deref().unwrap_or("none")
             );
+            println!(
+                "webhooks_allow_private   {}   (BATON_WEBHOOKS_ALLOW_PRIVATE)",
+                config.webhooks_allow_private
+            );
+            let after = config.retention_archive_after;
+            println!(
+                "retention_archive_after  {after}   (BATON_RETENTION_ARCHIVE_AFTER: an ended process's room is archived when idle for so long)"
+            );
+            println!(
+                "retention_keep_for       {}   (BATON_RETENTION_KEEP_FOR: its log is kept so much longer)",
+                config.retention_keep_for
+            );
+            let export = config.retention_export.as_deref();
+            println!(
+                "retention_export         {}   (BATON_RETENTION_EXPORT: the folder that logs are written to before they are removed)",
+                export.map_or("none".to_owned(), |f| f.display().to_string())
+            );
+            println!(
+                "retention_window         {}   (BATON_RETENTION_WINDOW: teams' and workspaces' rooms reach back so far)",
+                config.retention_window
+            );
+            println!(
+                "retention_window_events  {}   (BATON_RETENTION_WINDOW_EVENTS: and have so many events at most; 0: any number)",
+                config.retention_window_events
+            );
+            println!(
+                "retention_audit          {}   (BATON_RETENTION_AUDIT: the audit reaches back so far)",
+                config.retention_audit
+            );
             println!("log           {}   (BATON_LOG)", config.log);
             println!("log_format    {}   (BATON_LOG_FORMAT)", config.log_format);
         }

@@ -34,8 +34,8 @@ use crate::relay::{Channel, Health, Message};
 use crate::session::{self, End};
 use crate::wire::{self, Frame};
 use crate::{
-    agents, auth, cluster, contract, delivery, dispatch, gateway, presence, rest, timers,
-    transport, web, webhooks,
+    agents, auth, cluster, contract, delivery, dispatch, gateway, presence, rest, retention,
+    timers, transport, web, webhooks,
 };
 
 /// The largest body and the largest socket message, in bytes.
@@ -53,10 +53,6 @@ pub struct Node {
     stop: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-fn now() -> rooms::Timestamp {
-    rooms::Timestamp(chrono::Utc::now().timestamp_micros())
 }
 
 /// Makes a workspace and its room, unless there is one.
@@ -316,7 +312,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         tokio::spawn(session::sweep(Arc::clone(&hub))),
         tokio::spawn(presence::gossip(Arc::clone(&hub))),
         tokio::spawn(webhooks::run(Arc::clone(&hub))),
-        tokio::spawn(forget(Arc::clone(&hub))),
+        tokio::spawn(retention::run(Arc::clone(&hub))),
     ];
     let stop = CancellationToken::new();
     let closed = stop.clone();
@@ -359,24 +355,6 @@ async fn whole_body(request: Request, next: Next) -> Response {
         return Refused(Refusal::new(Code::PayloadTooLarge, detail)).into_response();
     }
     next.run(Request::from_parts(parts, Body::from(read))).await
-}
-
-/// What webhooks have sent or given up can be looked at, and replayed, for so long.
-const DELIVERIES_KEPT_MICROS: i64 = 7 * 24 * 3_600 * 1_000_000;
-
-async fn forget(hub: Arc<Hub>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(3600));
-    loop {
-        tick.tick().await;
-        if let Err(e) = hub.store().forget_keys(now()).await {
-            tracing::warn!(error = %e, "could not remove old idempotency keys");
-        }
-        let before = rooms::Timestamp(now().0 - DELIVERIES_KEPT_MICROS);
-        // In bounded batches, so that a lane never waits long for its turn.
-        while let Ok(1_000..) = hub.store().forget_deliveries(before, 1_000).await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
 }
 
 /// `/healthz`: alive.

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::audit;
 use crate::db::{Error, Kind, Part, Store, Table, Value, statement};
 use crate::projection::{EVENTS, Projection};
+use crate::retention::stage;
 use crate::tx::{KEY_COLUMNS, SNAPSHOT_EVERY, WriteSet, key_row};
 
 static TIMERS: Table = Table {
@@ -234,6 +235,8 @@ pub fn at_once(store: &Store, set: &WriteSet, webhooks: i64) -> Result<Option<At
         || !set.reads.is_empty()
         || !set.fired.is_empty()
         || !set.answers.is_empty()
+        // A process ended, or goes on: the table of those that did is written under lock.
+        || set.rooms.iter().any(|(before, after)| stage(before) != stage(after))
     {
         return Ok(None);
     }

@@ -3,7 +3,7 @@
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
 //! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]), for the dispatcher ([`ready`]) and for monitoring
-//! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), credentials ([`keys`]), backups ([`backup`]) and
+//! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), what is no longer kept ([`retention`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
 pub mod analytics;
@@ -18,6 +18,7 @@ pub mod monitoring;
 pub mod projection;
 pub mod read;
 pub mod ready;
+pub mod retention;
 pub mod search;
 pub mod templates;
 pub mod tx;

@@ -38,12 +38,15 @@ const ALL: &[Migration] = &[
     migration!(10, "0010_analytics"),
     migration!(11, "0011_lists"),
     migration!(12, "0012_written_often"),
+    migration!(13, "0013_retention"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A
 /// migration only adds, so that the binary before it goes on beside this one; a feature that writes what the one before cannot read waits
 /// until the store's level is raised, when all nodes are new.
-pub const LEVEL: i64 = 1;
+///
+/// 2: rooms are archived, and a log may no longer begin at its beginning ([`crate::retention`]).
+pub const LEVEL: i64 = 2;
 
 /// The version that this binary works with.
 pub fn latest() -> i64 {
@@ -93,7 +96,9 @@ impl Store {
     pub async fn raise_level(&self) -> Result<i64, Error> {
         let mut tx = self.begin().await?;
         let sql = "UPDATE store SET level = $1 WHERE id = 1 AND level < $1";
-        tx.execute(sql, vec![LEVEL.into()]).await?;
+        if tx.execute(sql, vec![LEVEL.into()]).await? > 0 {
+            crate::retention::catch_up(&mut tx).await?;
+        }
         tx.commit().await?;
         self.level().await
     }
@@ -164,6 +169,10 @@ impl Store {
                 applied.push(migration.version);
             }
             tx.commit().await?;
+        }
+        // What is new has no older binary beside it.
+        if found == 0 && !applied.is_empty() {
+            self.raise_level().await?;
         }
         Ok(applied)
     }

@@ -47,8 +47,8 @@ static ROOMS: Table = Table {
         ("data", Text),
     ],
     key: Some(&["id"]),
-    // A restore gives a log another life, which is not in the log.
-    once: &["log_id"],
+    // A restore gives a log another life, and its beginning goes once it is old: neither is in the log.
+    once: &["log_id", "first"],
 };
 static SNAPSHOTS: Table = Table {
     name: "snapshots",

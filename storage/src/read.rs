@@ -338,6 +338,29 @@ impl Store {
         before: Option<u64>,
         limit: u64,
     ) -> Result<Option<LogPage>, Error> {
+        loop {
+            let Some(page) = self.log_once(room, since, before, limit).await? else {
+                return Ok(None);
+            };
+            let (from, until) = match since {
+                Some(since) => (page.first.max(since + 1), page.head + 1),
+                None => (page.first, before.unwrap_or(u64::MAX).min(page.head + 1)),
+            };
+            let there = until.saturating_sub(from).min(limit);
+            // What was old may have gone between the two looks: then the log begins later than was said.
+            if page.events.len() as u64 == there || self.first(room).await? == page.first {
+                return Ok(Some(page));
+            }
+        }
+    }
+
+    async fn log_once(
+        &self,
+        room: RoomId,
+        since: Option<u64>,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<Option<LogPage>, Error> {
         let rows = self
             .query(
                 "SELECT head, first, log_id, last_activity FROM rooms WHERE id = $1",
@@ -373,6 +396,13 @@ impl Store {
             log_id,
             last_activity: Timestamp(row.int(3)),
         }))
+    }
+
+    /// The oldest seq of a room that is kept.
+    pub async fn first(&self, room: RoomId) -> Result<u64, Error> {
+        let sql = "SELECT first FROM rooms WHERE id = $1";
+        let rows = self.query(sql, vec![room.0.into()]).await?;
+        Ok(rows.first().map_or(1, |r| r.count(0)))
     }
 
     /// The newest seq of rooms.
@@ -502,18 +532,6 @@ impl Store {
                 ))
             })
             .collect()
-    }
-
-    /// Forgets idempotency keys older than a day.
-    pub async fn forget_keys(&self, now: Timestamp) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
-        let day = 24 * 3600 * 1_000_000;
-        tx.execute(
-            "DELETE FROM idempotency WHERE created_at < $1",
-            vec![(now.0 - day).into()],
-        )
-        .await?;
-        tx.commit().await
     }
 
     /// Every event of a log, as it was written.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use rooms::event::Event;
-use rooms::id::{ProcessId, TemplateId, WorkspaceId};
+use rooms::id::{ProcessId, RoomId, TemplateId, WorkspaceId};
 use rooms::model::template::ProcessTemplate;
-use rooms::state::State;
 use rooms::{Facts, Needs};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -105,13 +104,19 @@ pub(crate) async fn read(
     Ok(())
 }
 
-/// A process as it was after an event of its room; none where that event is not there, or the log no longer begins at its beginning.
+/// A process as it was after an event of its room; none where that event is not there, or no longer.
 async fn past(
     conn: &mut Conn,
     process: ProcessId,
     until: Option<u64>,
 ) -> Result<Option<(u64, Arc<rooms::state::ProcessState>)>, Error> {
-    let mut state = State::default();
+    let sql = "SELECT first FROM rooms WHERE id = $1";
+    let rows = conn.query(sql, vec![process.0.into()]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    // The log begins with what came before its oldest event.
+    let mut state = crate::retention::base(conn, RoomId(process.0), row.count(0)).await?;
     let last = until.unwrap_or(u64::MAX);
     while state.seq < last {
         let rows = conn

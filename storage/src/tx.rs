@@ -351,6 +351,19 @@ impl Tx {
         Ok(rows.first().map(|r| Timestamp(r.int(0))))
     }
 
+    /// How far somebody has read; 0 where they never said so.
+    pub async fn read_mark(
+        &mut self,
+        room: RoomId,
+        kind: PrincipalKind,
+        id: &str,
+    ) -> Result<u64, Error> {
+        let sql = "SELECT seq FROM read_marks WHERE room_id = $1 AND kind = $2 AND principal = $3";
+        let args = vec![room.0.into(), kind.as_str().into(), id.into()];
+        let rows = self.conn.query(sql, args).await?;
+        Ok(rows.first().map_or(0, |r| r.count(0)))
+    }
+
     /// Writes the batch. The events' texts come back as the log has them, so that nobody encodes them again.
     pub async fn write(&mut self, set: &WriteSet) -> Result<Vec<String>, Error> {
         let mut all = Gathered::new(set)?;
@@ -427,6 +440,7 @@ impl Tx {
             }
         }
         self.mark_read(set).await?;
+        crate::retention::follow(&mut self.conn, set).await?;
         webhooks::write(&mut self.conn, &set.hooks, &set.events).await?;
         Ok(all.texts)
     }

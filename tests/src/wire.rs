@@ -39,6 +39,7 @@ pub fn wire(room: RoomId, command: &Command) -> Option<Wire> {
         | C::ReleaseInstance { .. }
         | C::StartChild { .. }
         | C::ChildEnded { .. }
+        | C::ArchiveRoom { .. }
         | C::Offer { claim: false, .. } => None,
         C::RegisterAgent(agent) => rest(Method::POST, "/agents", with(agent, none)),
         C::UpdateAgent { agent_id, change } => rest(

@@ -393,6 +393,7 @@ impl Decider<'_> {
             C::RemoveMessage(which) => self.remove_message(which),
             C::Broadcast(event) => self.broadcast(event),
             C::MarkRead(_) => self.mark_read(),
+            C::ArchiveRoom { head } => self.archive_room(*head),
             C::Timer { timer, .. } => self.timer(timer),
         }
     }

@@ -6,7 +6,7 @@ use super::start::{initiator, participant};
 use super::{Decider, Ruled, check_text};
 use crate::event::{
     CommunicationChange, CommunicationExpiry, Custom, EventBody, MessageEdit, MessageRemoval,
-    ParticipantChange,
+    ParticipantChange, RoomChange,
 };
 use crate::facts::Posted;
 use crate::id::{CommunicationId, MessageId, NAME_RULE, RoomId, is_valid_name};
@@ -206,9 +206,30 @@ impl Decider<'_> {
 
     fn open_room(&self) -> Result<(), Refusal> {
         match &self.state.room {
-            Some(room) if room.archived => Err(Refusal::illegal("the room is archived")),
+            Some(room) if room.archived => Err(Refusal::illegal(
+                "the room is archived: its process has ended and nobody said anything for long. It can be read until its log is removed; \
+                 talk in the team's room, or retry the process if it failed, which opens the room again",
+            )),
             _ => Ok(()),
         }
+    }
+
+    /// The room lay idle since its process ended: it is closed, and after a while its log is removed. Whoever found it idle says where its log
+    /// ended then, so that whatever came meanwhile counts.
+    pub(super) fn archive_room(&mut self, head: u64) -> Ruled {
+        let process = self.process()?;
+        if !process.process.status.is_terminal() {
+            return Err(Refusal::illegal("the process is alive, and so is its room"));
+        }
+        self.open_room()?;
+        let Some(room) = self.state.room.as_ref().filter(|_| self.state.seq == head) else {
+            return Err(Refusal::illegal("something has happened in the room since"));
+        };
+        self.emit(EventBody::RoomArchived(RoomChange {
+            id: room.id,
+            archived: true,
+        }));
+        Ok(serde_json::Value::Null)
     }
 
     pub(super) fn post_message(&mut self, post: &r::PostMessage) -> Ruled {
@@ -321,7 +342,7 @@ impl Decider<'_> {
         Ok(json!({}))
     }
 
-    /// Reading marks are no events: the lane writes them beside the log.
+    /// Reading marks are no events: the lane writes them beside the log, and says how far it is then.
     pub(super) fn mark_read(&mut self) -> Ruled {
         self.require_role(RoomRole::Observer)?;
         Ok(json!({}))
@@ -341,6 +362,7 @@ impl Decider<'_> {
         }
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
+        self.open_room()?;
         if self
             .ctx
             .facts

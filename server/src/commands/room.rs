@@ -7,7 +7,7 @@ use rooms::model::room::{CollaborationRoom, Message, Participant};
 use rooms::policy::Operation as O;
 use storage::read::Thing;
 
-use super::table::{CommandRow, new, of};
+use super::table::{CommandRow, Kind, new, of};
 
 const ROOM: (&str, Thing) = ("roomId", Thing::Room);
 
@@ -43,7 +43,8 @@ pub fn rows() -> Vec<CommandRow> {
             O::RoomsPost,
             ROOM,
             |_: R, mark| Command::MarkRead(mark),
-        ),
+        )
+        .has(&[("lastReadSeq", Kind::Whole)]),
         of(
             "message:send",
             "Post a message",

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use rooms::Timestamp;
 use rooms::event::{Event, Origin};
 use rooms::id::{RoomId, WorkspaceId};
 
@@ -30,10 +31,17 @@ impl Digest {
     }
 }
 
+/// Echoes so long after the oldest that is kept may have come after it, though they happened before: they are not compared.
+const BLUR: u64 = 60_000;
+
 /// What was heard so far.
 #[derive(Default)]
 pub(super) struct Echoes {
     main_rooms: HashMap<WorkspaceId, RoomId>,
+    /// From when on a workspace's room has all echoes, where it no longer has all there ever were.
+    since: HashMap<WorkspaceId, Timestamp>,
+    /// The oldest seq of rooms that no longer have all their events.
+    firsts: HashMap<RoomId, u64>,
     by_origin: HashMap<RoomId, (Digest, u64)>,
 }
 
@@ -41,6 +49,23 @@ impl Echoes {
     /// Names a workspace's own room.
     pub(super) fn main_room(&mut self, space: &str, room: RoomId) {
         self.main_rooms.insert(space.into(), room);
+    }
+
+    /// Says that a room has events from this one on only.
+    pub(super) fn begins_at(&mut self, room: RoomId, first: u64) {
+        self.firsts.insert(room, first);
+    }
+
+    /// Says that a room has events from this time on only.
+    pub(super) fn begins(&mut self, room: &RoomHead, at: Timestamp) {
+        if self.main_rooms.get(&room.space) == Some(&room.id) {
+            self.since.insert(room.space.clone(), at.plus_ms(BLUR));
+        }
+    }
+
+    /// Whether the workspace's room still has the echo of what happened then.
+    pub(super) fn can_be_compared(&self, space: &WorkspaceId, at: Timestamp) -> bool {
+        self.since.get(space).is_none_or(|since| at > *since)
     }
 
     /// An echo was read.
@@ -69,7 +94,15 @@ impl Echoes {
             ));
         }
         *last = origin.seq;
-        digest.add(origin.seq, echo);
+        let kept = self.firsts.get(&origin.room_id);
+        let there = kept.is_none_or(|first| origin.seq >= *first);
+        let recent = self
+            .since
+            .get(&room.space)
+            .is_none_or(|since| echo.at > *since);
+        if there && recent {
+            digest.add(origin.seq, echo);
+        }
     }
 }
 
@@ -101,7 +134,6 @@ impl Check {
         let Some(main) = self.room_head(main).await? else {
             return Ok(());
         };
-        let mut since = None;
         let mut after = main.first.saturating_sub(1);
         loop {
             let rows = self.page(&main, after).await?;
@@ -111,12 +143,11 @@ impl Check {
                 let Ok(echo) = serde_json::from_str::<Event>(row.text(4)) else {
                     continue;
                 };
-                since.get_or_insert(echo.at);
                 let Some(origin) = echo.origin.as_ref().filter(|o| o.room_id == room.id) else {
                     continue;
                 };
-                // What the first room no longer keeps cannot be compared.
-                if origin.seq < room.first {
+                // What one of the two no longer keeps cannot be compared.
+                if origin.seq < room.first || !self.echoes.can_be_compared(&room.space, echo.at) {
                     continue;
                 }
                 let echoed = (echo.body.name().into_owned(), echo.at);
@@ -133,9 +164,8 @@ impl Check {
                 }
             }
         }
-        let since = since.filter(|_| main.first > 1);
         for (seq, (name, at)) in expected {
-            if since.is_none_or(|since| at > since) {
+            if self.echoes.can_be_compared(&room.space, at) {
                 self.report.wrong(format!(
                     "room {}: the workspace's room never heard of {name} at seq {seq}",
                     room.id

@@ -42,7 +42,54 @@ impl Check {
             .await
     }
 
-    /// Folds a room's log from its beginning, or from its snapshot where the beginning is no longer kept.
+    /// What a log begins with whose beginning is no longer kept.
+    async fn base(
+        &mut self,
+        room: &RoomHead,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Option<State>, Error> {
+        let sql = "SELECT seq, state FROM bases WHERE room_id = $1";
+        let rows = self.conn.query(sql, vec![room.id.0.into()]).await?;
+        let before = room.first.saturating_sub(1);
+        if let Some(row) = rows.first().filter(|r| r.count(0) != before) {
+            self.report.wrong(format!(
+                "room {}: its log begins at {}, and what it begins with is of seq {}",
+                room.id,
+                room.first,
+                row.count(0)
+            ));
+        }
+        if room.first <= 1 {
+            return Ok(None);
+        }
+        let sql = "SELECT COUNT(*) FROM events WHERE room_id = $1 AND seq <= $2";
+        let args = vec![room.id.0.into(), before.into()];
+        let rest = self.conn.query(sql, args).await?;
+        if rest.first().is_some_and(|r| r.count(0) > 0) {
+            self.report.wrong(format!(
+                "room {}: it has events from before its first, {}",
+                room.id, room.first
+            ));
+        }
+        let kept = rows.first().filter(|r| r.count(0) == before);
+        let state: Option<State> = match kept {
+            Some(row) => serde_json::from_str(row.text(1)).ok(),
+            None => snapshot
+                .filter(|s| s.seq == before)
+                .and_then(|s| s.state.clone()),
+        };
+        if state.as_ref().is_none_or(|s| s.seq != before) {
+            self.report.wrong(format!(
+                "room {}: its log begins at {} and nothing that can be read says what was before",
+                room.id, room.first
+            ));
+        }
+        let mut state = state.unwrap_or_default();
+        state.seq = before;
+        Ok(Some(state))
+    }
+
+    /// Folds a room's log from its beginning, or from what it begins with where that is no longer kept.
     pub(super) async fn fold(&mut self, room: &RoomHead) -> Result<Folded, Error> {
         let snapshot = self.snapshot(room).await?;
         let mut folded = Folded {
@@ -53,20 +100,15 @@ impl Check {
         };
         let mut witness = Witness::default();
         let mut said = Said::default();
-        if room.first > 1 {
-            match snapshot.as_ref().filter(|s| s.seq + 1 >= room.first) {
-                Some(Snapshot {
-                    seq,
-                    state: Some(state),
-                }) => {
-                    folded.state = state.clone();
-                    folded.state.seq = *seq;
-                    folded.snapshot_seen = true;
+        match self.base(room, snapshot.as_ref()).await? {
+            None => {}
+            Some(base) => {
+                if let Some(process) = &base.process {
+                    let open = process.open_communications.iter();
+                    folded.communications = open.map(|(id, c)| (*id, (**c).clone())).collect();
                 }
-                _ => self.report.wrong(format!(
-                    "room {}: its log begins at {} and no snapshot says what was before",
-                    room.id, room.first
-                )),
+                folded.snapshot_seen = snapshot.as_ref().is_some_and(|s| s.seq == base.seq);
+                folded.state = base;
             }
         }
         let mut place = folded.state.seq;
@@ -149,7 +191,10 @@ impl Check {
             }
             (_, None) => self.registry.see(event),
         }
-        if event.origin.is_none() && event.body.is_echoed() {
+        if event.origin.is_none()
+            && event.body.is_echoed()
+            && self.echoes.can_be_compared(&room.space, event.at)
+        {
             folded.to_echo.add(event.seq, event);
         }
         folded.state.apply(event);

@@ -9,6 +9,7 @@
 //! - messages and templates: a row for each, as it was said and as it became ([`said`])
 //! - snapshots: what the log adds up to at their seq
 //! - timers: one for everything that would else wait for ever
+//! - retention: who has ended is on its way out, nobody else; a log begins with what came before it
 //! - echoes: each event that the workspace's room must hear of is there, once ([`echoes`])
 //! - the registry and the idempotency records ([`registry`])
 
@@ -19,13 +20,14 @@ mod registry;
 mod said;
 
 use rooms::id::{RoomId, WorkspaceId};
-use rooms::invariants;
+use rooms::{Timestamp, invariants};
 use uuid::Uuid;
 
 use self::echoes::Echoes;
 use self::read_model::Counted;
 use self::registry::Registry;
 use crate::db::{Conn, Error, Store};
+use crate::retention;
 
 /// So many problems are told in words; the rest is counted.
 const TOLD: usize = 1_000;
@@ -73,6 +75,8 @@ struct Check {
     counted: Counted,
     /// A workspace's log no longer has its beginning: templates may be older.
     trimmed: bool,
+    /// Of the store.
+    level: i64,
 }
 
 impl Store {
@@ -85,10 +89,12 @@ impl Store {
             registry: Registry::default(),
             counted: Counted::default(),
             trimmed: false,
+            level: self.level().await?,
         };
         for table in ["messages", "templates", "assigned", "alert_rules"] {
             check.counted.add(table, 0);
         }
+        check.beginnings().await?;
         check.workspaces().await?;
         let mut after = Uuid::nil();
         loop {
@@ -152,13 +158,58 @@ impl Check {
 
     async fn room(&mut self, room: &RoomHead) -> Result<(), Error> {
         self.report.rooms += 1;
+        if room.first > 1 && room.kind != "process" {
+            let at = self.begins(room).await?;
+            self.echoes.begins(room, at);
+            self.registry.begins(&room.space, at);
+        }
         let folded = self.fold(room).await?;
         for what in invariants::broken(&folded.state) {
             self.report.wrong(format!("room {}: {what}", room.id));
         }
         self.compare(room, &folded).await?;
         self.timers(room, &folded.state).await?;
+        self.retention(room, &folded.state).await?;
         self.heard(room, &folded).await
+    }
+
+    /// Logs that no longer begin at their beginning.
+    async fn beginnings(&mut self) -> Result<(), Error> {
+        let sql = "SELECT id, first FROM rooms WHERE first > 1";
+        for row in self.conn.query(sql, Vec::new()).await? {
+            self.echoes.begins_at(RoomId(row.uuid(0)), row.count(1));
+        }
+        Ok(())
+    }
+
+    /// The time of the oldest event that a room still has; of its end, where it has none.
+    async fn begins(&mut self, room: &RoomHead) -> Result<Timestamp, Error> {
+        let sql = "SELECT COALESCE((SELECT e.at FROM events e WHERE e.room_id = r.id AND e.seq = r.first), r.last_activity) \
+                   FROM rooms r WHERE r.id = $1";
+        let rows = self.conn.query(sql, vec![room.id.0.into()]).await?;
+        Ok(Timestamp(rows.first().map_or(0, |r| r.int(0))))
+    }
+
+    /// A room whose process has ended is on its way to its own end, and no other is.
+    async fn retention(&mut self, room: &RoomHead, state: &rooms::State) -> Result<(), Error> {
+        if self.level < retention::LEVEL {
+            return Ok(());
+        }
+        let sql = "SELECT stage FROM retention WHERE room_id = $1";
+        let rows = self.conn.query(sql, vec![room.id.0.into()]).await?;
+        let found = rows.first().map(|r| r.text(0));
+        let wanted = retention::stage(state);
+        // Once its log has gone there is nothing left to wait for.
+        let over = wanted == Some("archived") && found.is_none() && room.first > 1;
+        if found != wanted && !over {
+            self.report.wrong(format!(
+                "room {}: it is {} on its way to be removed, and must be {}",
+                room.id,
+                found.unwrap_or("not"),
+                wanted.unwrap_or("not")
+            ));
+        }
+        Ok(())
     }
 
     /// A timer for everything that would else wait for ever.

@@ -23,7 +23,7 @@ impl Counted {
 }
 
 /// What is not in the log, and moves without it: a restore begins another life of every log.
-const BESIDE_THE_LOG: [&str; 2] = ["last_activity", "log_id"];
+const BESIDE_THE_LOG: [&str; 3] = ["last_activity", "log_id", "first"];
 
 impl Check {
     pub(super) async fn compare(&mut self, room: &RoomHead, folded: &Folded) -> Result<(), Error> {
@@ -138,6 +138,12 @@ impl Check {
             .map(|r| (key_of(r.values()), r.values()))
             .collect();
         self.counted.add(table.name, found.len() as u64);
+        if table.name == "communications" && room.first > 1 {
+            // A state keeps the open ones only: what was said before the log begins, and answered, is known by its row alone.
+            let known: BTreeSet<String> = expected.iter().map(|row| key_of(row)).collect();
+            let open = |row: &[Value]| row[4] == Value::Int(1);
+            left.retain(|key, row| known.contains(key) || open(row));
+        }
         self.report.rows += found.len() as u64;
         for wanted in expected {
             let key = key_of(&wanted);

@@ -23,9 +23,19 @@ struct Newest {
 
 /// Every agent of every workspace.
 #[derive(Default)]
-pub(super) struct Registry(BTreeMap<(WorkspaceId, AgentId), Newest>);
+pub(super) struct Registry {
+    agents: BTreeMap<(WorkspaceId, AgentId), Newest>,
+    /// Until when the rooms of a workspace may have said more than their logs still do.
+    forgotten: BTreeMap<WorkspaceId, Timestamp>,
+}
 
 impl Registry {
+    /// Says that a room has events from this time on only.
+    pub(super) fn begins(&mut self, space: &WorkspaceId, at: Timestamp) {
+        let until = self.forgotten.entry(space.clone()).or_default();
+        *until = at.max(*until);
+    }
+
     pub(super) fn see(&mut self, event: &Event) {
         let (id, agent) = match &event.body {
             EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) => {
@@ -35,7 +45,7 @@ impl Registry {
             _ => return,
         };
         let newest = self
-            .0
+            .agents
             .entry((event.workspace_id.clone(), id.clone()))
             .or_default();
         match agent {
@@ -54,7 +64,8 @@ impl Registry {
 
 impl Check {
     pub(super) async fn registry(&mut self) -> Result<(), Error> {
-        let mut known = std::mem::take(&mut self.registry.0);
+        let mut known = std::mem::take(&mut self.registry.agents);
+        let forgotten = std::mem::take(&mut self.registry.forgotten);
         let mut after = (String::new(), String::new());
         loop {
             let sql = "SELECT workspace_id, id, name, archived, data FROM agents \
@@ -66,10 +77,18 @@ impl Check {
             for row in &rows {
                 self.report.rows += 1;
                 let name = format!("the agent {} of {}", row.text(1), row.text(0));
-                let Some(newest) = known.remove(&(row.text(0).into(), row.text(1).into())) else {
-                    self.report.wrong(format!("{name}: no log knows it"));
+                let space = WorkspaceId::from(row.text(0));
+                let until = forgotten.get(&space);
+                let Some(newest) = known.remove(&(space, row.text(1).into())) else {
+                    if until.is_none() {
+                        self.report.wrong(format!("{name}: no log knows it"));
+                    }
                     continue;
                 };
+                let said = newest.removed_at.unwrap_or_default().max(newest.at);
+                if until.is_some_and(|until| said <= *until) {
+                    continue;
+                }
                 let fits = newest.agents.iter().any(|agent| {
                     let mut agent = agent.clone();
                     agent.archived |= newest.removed_at.is_some_and(|at| at >= newest.at);

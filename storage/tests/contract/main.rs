@@ -14,6 +14,7 @@ mod migrations;
 mod mirror;
 mod monitoring;
 mod reads;
+mod retention;
 mod schema;
 mod search;
 mod transaction;

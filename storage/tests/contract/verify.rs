@@ -234,7 +234,7 @@ on_both! {
             ("DELETE FROM events WHERE room_id = $1 AND seq = 3", process(), "after seq 2 comes 4"),
             ("DELETE FROM events WHERE room_id = $1 AND seq = (SELECT head FROM rooms WHERE id = $1)", talk(), "the log ends at"),
             ("UPDATE rooms SET head = head + 1 WHERE id = $1", process(), "the log ends at"),
-            ("UPDATE rooms SET first = 2 WHERE id = $1", process(), "no snapshot says what was before"),
+            ("UPDATE rooms SET first = 2 WHERE id = $1", process(), "nothing that can be read says what was before"),
             ("UPDATE events SET payload = '{' WHERE room_id = $1 AND seq = 2", process(), "the event 2 cannot be read"),
             ("UPDATE events SET type = 'process.failed' WHERE room_id = $1 AND type = 'process.started'", process(), "another type"),
             ("UPDATE events SET at = at + 1 WHERE room_id = $1 AND seq = 1", process(), "another at"),
@@ -279,6 +279,9 @@ on_both! {
             ("UPDATE snapshots SET state = '[' WHERE room_id = $1", talk(), "its snapshot cannot be read"),
             ("UPDATE idempotency SET response = '' WHERE key = $1", vec!["k".into()], "holds no answer"),
             ("UPDATE workspaces SET room_id = $1", vec![Uuid::nil().into()], "the workspace one has no room"),
+            // What is no longer kept
+            ("INSERT INTO bases (room_id, seq, state) VALUES ($1, 1, '{}')", process(), "what it begins with is of seq 1"),
+            ("INSERT INTO retention (room_id, workspace_id, stage, since) VALUES ($1, 'one', 'ended', 0)", process(), "it is ended on its way to be removed, and must be not"),
             // What was said
             ("UPDATE messages SET body = 'other' WHERE room_id = $1 AND seq = 2", talk(), "was posted as another"),
             ("UPDATE messages SET author = 'eve' WHERE room_id = $1 AND seq = 2", talk(), "author of messages"),

@@ -77,5 +77,6 @@ kinds! {
     RemoveMessage(C::RemoveMessage(_)),
     Broadcast(C::Broadcast(_)),
     MarkRead(C::MarkRead(_)),
+    ArchiveRoom(C::ArchiveRoom { .. }),
     Timer(C::Timer { .. }),
 }

@@ -136,6 +136,7 @@ fn sensible(world: &mut World, random: &mut Random) -> Act {
         (1, Kind::RemoveMessage),
         (1, Kind::CreateTemplate),
         (1, Kind::ForkProcess),
+        (1, Kind::ArchiveRoom),
     ];
     let kind = random.weighted(&kinds).unwrap_or(Kind::PostMessage);
     call(world, random, kind)
@@ -195,6 +196,7 @@ fn command(s: &Scene<'_>, random: &mut Random, kind: Kind) -> Asked {
         Kind::RemoveMessage => room::remove_message(s, random),
         Kind::Broadcast => room::broadcast(s, random),
         Kind::MarkRead => room::mark_read(s, random),
+        Kind::ArchiveRoom => room::archive_room(s, random),
         Kind::Timer => process::timer(s, random),
         Kind::RequestHandoff => handoff::request(s, random),
         Kind::AcceptHandoff | Kind::RejectHandoff | Kind::CancelHandoff | Kind::CompleteHandoff => {

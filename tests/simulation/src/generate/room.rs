@@ -157,3 +157,25 @@ pub fn mark_read(s: &Scene<'_>, random: &mut Random) -> Asked {
         Command::MarkRead(body(json!({"seq": random.below(50)}))),
     )
 }
+
+/// [`Kind::ArchiveRoom`](crate::Kind).
+pub fn archive_room(s: &Scene<'_>, random: &mut Random) -> Asked {
+    let ended: Vec<RoomId> = s
+        .targets
+        .processes
+        .iter()
+        .filter(|p| p.1.process.status.is_terminal())
+        .map(|p| p.0)
+        .collect();
+    let room = random.pick(&ended).copied().unwrap_or(s.home);
+    let head = s.world.states.get(&room).map_or(0, |state| state.seq);
+    // Something came after it was looked at.
+    let missed = u64::from(random.chance(5));
+    (
+        s.system(),
+        room,
+        Command::ArchiveRoom {
+            head: head + missed,
+        },
+    )
+}

@@ -1000,6 +1000,11 @@ export interface components {
             /** @constant */
             type: "room.role_changed";
         } | {
+            /** @description Its process has ended and it lay idle: it is closed to new posts, and its log will go. */
+            data: components["schemas"]["RoomChange"];
+            /** @constant */
+            type: "room.archived";
+        } | {
             /** @description A team was made. */
             data: components["schemas"]["AgentTeam"];
             /** @constant */
@@ -2065,6 +2070,13 @@ export interface components {
          * @enum {string}
          */
         ResponseAction: "approve" | "reject" | "modify" | "escalate" | "abort" | "answer" | "choose";
+        /** @description A room changed. */
+        RoomChange: {
+            /** @description Which. */
+            id: components["schemas"]["RoomId"];
+            /** @description Closed to new posts. */
+            archived: boolean;
+        };
         /**
          * Format: uuid
          * @description A room: the unit of consistency.
@@ -3131,7 +3143,9 @@ export interface components {
                      */
                     seq: number;
                 };
-                data: JsonObject;
+                data: {
+                    lastReadSeq: number;
+                };
             };
             "message:send": {
                 payload: {
@@ -4765,6 +4779,13 @@ export interface components {
                 /** @description Which of the two. */
                 type: components["schemas"]["ParticipantType"];
                 role?: components["schemas"]["RoomRole"] | null;
+            };
+            /** @description A room changed. */
+            "room.archived": {
+                /** @description Which. */
+                id: components["schemas"]["RoomId"];
+                /** @description Closed to new posts. */
+                archived: boolean;
             };
             /** @description A team of agents. */
             "team.created": {

@@ -2000,6 +2000,11 @@ export interface components {
             /** @constant */
             type: "room.role_changed";
         } | {
+            /** @description Its process has ended and it lay idle: it is closed to new posts, and its log will go. */
+            data: components["schemas"]["RoomChange"];
+            /** @constant */
+            type: "room.archived";
+        } | {
             /** @description A team was made. */
             data: components["schemas"]["AgentTeam"];
             /** @constant */
@@ -3251,6 +3256,13 @@ export interface components {
              * @description How many keys.
              */
             revoked: number;
+        };
+        /** @description A room changed. */
+        RoomChange: {
+            /** @description Which. */
+            id: components["schemas"]["RoomId"];
+            /** @description Closed to new posts. */
+            archived: boolean;
         };
         /**
          * Format: uuid
