@@ -32,10 +32,11 @@ use storage::Store;
 use uuid::Uuid;
 
 /// Tables that a lane writes, in the order of their foreign keys.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "workspaces",
     "agents",
     "rooms",
+    "retention",
     "templates",
     "teams",
     "team_members",
