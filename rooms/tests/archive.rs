@@ -1,5 +1,7 @@
 //! The end of a room: when it is archived, and what opens it again.
 
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
 mod world;
 
 use rooms::{Code, Command, EventBody};
