@@ -44,6 +44,15 @@ function stored(): Definition {
   return "definition" in read ? read.definition : EMPTY;
 }
 
+/** At every change, not a moment later: whoever reloads or leaves right after typing loses nothing. */
+function store(definition: Definition): void {
+  try {
+    sessionStorage.setItem(STORED, textOf(definition));
+  } catch {
+    // The tab's storage is full or forbidden: the draft lives as long as the page.
+  }
+}
+
 export interface Draft {
   definition: Definition;
   /** `of` names what is being changed, where many small changes of it are one to undo. */
@@ -55,13 +64,10 @@ export interface Draft {
 
 export function useDraft(): Draft {
   const [state, act] = useReducer(reduce, undefined, () => ({ past: [], now: stored(), future: [], of: undefined }));
-  useEffect(() => {
-    const timer = setTimeout(() => sessionStorage.setItem(STORED, textOf(state.now)), 300);
-    return () => clearTimeout(timer);
-  }, [state.now]);
+  useEffect(() => store(state.now), [state.now]);
   const change = useCallback((to: Definition, of?: string) => act(of === undefined ? { do: "change", to } : { do: "change", to, of }), []);
   const load = useCallback((definition: Definition) => {
-    sessionStorage.setItem(STORED, textOf(definition));
+    store(definition); // here, for who loads may leave before the next render
     act({ do: "load", definition });
   }, []);
   return {
