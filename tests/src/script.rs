@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::SOON;
 
-/// A browser takes longer than a server.
-const PATIENCE: Duration = SOON.saturating_mul(2);
+/// Longer than a script itself waits for anything, so that it says what did not come.
+const PATIENCE: Duration = SOON.saturating_mul(3);
 
 /// The interpreters that `tests/services/with-services.sh` prepares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { isDeepStrictEqual } from "node:util";
 import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -33,6 +34,8 @@ export async function withPage(link, scenario, { expected, ...look } = {}) {
       const url = new URL(request.url());
       if (url.protocol.startsWith("http") && url.host !== new URL(origin).host) faults.push(`the page asked ${url.host}`);
     });
+    // Whoever waits for this scenario hears that it goes on. Never the fragment: the key is in it.
+    page.on("framenavigated", (frame) => frame === page.mainFrame() && console.log(`at ${new URL(frame.url()).pathname}`));
     await page.goto(link);
     await live(page);
     check(!page.url().includes(key), "the key is still in the address bar");
@@ -59,6 +62,23 @@ async function accessible(page) {
 /** The page says that it is connected. */
 export function live(page) {
   return page.waitForSelector("[data-connection=live]");
+}
+
+/** Goes to an address, where keys have no effect before the page is connected. */
+export async function open(page, url) {
+  await page.goto(url);
+  await live(page);
+}
+
+/** What `read` gives of a page, once it is what is wanted: a page may be drawn a moment after what it hears. */
+export async function becomes(what, read, wanted) {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await read();
+    if (isDeepStrictEqual(found, wanted)) return;
+    check(Date.now() < end, `${what} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** The run of the log that the page has, which must be without a gap or a repeat. */

@@ -1,4 +1,4 @@
-import { check, withPage } from "./browser.mjs";
+import { check, live, withPage } from "./browser.mjs";
 
 const STEPS = ["research", "draft", "pictures", "layout", "review", "publish"];
 
@@ -76,6 +76,7 @@ export function designer(link) {
 
     // A reload loses nothing.
     await page.reload();
+    await live(page);
     await page.getByRole("button", { name: "JSON" }).click();
     check((await json.inputValue()) === final, "the draft is lost");
 
@@ -154,8 +155,10 @@ async function draw(page, from, to) {
 }
 
 async function drag(page, from, to) {
-  const start = await still(page.locator(`[data-node=${from}] .react-flow__handle-right`));
-  const end = await still(page.locator(`[data-node=${to}] .react-flow__handle-left`));
+  // A new arrow rearranges the steps and brings them into view.
+  await page.waitForSelector(".react-flow[aria-busy=false]");
+  const start = await middleOf(page.locator(`[data-node=${from}] .react-flow__handle-right`));
+  const end = await middleOf(page.locator(`[data-node=${to}] .react-flow__handle-left`));
   await page.mouse.move(start.x, start.y);
   await page.mouse.down();
   await page.mouse.move((start.x + end.x) / 2, (start.y + end.y) / 2, { steps: 5 });
@@ -163,15 +166,9 @@ async function drag(page, from, to) {
   await page.mouse.up();
 }
 
-/** The middle of what has come to rest: a new arrow rearranges the steps. */
-async function still(locator) {
-  for (let before; ; ) {
-    const { x, y, width, height } = await locator.boundingBox();
-    const middle = { x: x + width / 2, y: y + height / 2 };
-    if (before && before.x === middle.x && before.y === middle.y) return middle;
-    before = middle;
-    await locator.page().waitForTimeout(150);
-  }
+async function middleOf(locator) {
+  const { x, y, width, height } = await locator.boundingBox();
+  return { x: x + width / 2, y: y + height / 2 };
 }
 
 /** The server keeps objects, not the order of their fields. */

@@ -54,16 +54,14 @@ export async function keyboard(link) {
       await page.getByRole("dialog").waitFor({ state: "detached" });
       for (const [letter, heading] of SCREENS) {
         await page.evaluate(() => document.activeElement?.blur());
-        await key("g");
-        await key(letter);
+        await go(page, letter);
         await page.getByRole("heading", { level: 1, name: heading }).waitFor();
         await page.waitForSelector("main .breathing", { state: "detached" });
         await everythingIsReached(page, heading);
       }
 
       // To the processes, and into the first.
-      await key("g");
-      await key("p");
+      await go(page, "p");
       await page.waitForSelector("main tbody a");
       await page.goto(`${origin}/processes/${made.article.id}`);
       await page.waitForSelector(".react-flow [data-step=facts]");
@@ -78,8 +76,8 @@ export async function keyboard(link) {
       await tabTo(page, "input[type=range]");
       const at = async () => Number(await page.locator("[data-replayed]").getAttribute("data-replayed"));
       const before = await at();
-      await key("ArrowLeft");
-      await until("the slider went back by one", async () => (await at()) === before - 1);
+      await Promise.all([key("ArrowLeft"), key("ArrowLeft")]);
+      await until("the slider went back by two", async () => (await at()) === before - 2);
       await tabTo(page, "button:has-text('Live')");
       await key("Enter");
 
@@ -106,6 +104,11 @@ const SCREENS = [
   ["w", "Webhooks"],
 ];
 
+/** Both keys at once, as fast as they can be pressed: the second belongs to the first only for a moment. */
+function go(page, letter) {
+  return Promise.all([page.keyboard.press("g"), page.keyboard.press(letter)]);
+}
+
 /** Presses Tab until the element has the focus. */
 async function tabTo(page, selector) {
   for (let presses = 0; presses < 150; presses++) {
@@ -123,6 +126,14 @@ function selectorFor(selector) {
 
 /** Whatever can be pressed, followed or filled in gets the focus by Tab alone, and shows that it has it. */
 async function everythingIsReached(page, where) {
+  // What came after the focus had passed its place is reached in a second round.
+  let missed = await notReached(page, where);
+  if (missed.length > 0) missed = await notReached(page, where);
+  check(missed.length === 0, `${where}: Tab does not reach ${missed.join(" | ")}`);
+}
+
+/** What one round of Tab through the page has not come to. */
+async function notReached(page, where) {
   await page.evaluate(() => {
     globalThis.reached = new Set();
     globalThis.bare = [];
@@ -148,6 +159,6 @@ async function everythingIsReached(page, where) {
       .map((each) => each.outerHTML.slice(0, 120)),
     bare: globalThis.bare,
   }));
-  check(missed.length === 0, `${where}: Tab does not reach ${missed.join(" | ")}`);
   check(bare.length === 0, `${where}: it cannot be seen that these have the focus: ${bare.join(" | ")}`);
+  return missed;
 }

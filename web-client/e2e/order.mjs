@@ -1,4 +1,4 @@
-import { check, runOf, withPage } from "./browser.mjs";
+import { check, open, runOf, withPage } from "./browser.mjs";
 import { api, until } from "./server.mjs";
 
 const EACH = 15;
@@ -10,7 +10,7 @@ export async function order(link) {
   const path = `/rooms/${id}`;
   await withPage(link, (first) =>
     withPage(link, async (second, { origin }) => {
-      await Promise.all([first, second].map((page) => page.goto(origin + path)));
+      await Promise.all([first, second].map((page) => open(page, origin + path)));
       const write = async (page, who) => {
         const box = page.getByLabel("Message to the room");
         for (let count = 0; count < EACH; count++) {
@@ -43,20 +43,19 @@ export async function order(link) {
 /** Every message of the room in the order shown, read by scrolling, since only what is in view is drawn. */
 async function read(page) {
   const box = page.locator("[role=log]");
+  const { count } = await runOf(page);
   const rows = new Map();
-  await box.evaluate((element) => element.scrollTo({ top: 0 }));
-  for (let end = false; !end; ) {
-    await page.waitForTimeout(50); // the rows of this place are drawn in the next frame
-    for (const [seq, text] of await box.evaluate((element) =>
-      [...element.querySelectorAll("[data-seq]")].map((row) => [Number(row.dataset.seq), row.querySelector(".prose")?.textContent.trim()]),
-    )) {
-      if (text !== undefined) rows.set(seq, text);
-    }
-    end = await box.evaluate((element) => {
+  // From the beginning to the end and round again, until each row has been drawn: when that is, is the page's own affair.
+  await until("every row has been drawn", async () => {
+    const drawn = await box.evaluate((element) => {
+      const found = [...element.querySelectorAll("[data-seq]")].map((row) => [Number(row.dataset.seq), row.querySelector(".prose")?.textContent.trim()]);
       const before = element.scrollTop;
       element.scrollBy({ top: element.clientHeight / 2 });
-      return element.scrollTop === before;
+      if (element.scrollTop === before) element.scrollTo({ top: 0 });
+      return found;
     });
-  }
-  return [...rows].sort(([a], [b]) => a - b).map(([, text]) => text);
+    for (const [seq, text] of drawn) rows.set(seq, text);
+    return rows.size === count;
+  });
+  return [...rows].sort(([a], [b]) => a - b).flatMap(([, text]) => text ?? []);
 }

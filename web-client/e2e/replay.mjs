@@ -1,6 +1,6 @@
 import assert from "node:assert";
 import { createServer } from "vite";
-import { check, withPage } from "./browser.mjs";
+import { becomes, check, withPage } from "./browser.mjs";
 import { eventful } from "./eventful.mjs";
 import { seed } from "./seed.mjs";
 import { api } from "./server.mjs";
@@ -47,10 +47,9 @@ export async function replay(link) {
           await page.goto(`${origin}/processes/${id}?at=${seq}`);
           await page.waitForSelector(`[data-replayed='${seq}']`);
           await page.waitForSelector(".react-flow [data-step]");
-          const drawn = Object.fromEntries(await page.locator(".react-flow [data-step]").evaluateAll((steps) => steps.map(({ dataset }) => [dataset.step, dataset.status])));
-          assert.deepStrictEqual(drawn, statuses(events.slice(0, seq)), `at event ${seq}`);
-          const last = await page.locator("[role=log]").getAttribute("data-last");
-          check(Number(last) === seq, `the timeline ends with event ${last}, not ${seq}`);
+          const drawn = async () => Object.fromEntries(await page.locator(".react-flow [data-step]").evaluateAll((steps) => steps.map(({ dataset }) => [dataset.step, dataset.status])));
+          await becomes(`the graph at event ${seq}`, drawn, statuses(events.slice(0, seq)));
+          await becomes("the timeline's last event", async () => Number(await page.locator("[role=log]").getAttribute("data-last")), seq);
         }
       }
     });

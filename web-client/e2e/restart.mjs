@@ -18,9 +18,10 @@ export async function restart(link) {
     for (let count = 0; count < MESSAGES; count++) {
       await post(origin, key, id, `message ${count}.`);
       if (count === MESSAGES / 3) {
+        const offline = page.waitForSelector("[data-connection=offline]");
         console.log("now kill it");
         asked = true;
-        await page.waitForSelector("[data-connection=offline]");
+        await offline;
       }
     }
     check(asked, "the server was never killed");
@@ -29,7 +30,7 @@ export async function restart(link) {
     const bodies = items.filter(({ type }) => type === "message.posted").map(({ data }) => data.body);
     check(bodies.length === MESSAGES && new Set(bodies).size === MESSAGES, `the log has ${bodies.length} messages, ${new Set(bodies).size} of them different`);
     await until("the page has caught up", async () => (await runOf(page)).last === head);
-    await page.getByText(`message ${MESSAGES - 1}.`).waitFor();
+    await page.getByText(`message ${MESSAGES - 1}.`).first().waitFor();
     const { first, count } = await runOf(page);
     check(count === head - first + 1, "the page misses an event or has one twice");
     check((await page.getByText(`message ${MESSAGES - 1}.`).count()) === 1, "the last message is there twice");

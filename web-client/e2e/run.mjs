@@ -7,6 +7,7 @@ import { approve } from "./approve.mjs";
 import { designer, designerErrors } from "./designer.mjs";
 import { firstLoad } from "./first-load.mjs";
 import { forms } from "./forms.mjs";
+import { hasty } from "./hasty.mjs";
 import { inert } from "./inert.mjs";
 import { keyboard } from "./keyboard.mjs";
 import { keys } from "./keys.mjs";
@@ -30,6 +31,7 @@ const SCENARIOS = {
   "designer-errors": designerErrors,
   "first-load": firstLoad,
   forms,
+  hasty,
   inert,
   keyboard,
   keys,

@@ -55,6 +55,12 @@ function pathsOf({ article, failed, room, team, open }) {
     await press(name)(page);
     await page.locator("[role=dialog], [role=alertdialog]").waitFor();
   };
+  /** A key does nothing before what it does can be done. */
+  const byKey = (key, name, opens) => async (page) => {
+    await page.locator("button:enabled", { hasText: name }).first().waitFor();
+    await page.keyboard.press(key);
+    await page.waitForSelector(opens);
+  };
   const more = (item) => async (page) => {
     await menu("More actions")(page);
     await page.getByRole("menuitem", { name: item }).click();
@@ -64,8 +70,8 @@ function pathsOf({ article, failed, room, team, open }) {
     ["inbox", "/inbox"],
     ["inbox mine", "/inbox", press("Mine")],
     ["approval", `/inbox/${approval}`],
-    ["approval edited", `/inbox/${refund}`, (page) => page.keyboard.press("e").then(() => page.waitForSelector(".schema-form"))],
-    ["approval rejected", `/inbox/${refund}`, (page) => page.keyboard.press("r").then(() => page.waitForSelector("#why"))],
+    ["approval edited", `/inbox/${refund}`, byKey("e", "Edit", ".schema-form")],
+    ["approval rejected", `/inbox/${refund}`, byKey("r", "Reject", "#why")],
     ["approval menu", `/inbox/${approval}`, menu("More actions")],
     ["approval assign", `/inbox/${approval}`, more("Assign")],
     ["approval escalate", `/inbox/${approval}`, more("Escalate")],

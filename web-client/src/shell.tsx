@@ -53,11 +53,14 @@ export function Shell() {
   );
 }
 
+/** So soon after `g` a letter belongs to it. */
+const SECOND_KEY_MS = 1_500;
+
 /** `g` and a letter go to a screen. */
 function useGoKeys(): void {
   const navigate = useNavigate();
   const { may } = useSession();
-  const since = useRef(0);
+  const since = useRef(Number.NEGATIVE_INFINITY);
   const go = Object.fromEntries(
     allowed([...MAIN, ...PEOPLE, ...ADMIN], may).map(({ key, to }) => [key, () => void navigate(to)]),
   );
@@ -65,12 +68,13 @@ function useGoKeys(): void {
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || (event.target as HTMLElement).closest("input, textarea, select, [contenteditable], [role=dialog]")) return;
       const second = go[event.key];
-      if (second && Date.now() - since.current < 1_500) {
+      // When the keys were pressed, however late this page gets to hear of them.
+      if (second && event.timeStamp - since.current < SECOND_KEY_MS) {
         event.preventDefault();
         event.stopImmediatePropagation();
         second();
       }
-      since.current = event.key === "g" ? Date.now() : 0;
+      since.current = event.key === "g" ? event.timeStamp : Number.NEGATIVE_INFINITY;
     };
     // Before the screens' own single keys, some of which are the same letters.
     window.addEventListener("keydown", press, { capture: true });

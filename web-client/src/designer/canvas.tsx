@@ -73,12 +73,22 @@ function Flow({ definition, chosen, faults, tidied, onChange, onChoose, onSay }:
   /** Where somebody has put a step, by key; the others stand where the layout puts them. */
   const [places, setPlaces] = useState<Record<string, Place>>({});
   const [chosenEdge, setChosenEdge] = useState<string>();
+  const arrangement = `${tidied} ${shape}`;
+  /** The arrangement that has been brought into view. */
+  const [fitted, setFitted] = useState<string>();
   useEffect(() => setPlaces({}), [tidied]);
   useEffect(() => {
     // After what is new has been measured; an arrow moves steps too, perhaps out of sight.
-    const timer = setTimeout(() => void fitView({ padding: 0.15, maxZoom: 1, duration: window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200 }), 50);
-    return () => clearTimeout(timer);
-  }, [fitView, shape, tidied]);
+    let over = false;
+    const timer = setTimeout(async () => {
+      await fitView({ padding: 0.15, maxZoom: 1, duration: window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200 });
+      if (!over) setFitted(arrangement);
+    }, 50);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [fitView, arrangement]);
 
   const nodes: Node<StepData>[] = definition.steps.map((step, index) => {
     const key = keys[index] ?? "";
@@ -148,6 +158,7 @@ function Flow({ definition, chosen, faults, tidied, onChange, onChoose, onSay }:
   };
   return (
     <ReactFlow
+      aria-busy={fitted !== arrangement}
       nodes={nodes}
       edges={edges}
       nodeTypes={TYPES}

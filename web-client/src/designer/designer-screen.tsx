@@ -58,6 +58,8 @@ function Designer() {
   const [sending, setSending] = useState(false);
   const [said, setSaid] = useState("");
   const [tidied, setTidied] = useState(0);
+  /** How often somebody was led to what is wrong. */
+  const [led, setLed] = useState(0);
   const [dialog, setDialog] = useState<"templates" | "save">();
   const panel = useRef<HTMLElement>(null);
   const sent = useRef({ text: "", key: "" });
@@ -87,8 +89,11 @@ function Designer() {
       setSide("process");
       setChosen(undefined);
     } else choose(place.step);
-    setTimeout(() => panel.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), 50);
+    setLed((times) => times + 1);
   };
+  useEffect(() => {
+    if (led > 0) panel.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }, [led]);
   const start = async () => {
     setEager(true);
     setError(undefined);

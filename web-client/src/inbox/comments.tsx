@@ -7,6 +7,7 @@ import { Button } from "../ui/button";
 import { Markdown } from "../ui/markdown";
 import { ProblemNote } from "../ui/notes";
 import { Ago } from "../ui/time";
+import { withoutSent } from "../room/unsent";
 import { useReply } from "./use-reply";
 
 /** What people said of it without deciding. */
@@ -17,7 +18,7 @@ export function Comments({ intervention }: { intervention: HumanIntervention }) 
   const [text, setText] = useState("");
   const comments = intervention.comments ?? [];
   const send = () => {
-    if (live && !reply.sending && text.trim() !== "") void reply.comment(text.trim()).then((done) => done && setText(""));
+    if (live && !reply.sending && text.trim() !== "") void reply.comment(text.trim()).then((done) => done && setText((now) => withoutSent(now, text)));
   };
   const submit = (event: FormEvent) => {
     event.preventDefault();

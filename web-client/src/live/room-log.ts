@@ -138,6 +138,7 @@ export class RoomLog {
     this.#timer ??= setTimeout(() => {
       this.#take();
       this.#changed = false;
+      this.signals.shown();
       for (const listener of [...this.#listeners]) listener();
       // Hands over what came meanwhile only after this has been painted: what a person does goes in between.
       painted(() => {

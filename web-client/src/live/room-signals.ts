@@ -39,6 +39,8 @@ export class RoomSignals {
   readonly #listeners = new Set<() => void>();
   readonly #typing = new Map<string, { name: string; until: number }>();
   readonly #streams = new Map<string, Growing>();
+  /** Streams whose message has come but is not shown yet. */
+  readonly #kept = new Set<string>();
   #present: Set<string> | undefined;
   #state: RoomSignalsState = { typing: [], streams: [], present: undefined };
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -98,12 +100,19 @@ export class RoomSignals {
     this.#tell();
   }
 
-  /** A durable message ends the stream that it keeps, and its author's typing. */
-  event(event: RoomEvent): void {
-    if (event.type !== "message.posted") return;
-    const streamId = event.data.streamId;
-    if (typeof streamId === "string" && this.#streams.delete(streamId)) this.#tell();
-    if (this.#typing.delete(event.actor.id)) this.#tell();
+  /** A durable message ends its author's typing, and the stream that it keeps: that one as soon as the message is shown. */
+  event({ type, data, actor }: RoomEvent): void {
+    if (type !== "message.posted") return;
+    if (typeof data.streamId === "string" && this.#streams.has(data.streamId)) this.#kept.add(data.streamId);
+    if (this.#typing.delete(actor.id)) this.#tell();
+  }
+
+  /** All messages so far are shown in this moment, so that a text which streamed in is never gone between, nor there twice. */
+  shown(): void {
+    if (this.#kept.size === 0) return;
+    for (const streamId of this.#kept) this.#streams.delete(streamId);
+    this.#kept.clear();
+    this.#show();
   }
 
   close(): void {
@@ -113,23 +122,26 @@ export class RoomSignals {
   }
 
   #tell(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      const now = Date.now();
-      for (const [id, { until }] of this.#typing) if (until < now) this.#typing.delete(id);
-      for (const [id, { at }] of this.#streams) if (at + STREAM_MS < now) this.#streams.delete(id);
-      this.#state = {
-        typing: [...this.#typing.values()].map(({ name }) => name),
-        streams: [...this.#streams].map(([streamId, { who, pieces }]) => ({ streamId, who, text: pieces.join("") })),
-        present: this.#present && new Set(this.#present),
-      };
-      // What nobody ends ends by itself.
-      if (this.#typing.size + this.#streams.size > 0) this.#sweep ??= setInterval(() => this.#tell(), 1_000);
-      else {
-        clearInterval(this.#sweep);
-        this.#sweep = undefined;
-      }
-      for (const listener of [...this.#listeners]) listener();
-    }, TELL_MS);
+    this.#timer ??= setTimeout(() => this.#show(), TELL_MS);
+  }
+
+  #show(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const now = Date.now();
+    for (const [id, { until }] of this.#typing) if (until < now) this.#typing.delete(id);
+    for (const [id, { at }] of this.#streams) if (at + STREAM_MS < now) this.#streams.delete(id);
+    this.#state = {
+      typing: [...this.#typing.values()].map(({ name }) => name),
+      streams: [...this.#streams].map(([streamId, { who, pieces }]) => ({ streamId, who, text: pieces.join("") })),
+      present: this.#present && new Set(this.#present),
+    };
+    // What nobody ends ends by itself.
+    if (this.#typing.size + this.#streams.size > 0) this.#sweep ??= setInterval(() => this.#tell(), 1_000);
+    else {
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+    }
+    for (const listener of [...this.#listeners]) listener();
   }
 }

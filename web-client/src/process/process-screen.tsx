@@ -18,6 +18,7 @@ import { BackLink } from "../ui/detail";
 import { Segments } from "../ui/field";
 import { Loading, ProblemNote } from "../ui/notes";
 import { Ago, duration, took, useNow } from "../ui/time";
+import { useFilters } from "../ui/use-filters";
 import { useMedia } from "../ui/use-media";
 import { Controls } from "./controls";
 import { StepDetail } from "./step-detail";
@@ -132,20 +133,9 @@ function useUnread(log: RoomLog | undefined, room: RoomToRead | undefined): numb
 
 /** Which event the page shows up to is part of its address. */
 function useMoment(): [number | undefined, (at: number | undefined) => void] {
-  const [parameters, setParameters] = useSearchParams();
-  const text = parameters.get("at");
-  const at = text === null ? undefined : text === "head" ? Number.MAX_SAFE_INTEGER : Math.max(1, Number.parseInt(text, 10) || 1);
-  const set = (next: number | undefined) =>
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (next === undefined) after.delete("at");
-        else after.set("at", next === Number.MAX_SAFE_INTEGER ? "head" : String(next));
-        return after;
-      },
-      { replace: true },
-    );
-  return [at, set];
+  const [{ at: text }, set] = useFilters("at");
+  const at = text === "" ? undefined : text === "head" ? Number.MAX_SAFE_INTEGER : Math.max(1, Number.parseInt(text, 10) || 1);
+  return [at, (next) => set("at", next === undefined ? "" : next === Number.MAX_SAFE_INTEGER ? "head" : String(next))];
 }
 
 function Head({ process, live, children }: { process: Process; live: boolean; children: React.ReactNode }) {

@@ -6,6 +6,7 @@ import { useSession } from "../session/session";
 import { Button } from "../ui/button";
 import { ProblemNote } from "../ui/notes";
 import { mentionsIn, wordAt } from "./mentions";
+import { withoutSent } from "./unsent";
 
 /** Others are told again so often that somebody still types. */
 const TYPING_MS = 3_000;
@@ -50,7 +51,7 @@ export function Composer({ roomId, participants, replyTo }: { roomId: string; pa
     try {
       const mentions = mentionsIn(body, participants);
       await connection.command("message:send", { roomId, body, ...(mentions.length > 0 ? { mentions } : {}), ...(replyTo === undefined ? {} : { replyTo }) });
-      setBody("");
+      setBody((now) => withoutSent(now, body));
     } catch (cause) {
       setError(toBatonError(cause));
     } finally {

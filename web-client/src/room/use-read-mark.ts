@@ -1,4 +1,4 @@
-import type { RoomToRead } from "@baton/client";
+import { type RoomToRead, toBatonError } from "@baton/client";
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef } from "react";
 import { useSession } from "../session/session";
@@ -14,6 +14,8 @@ export function useReadMark(roomId: string): (seq: number) => void {
   const inView = useRef(0);
   const told = useRef(0);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const over = useRef(false);
+  const again = useRef(() => {});
   const settle = useCallback(() => {
     if (document.hidden || inView.current <= told.current) return;
     timer.current ??= setTimeout(() => {
@@ -23,16 +25,21 @@ export function useReadMark(roomId: string): (seq: number) => void {
       told.current = seq;
       connection.command("room:read", { roomId, seq }, { deadlineMs: PATIENCE_MS }).then(
         () => client.setQueryData<RoomToRead>(["room", roomId], (room) => room && { ...room, lastReadSeq: seq }),
-        () => {
-          // The next event tries again.
+        (cause: unknown) => {
+          if (over.current) return;
           told.current = 0;
+          // No later event may come; what is refused for good is asked again only with one.
+          if (toBatonError(cause).problem.retryable) again.current();
         },
       );
     }, SETTLED_MS);
   }, [connection, client, roomId]);
   useEffect(() => {
+    over.current = false;
+    again.current = settle;
     document.addEventListener("visibilitychange", settle);
     return () => {
+      over.current = true;
       document.removeEventListener("visibilitychange", settle);
       clearTimeout(timer.current);
       timer.current = undefined;
