@@ -3,7 +3,7 @@
 use rooms::Timestamp;
 use rooms::id::{AgentId, TeamId, WorkspaceId};
 use rooms::model::analytics::{
-    AgentUse, AlertFigures, Analytics, InterventionFigures, SlowStep, Throughput,
+    AgentUse, AlertFigures, Analytics, InterventionFigures, SlowStep, Standing, Throughput,
 };
 use rooms::model::monitoring::Severity;
 
@@ -79,6 +79,7 @@ impl Store {
             team_id: span.team,
             success_rate: (completed + failed > 0).then(|| percent(completed, completed + failed)),
             throughput,
+            standing: standing(&mut conn, workspace, span.team).await?,
             slowest_steps: slowest_steps(&mut conn, &scope).await?,
             agent_utilization: agents(&mut conn, &scope, workspace, span).await?,
             interventions: interventions(&mut conn, &scope).await?,
@@ -161,6 +162,50 @@ async fn throughput(conn: &mut Conn, scope: &Scope, span: &Span) -> Result<Vec<T
         }
     }
     Ok(parts)
+}
+
+async fn standing(
+    conn: &mut Conn,
+    workspace: &WorkspaceId,
+    team: Option<TeamId>,
+) -> Result<Standing, Error> {
+    let mut args = vec![workspace.as_str().into()];
+    args.extend(team.map(|team| Value::Uuid(team.0)));
+    let (of_team, join, of_its) = if team.is_some() {
+        (
+            " AND team_id = $2",
+            " JOIN processes p ON p.id = i.process_id",
+            " AND p.team_id = $2",
+        )
+    } else {
+        ("", "", "")
+    };
+    let sql = format!(
+        "SELECT status, COUNT(*) FROM processes \
+         WHERE workspace_id = $1{of_team} AND status IN ('pending', 'running', 'paused') GROUP BY status"
+    );
+    let mut figures = Standing {
+        pending: 0,
+        running: 0,
+        paused: 0,
+        waiting: 0,
+    };
+    for row in conn.query(&sql, args.clone()).await? {
+        match row.text(0) {
+            "pending" => figures.pending = row.count(1),
+            "running" => figures.running = row.count(1),
+            _ => figures.paused = row.count(1),
+        }
+    }
+    // An open question is one of an open process: what ends closes its questions.
+    let sql = format!(
+        "SELECT COUNT(DISTINCT i.process_id) FROM interventions i{join} \
+         WHERE i.workspace_id = $1 AND i.status = 'pending'{of_its}"
+    );
+    if let Some(row) = conn.query(&sql, args).await?.first() {
+        figures.waiting = row.count(0);
+    }
+    Ok(figures)
 }
 
 async fn slowest_steps(conn: &mut Conn, scope: &Scope) -> Result<Vec<SlowStep>, Error> {

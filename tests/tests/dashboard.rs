@@ -124,6 +124,11 @@ async fn a_process_is_shown_as_it_was_after_any_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_is_found_from_any_screen_and_read_in_its_place() {
+    scenario_alone("search").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_with_a_schema_is_a_form_that_is_checked_before_and_after() {
     scenario_alone("forms").await;
 }

@@ -71,6 +71,12 @@ async fn what_was_drawn_is_kept_as_a_template_and_started_from_its_form() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_changes_the_rules_for_alerts_and_everybody_reads_them() {
+    let hub = Hub::start(Database::sqlite()).await;
+    scenario(&hub, "alert-rules").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_makes_a_webhook_and_deletes_it() {
     let hub = Hub::start(Database::sqlite()).await;
     scenario(&hub, "webhooks").await;

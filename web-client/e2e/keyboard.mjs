@@ -93,12 +93,14 @@ export async function keyboard(link) {
 }
 
 const SCREENS = [
+  ["s", "Search"],
   ["i", "Inbox"],
   ["o", "Overview"],
   ["p", "Processes"],
   ["r", "Rooms"],
   ["t", "Teams"],
   ["a", "Agents"],
+  ["l", "Alert rules"],
   ["k", "Keys and members"],
   ["u", "Audit"],
   ["w", "Webhooks"],

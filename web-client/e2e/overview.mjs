@@ -10,11 +10,11 @@ export async function overview(link) {
       await page.goto(`${origin}/overview`);
       await live(page);
       const figure = (name) => page.locator("ul[aria-label=Figures] li", { hasText: name }).locator("strong");
-      const figures = async () => Object.fromEntries(await Promise.all(["Failed", "Completed", "Success"].map(async (name) => [name, await figure(name).textContent()])));
+      const figures = async () => Object.fromEntries(await Promise.all(["Running", "Waiting", "Paused", "Failed", "Completed", "Success"].map(async (name) => [name, await figure(name).textContent()])));
       const server = async () => {
-        const { throughput, successRate } = await made.call("GET", "/analytics");
+        const { standing, throughput, successRate } = await made.call("GET", "/analytics");
         const sum = (what) => String(throughput.reduce((all, each) => all + each[what], 0));
-        return { Failed: sum("failed"), Completed: sum("completed"), Success: `${Math.round(successRate)} %` };
+        return { Running: String(standing.running), Waiting: String(standing.waiting), Paused: String(standing.paused), Failed: sum("failed"), Completed: sum("completed"), Success: `${Math.round(successRate)} %` };
       };
       const same = () => until("the page has the server's figures", async () => JSON.stringify(await figures()) === JSON.stringify(await server()));
       await page.getByRole("img", { name: /processes completed and 1 failed/ }).waitFor();
@@ -29,7 +29,9 @@ export async function overview(link) {
       await alert.getByRole("button", { name: "I have seen it" }).click();
       await page.getByText("seen by admin").first().waitFor();
 
-      // What ends meanwhile is counted by itself.
+      // What stands otherwise now, and what ends meanwhile, is counted by itself.
+      await made.call("PUT", `/processes/${made.long.id}`, { action: "pause", mode: "drain" });
+      await until("one is paused", async () => (await figure("Paused").textContent()) === "1");
       const before = Number(await figure("Completed").textContent());
       await made.call("POST", "/processes", { name: "One more", teamId: made.team.id, steps: [{ key: "draft", name: "Draft", description: "", assignedAgentId: "writer" }] });
       await until("one more is counted", async () => Number(await figure("Completed").textContent()) > before);

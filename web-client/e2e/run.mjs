@@ -1,8 +1,9 @@
 // Runs one scenario against a running server: npm run e2e -- SCENARIO URL#key=KEY
 // What each needs there: `approve`, `offline`, `read-only` and `two-answers` a demo (`baton demo`), so that something comes to be
-// approved; the designer's a team “Test team” with an agent `worker` at work (see tests/tests/designer.rs); `keys`, `audit`
-// and `webhooks` an admin's key; the others bring what they need.
+// approved; the designer's a team “Test team” with an agent `worker` at work (see tests/tests/designer.rs); `alert-rules`, `keys`,
+// `audit` and `webhooks` an admin's key; the others bring what they need.
 import { audit, webhooks } from "./administration.mjs";
+import { alertRules } from "./alert-rules.mjs";
 import { approve } from "./approve.mjs";
 import { designer, designerErrors } from "./designer.mjs";
 import { firstLoad } from "./first-load.mjs";
@@ -20,11 +21,13 @@ import { readOnly } from "./read-only.mjs";
 import { replay } from "./replay.mjs";
 import { restart } from "./restart.mjs";
 import { screens, screensDark } from "./screens.mjs";
+import { search } from "./search.mjs";
 import { talk } from "./talk.mjs";
 import { templates } from "./templates.mjs";
 import { twoAnswers } from "./two-answers.mjs";
 
 const SCENARIOS = {
+  "alert-rules": alertRules,
   approve,
   audit,
   designer,
@@ -44,6 +47,7 @@ const SCENARIOS = {
   restart,
   screens,
   "screens-dark": screensDark,
+  search,
   talk,
   templates,
   together,

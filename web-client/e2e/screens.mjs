@@ -80,6 +80,9 @@ function pathsOf({ article, failed, room, team, open }) {
     ["decision", `/inbox/${of("decision")}`],
     ["review", `/inbox/${of("review")}`],
     ["overview", "/overview", (page) => page.waitForSelector("canvas")],
+    ["search", "/search"],
+    ["search found", "/search?q=the", (page) => page.waitForSelector("[aria-label=Found]")],
+    ["search none", "/search?q=nosuchword", (page) => page.getByText("Nothing found").first().waitFor()],
     ["processes", "/processes"],
     ["processes none", "/processes?search=there-is-no-such-thing"],
     ["process graph", `/processes/${article.id}`, graph],
@@ -107,6 +110,12 @@ function pathsOf({ article, failed, room, team, open }) {
     ["start drawn", "/start", async (page) => {
       if (page.viewportSize().width < 640) await press("Steps")(page);
       for (let count = 0; count < 3; count++) await page.getByRole("button", { name: /^Add (the first|a) step/ }).first().click();
+    }],
+    ["alert rules", "/alert-rules", (page) => page.waitForSelector("[data-rule]")],
+    ["alert rules wrong", "/alert-rules", async (page) => {
+      await page.getByRole("group", { name: "Failed steps" }).getByLabel("above").fill("many");
+      await press("Save the rules")(page);
+      await page.getByRole("alert").waitFor();
     }],
     ["keys", "/keys"],
     ["keys new", "/keys", dialog("New key")],

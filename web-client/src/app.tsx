@@ -15,6 +15,8 @@ const Team = lazy(() => import("./teams/team-screen"));
 const Agents = lazy(() => import("./agents/agents-screen"));
 const Agent = lazy(() => import("./agents/agent-screen"));
 const Designer = lazy(() => import("./designer/designer-screen"));
+const Search = lazy(() => import("./search/search-screen"));
+const AlertRules = lazy(() => import("./admin/alert-rules-screen"));
 const Keys = lazy(() => import("./admin/keys-screen"));
 const Audit = lazy(() => import("./admin/audit-screen"));
 const Webhooks = lazy(() => import("./admin/webhooks-screen"));
@@ -27,6 +29,7 @@ export function App() {
           <Route element={<Shell />}>
             <Route index element={<Navigate to="/inbox" replace />} />
             <Route path="inbox/:interventionId?" element={<InboxScreen />} />
+            <Route path="search" element={<Search />} />
             <Route path="overview" element={<Overview />} />
             <Route path="processes" element={<Processes />} />
             <Route path="processes/:processId" element={<Process />} />
@@ -37,6 +40,7 @@ export function App() {
             <Route path="agents" element={<Agents />} />
             <Route path="agents/:agentId" element={<Agent />} />
             <Route path="start" element={<Designer />} />
+            <Route path="alert-rules" element={<AlertRules />} />
             <Route path="keys" element={<Keys />} />
             <Route path="audit" element={<Audit />} />
             <Route path="webhooks" element={<Webhooks />} />

@@ -1,4 +1,4 @@
-import { Bot, ChartNoAxesCombined, Inbox, KeyRound, type LucideIcon, MessagesSquare, ScrollText, Users, Webhook, Workflow } from "lucide-react";
+import { Bot, ChartNoAxesCombined, Inbox, KeyRound, type LucideIcon, MessagesSquare, ScrollText, Search, Siren, Users, Webhook, Workflow } from "lucide-react";
 import type { Operation } from "./session/session";
 
 export interface Destination {
@@ -10,6 +10,9 @@ export interface Destination {
   /** Shown only to who may do this. */
   needs?: Operation;
 }
+
+/** At the head of every screen; `/` goes there too. */
+export const SEARCH: Destination = { to: "/search", label: "Search", icon: Search, key: "s" };
 
 /** What an operator goes to all day: at the foot of a phone. */
 export const MAIN: Destination[] = [
@@ -25,6 +28,7 @@ export const PEOPLE: Destination[] = [
 ];
 
 export const ADMIN: Destination[] = [
+  { to: "/alert-rules", label: "Alert rules", icon: Siren, key: "l", needs: "alert-rules:update" },
   { to: "/keys", label: "Keys and members", icon: KeyRound, key: "k", needs: "keys:manage" },
   { to: "/audit", label: "Audit", icon: ScrollText, key: "u", needs: "audit:read" },
   { to: "/webhooks", label: "Webhooks", icon: Webhook, key: "w", needs: "webhooks:manage" },

@@ -4,9 +4,10 @@ import { Link, NavLink, Outlet, useLocation, useNavigate } from "react-router";
 import { openOnes } from "./inbox/order";
 import { useConnection } from "./live/use-connection";
 import { useExternal } from "./live/use-live";
-import { ADMIN, type Destination, MAIN, PEOPLE } from "./navigation";
+import { ADMIN, type Destination, MAIN, PEOPLE, SEARCH } from "./navigation";
 import { useSession } from "./session/session";
 import { ShortcutHelp } from "./shortcut-help";
+import { Key } from "./ui/button";
 import { Dialog } from "./ui/dialog";
 import { ErrorBoundary } from "./ui/error-boundary";
 import { Mark } from "./ui/mark";
@@ -29,7 +30,8 @@ export function Shell() {
     document.title = waiting > 0 ? `(${waiting}) Baton` : "Baton";
   }, [waiting]);
   useGoKeys();
-  useKeys({ "?": () => setHelp(true) });
+  const navigate = useNavigate();
+  useKeys({ "?": () => setHelp(true), "/": () => void navigate(SEARCH.to) });
   return (
     <div className="flex h-full">
       <a href="#screen" className="sr-only z-30 rounded-lg bg-accent px-3 py-2 text-sm text-accent-ink focus:not-sr-only focus:absolute focus:top-2 focus:left-2">
@@ -62,7 +64,7 @@ function useGoKeys(): void {
   const { may } = useSession();
   const since = useRef(Number.NEGATIVE_INFINITY);
   const go = Object.fromEntries(
-    allowed([...MAIN, ...PEOPLE, ...ADMIN], may).map(({ key, to }) => [key, () => void navigate(to)]),
+    allowed([SEARCH, ...MAIN, ...PEOPLE, ...ADMIN], may).map(({ key, to }) => [key, () => void navigate(to)]),
   );
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
@@ -96,6 +98,7 @@ function Side({ waiting, onHelp }: { waiting: number; onHelp(): void }) {
         <span className="hidden text-lg font-semibold tracking-tight lg:inline">Baton</span>
       </Link>
       <nav aria-label="Screens" className="flex min-h-0 flex-1 flex-col gap-0.5 overflow-y-auto px-2 pt-1">
+        <SearchLink />
         {MAIN.map((each) => (
           <SideLink key={each.to} destination={each} badge={each.to === "/inbox" ? waiting : 0} />
         ))}
@@ -113,6 +116,27 @@ function Side({ waiting, onHelp }: { waiting: number; onHelp(): void }) {
         <Account onHelp={onHelp} />
       </div>
     </header>
+  );
+}
+
+/** Looks like the box that it leads to. */
+function SearchLink() {
+  const { to, label, icon: Icon } = SEARCH;
+  return (
+    <NavLink
+      to={to}
+      title="Search the messages"
+      aria-keyshortcuts="/"
+      className={({ isActive }) =>
+        `mb-2 flex h-9 shrink-0 items-center gap-2.5 rounded-lg border px-2.5 text-sm max-lg:justify-center ${isActive ? "border-accent bg-accent-soft text-accent-text" : "border-line-strong bg-surface text-ink-soft hover:bg-sunken hover:text-ink"}`
+      }
+    >
+      <Icon className="size-4 shrink-0" aria-hidden="true" />
+      <span className="max-lg:sr-only">{label}</span>
+      <span className="ml-auto max-lg:hidden">
+        <Key>/</Key>
+      </span>
+    </NavLink>
   );
 }
 
@@ -157,7 +181,12 @@ function PhoneHead() {
         <Mark className="size-6" />
         <span className="font-semibold tracking-tight">Baton</span>
       </Link>
-      <ConnectionNote />
+      <span className="ml-auto">
+        <ConnectionNote />
+      </span>
+      <Link to={SEARCH.to} aria-label="Search the messages" className="-mr-2 grid size-9 place-items-center rounded-lg text-ink-soft hover:bg-sunken">
+        <SEARCH.icon className="size-5" aria-hidden="true" />
+      </Link>
     </header>
   );
 }

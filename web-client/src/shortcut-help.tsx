@@ -1,4 +1,4 @@
-import { ADMIN, MAIN, PEOPLE } from "./navigation";
+import { ADMIN, MAIN, PEOPLE, SEARCH } from "./navigation";
 import { useSession } from "./session/session";
 import { Dialog } from "./ui/dialog";
 
@@ -14,12 +14,12 @@ const INBOX: [string, string][] = [
 
 export function ShortcutHelp({ open, onOpenChange }: { open: boolean; onOpenChange(open: boolean): void }) {
   const { may } = useSession();
-  const places = [...MAIN, ...PEOPLE, ...ADMIN].filter(({ needs }) => needs === undefined || may(needs));
+  const places = [SEARCH, ...MAIN, ...PEOPLE, ...ADMIN].filter(({ needs }) => needs === undefined || may(needs));
   return (
     <Dialog title="Keyboard shortcuts" open={open} onOpenChange={onOpenChange}>
       <div className="grid gap-6 sm:grid-cols-2">
         <Keys title="Inbox" keys={INBOX} />
-        <Keys title="Go to" keys={[...places.map(({ key, label }): [string, string] => [`g ${key}`, label]), ["?", "this help"]]} />
+        <Keys title="Go to" keys={[...places.map(({ key, label }): [string, string] => [`g ${key}`, label]), ["/", "Search"], ["?", "this help"]]} />
       </div>
     </Dialog>
   );

@@ -1,16 +1,8 @@
 import type { Analytics } from "@baton/client";
 import { describe, expect, it } from "vitest";
-import type { Process } from "../src/model";
-import { ends, evidence, standing } from "../src/overview/figures";
-
-const process = (id: string, fields: Partial<Process> = {}): Process => ({ id, name: id, status: "running", waitingOn: [], ...fields }) as unknown as Process;
+import { ends, evidence } from "../src/overview/figures";
 
 describe("the overview", () => {
-  it("counts what is under way by how it stands", () => {
-    const all = [process("a"), process("b", { waitingOn: ["i"] }), process("c", { status: "paused" }), process("d", { status: "completed" }), process("e", { status: "pending" })];
-    expect(standing(all)).toEqual({ running: 3, waiting: 1, paused: 1 });
-  });
-
   it("draws no success where nothing ended, and leaves out what was stopped", () => {
     const part = (minute: number, completed: number, failed: number, cancelled = 0) => ({ at: `2026-01-01T10:0${minute}:00.000000Z`, completed, failed, cancelled });
     const { at, completed, failed, success } = ends({ throughput: [part(0, 3, 1), part(1, 0, 0, 2), part(2, 0, 1)] } as Analytics);

@@ -28,6 +28,8 @@ figures! {
         /// Only of this team's processes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         team_id: Option<TeamId>,
+        /// How the processes stand that have not ended: now, whatever the time.
+        standing: Standing,
         /// Processes that ended, by equal parts of the time, the oldest first.
         throughput: Vec<Throughput>,
         /// Completed, of those that completed or failed; none where there were none.
@@ -43,6 +45,17 @@ figures! {
         alerts: AlertFigures,
         /// What ended processes recommend, the newest first; at most 20.
         recommendations: Vec<Recommendation>,
+    }
+    /// Processes that have not ended, counted by how they stand.
+    Standing {
+        /// Not yet begun.
+        pending: u64,
+        /// Under way.
+        running: u64,
+        /// Standing still.
+        paused: u64,
+        /// In which a person is waited for, however they stand.
+        waiting: u64,
     }
     /// Processes that ended in a part of the time.
     Throughput {

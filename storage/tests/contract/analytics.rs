@@ -103,7 +103,13 @@ on_both! {
         let stopped = clerk.process("Stopped", team, one_step(), json!({})).await;
         clerk.claim(stopped, "a", "ben").await;
         clerk.run(&person("one", "admin"), stopped, Command::CancelProcess(body(json!({})))).await.unwrap();
-        clerk.process("Open", team, one_step(), json!({})).await;
+        let open = clerk.process("Open", team, one_step(), json!({})).await;
+        let held = clerk.claim(open, "a", "ann").await;
+        for description in ["Which?", "And when?"] {
+            clerk.ask(open, "ann", held, json!({"type": "input", "description": description})).await;
+        }
+        let still = clerk.process("Still", other, one_step(), json!({})).await;
+        clerk.run(&person("one", "admin"), still, Command::PauseProcess(body(json!({})))).await.unwrap();
 
         let span = around(store).await;
         let found = figures(store, &span).await;
@@ -120,23 +126,27 @@ on_both! {
         let told: Vec<_> = agents.iter().map(|a| (a.agent_id.as_str(), a.task_count, a.success_count, a.error_count)).collect();
         assert_eq!(told, [("ann", 3, 3, 0), ("ben", 2, 0, 1)]);
         assert!(agents[0].utilization >= 0.0 && agents[0].utilization < 100.0);
-        assert_eq!((found.interventions.requested, found.interventions.completed), (1, 1));
+        assert_eq!((found.interventions.requested, found.interventions.completed), (3, 1));
         assert!(found.interventions.average_response_time.is_some());
         assert_eq!((found.alerts.raised, found.alerts.open, found.alerts.open_by_severity["high"]), (1, 1, 1));
         assert_eq!(found.recommendations.len(), 1);
         assert_eq!(found.recommendations[0].process_id.0, bad.0);
 
+        assert_eq!(json!(found.standing), json!({"pending": 0, "running": 1, "paused": 1, "waiting": 1}), "two questions, one process");
+
         let of_other = figures(store, &Span { team: Some(other), ..span.clone() }).await;
+        assert_eq!(json!(of_other.standing), json!({"pending": 0, "running": 0, "paused": 1, "waiting": 0}));
         assert_eq!(of_other.success_rate, Some(0.0));
         assert_eq!((of_other.interventions.requested, of_other.alerts.open, of_other.agent_utilization.len()), (0, 1, 1));
         let of_team = figures(store, &Span { team: Some(team), ..span.clone() }).await;
         assert_eq!((of_team.success_rate, of_team.alerts.raised, of_team.recommendations.len()), (Some(100.0), 0, 0));
-        assert_eq!(of_team.interventions.requested, 1);
+        assert_eq!(of_team.interventions.requested, 3);
         let before = figures(store, &Span { until: span.since, since: Timestamp(span.since.0 - HOUR), ..span.clone() }).await;
         assert_eq!((before.success_rate, before.interventions.requested, before.alerts.raised), (None, 0, 0));
         assert_eq!(before.alerts.open, 1, "what is open is open now");
+        assert_eq!(before.standing, found.standing, "so is what stands");
         let elsewhere = store.analytics(&"two".into(), &span).await.unwrap();
-        assert_eq!((elsewhere.success_rate, elsewhere.alerts.open), (None, 0));
+        assert_eq!((elsewhere.success_rate, elsewhere.alerts.open, elsewhere.standing.running), (None, 0, 0));
 
         let records = store.records(&"one".into(), &["ann".into(), "ben".into(), "cid".into()]).await.unwrap();
         let mut records: Vec<_> = records.iter().map(|(id, good, all)| (id.as_str(), *good, *all)).collect();

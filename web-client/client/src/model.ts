@@ -120,6 +120,8 @@ export type CollaborationRoom = S["CollaborationRoom"];
 export type RoomToRead = H["RoomToRead"];
 export type Message = S["Message"];
 export type RoomRole = S["RoomRole"];
+/** A message that a search found, as it stands now, and where. */
+export type FoundMessage = H["FoundMessage"];
 /** Somebody who is in a room now, on whichever node. */
 export type Present = S["Present"];
 
@@ -188,6 +190,10 @@ export function isEvent<Name extends keyof RoomEvents>(event: RoomEvent<unknown>
 // ---- monitoring -----------------------------------------------------------------------------------------------------
 
 export type Alert = H["Alert"];
+/** When alerts are raised, and how they are set: all of them at once. */
+export type AlertRule = S["AlertRule"];
+export type AlertRules = S["AlertRules"];
+export type SetAlertRules = S["SetAlertRules"];
 export type Recommendation = H["Recommendation"];
 /** A workspace's figures over a time; durations in milliseconds, rates in percent. */
 export type Analytics = H["Analytics"];

@@ -91,7 +91,7 @@ export default function KeysScreen() {
   return (
     <Page
       title="Keys and members"
-      {...(list.status === "ready" ? { count: `${list.rows.filter((key) => !key.revokedAt).length} active` } : {})}
+      {...(list.status === "ready" ? { count: `${list.rows.filter((key) => !key.revokedAt).length}${list.more ? "+" : ""} active` } : {})}
       actions={<NewKey onMade={reload} />}
       filters={
         <>
@@ -126,7 +126,7 @@ const KINDS = [
 const MAY: Record<Permission, string> = {
   read: "Read: see everything, change nothing",
   write: "Write: start processes, decide, talk",
-  admin: "Admin: keys, members, audit and webhooks too",
+  admin: "Admin: keys, members, audit, alert rules and webhooks too",
 };
 
 function NewKey({ onMade }: { onMade(): void }) {

@@ -37,7 +37,7 @@ export default function WebhooksScreen() {
   const list = useList<Webhook>({ path: "/webhooks" });
   const reload = () => void queries.invalidateQueries({ queryKey: ["list", "/webhooks"] });
   return (
-    <Page title="Webhooks" {...(list.status === "ready" ? { count: list.rows.length } : {})} actions={<NewWebhook onMade={reload} />}>
+    <Page title="Webhooks" {...(list.status === "ready" ? { count: `${list.rows.length}${list.more ? "+" : ""}` } : {})} actions={<NewWebhook onMade={reload} />}>
       <ListBody
         list={list}
         label="Loading the webhooks"

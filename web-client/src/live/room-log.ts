@@ -14,6 +14,8 @@ export interface RoomLogState {
   loadingEarlier: boolean;
   /** False once the reader has gone so far back that the newest events were let go. */
   atHead: boolean;
+  /** The event that was sought last: it is among those shown, if it is still kept. */
+  sought?: number;
   error?: BatonError;
 }
 
@@ -25,6 +27,8 @@ const MOST = 12_000;
 const LET_GO = 2_000;
 /** Taking in a page is work of one frame. */
 const PAGE = 200;
+/** Where nobody looks on while it is fetched. */
+const FAR_PAGE = 500;
 /** A flood is one rendering per so many milliseconds at most, and never one before the last has been painted. */
 const TELL_MS = 60;
 
@@ -40,6 +44,8 @@ export class RoomLog {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Grows with every reset: an older page of another log is ignored. */
   #turn = 0;
+  /** What is to be sought as soon as there is a log to seek in. */
+  #wanted: number | undefined;
 
   constructor(connection: Connection, roomId: string) {
     this.signals = new RoomSignals(connection, roomId);
@@ -66,6 +72,7 @@ export class RoomLog {
           this.#take();
         }
         this.#set({ status, known: this.#state.known || status === "live", ...(error ? { error } : {}) });
+        if (status === "live" && this.#wanted !== undefined) void this.seek(this.#wanted);
       },
     });
   }
@@ -79,14 +86,28 @@ export class RoomLog {
     return () => void this.#listeners.delete(listener);
   };
 
+  /** Goes so far back that an event is among those shown. What lies between stays: edits of what is old are among what is new. */
+  readonly seek = async (seq: number): Promise<void> => {
+    this.#wanted = seq;
+    if (this.#state.status !== "live") return;
+    for (let from = this.#state.events[0]?.seq ?? 0; from > seq && this.#state.earlier; from = this.#state.events[0]?.seq ?? 0) {
+      await this.loadEarlier(FAR_PAGE);
+      if (this.#wanted !== seq) return;
+      // There is no connection: what is here is shown, and the next one goes on.
+      if (this.#state.events[0]?.seq === from) return this.#set({ sought: seq });
+    }
+    this.#wanted = undefined;
+    this.#set({ sought: seq });
+  };
+
   /** Fetches the page before the oldest event shown, if there is one. */
-  readonly loadEarlier = async (): Promise<void> => {
+  readonly loadEarlier = async (size = PAGE): Promise<void> => {
     const oldest = this.#state.events[0];
     if (!oldest || oldest.seq <= 1 || this.#state.loadingEarlier || !this.#state.earlier) return;
     const turn = this.#turn;
     this.#set({ loadingEarlier: true });
     try {
-      const page = await this.#subscription.history(oldest.seq, PAGE);
+      const page = await this.#subscription.history(oldest.seq, size);
       if (turn !== this.#turn) return;
       const events = page.events.filter((event) => event.seq < oldest.seq);
       const all = [...events, ...this.#state.events];

@@ -20,7 +20,7 @@ const AGAIN_MS = 15_000;
 const TONE_OF: Record<Alert["severity"], Tone> = { low: "neutral", medium: "wait", high: "bad", critical: "bad" };
 
 /** What to look at: open alerts, what is overdue, and what the figures recommend, each with its evidence. */
-export function Attention({ recommendations }: { recommendations: readonly Recommendation[] }) {
+export function Attention({ recommendations, openAlerts }: { recommendations: readonly Recommendation[]; openAlerts: number }) {
   const { inbox, may, rest } = useSession();
   const { data } = useExternal(inbox, inbox.state);
   const client = useQueryClient();
@@ -62,7 +62,14 @@ export function Attention({ recommendations }: { recommendations: readonly Recom
     )),
   ];
   return (
-    <Section title="To look at">
+    <Section
+      title="To look at"
+      aside={
+        <Link to="/alert-rules" className="text-accent-text hover:underline">
+          Alert rules
+        </Link>
+      }
+    >
       {rows.length === 0 ? (
         <p className="card flex items-center gap-2 p-4 text-sm text-ink-soft">
           <CircleCheck className="size-4 text-good" aria-hidden="true" /> Nothing: no alert is open and nothing is overdue.
@@ -70,6 +77,7 @@ export function Attention({ recommendations }: { recommendations: readonly Recom
       ) : (
         <ul className="card divide-y divide-line">{rows}</ul>
       )}
+      {openAlerts > MOST_ALERTS && <p className="mt-2 text-xs text-ink-soft">The newest {MOST_ALERTS} of {openAlerts.toLocaleString("en")} open alerts.</p>}
     </Section>
   );
 }

@@ -1,21 +1,5 @@
 import type { Analytics, JsonObject } from "@baton/client";
-import type { Process } from "../model";
 import { took } from "../ui/time";
-
-export interface Standing {
-  running: number;
-  waiting: number;
-  paused: number;
-}
-
-/** How the processes stand that are under way. */
-export function standing(processes: readonly Process[]): Standing {
-  return {
-    running: processes.filter(({ status }) => status === "running" || status === "pending").length,
-    waiting: processes.filter(({ waitingOn }) => waitingOn.length > 0).length,
-    paused: processes.filter(({ status }) => status === "paused").length,
-  };
-}
 
 /** What ended in parts of a time, as a chart takes it. */
 export interface Ends {

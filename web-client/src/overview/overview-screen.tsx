@@ -1,11 +1,10 @@
 import { type Analytics, toBatonError } from "@baton/client";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Activity, ChartNoAxesCombined, CircleCheck, CirclePause, CirclePlay, CircleX, Hand, type LucideIcon } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
 import { useList, useWorkspaceEvents } from "../live/use-list";
 import type { Process } from "../model";
-import { patchProcess } from "../process/patch";
 import { useSession } from "../session/session";
 import { TONE_CLASS, type Tone } from "../ui/badge";
 import { Segments } from "../ui/field";
@@ -15,7 +14,7 @@ import { Page, Section } from "../ui/page";
 import { Table } from "../ui/table";
 import { took } from "../ui/time";
 import { Attention } from "./attention";
-import { ends, standing, sum } from "./figures";
+import { ends, sum } from "./figures";
 
 const EndsChart = lazy(() => import("./ends-chart"));
 
@@ -27,9 +26,11 @@ const SPANS = [
   ["168", "7 days"],
 ] as const;
 const BUCKETS = 30;
-/** How many of the newest processes are counted by how they stand. */
-const NEWEST = 200;
 const AGAIN_MS = 15_000;
+/** The figures are worked out anew at most so often, however much happens. */
+const REFETCH_MS = 1_500;
+/** What changes a figure. */
+const COUNTS = /^process\.|^intervention\.(requested|completed|expired|cancelled)$|^(alert|recommendation)\./;
 const SHOWN = 6;
 
 /** How the workspace does: what runs, what waits, what failed, and what to look at. */
@@ -37,15 +38,22 @@ export default function OverviewScreen() {
   const { rest } = useSession();
   const client = useQueryClient();
   const [span, setSpan] = useState<Span>("24");
-  const list = useList<Process>({ path: "/processes", pageSize: NEWEST, patch: patchProcess, brings: (event) => event.type === "process.created", everyMs: AGAIN_MS });
+  // Whether there is any.
+  const list = useList<Process>({ path: "/processes", pageSize: 1, brings: (event) => event.type === "process.created" });
   const figures = useQuery({
     queryKey: ["analytics", span],
     queryFn: () => rest.get<Analytics>("/analytics", { since: new Date(Date.now() - Number(span) * HOUR).toISOString(), buckets: BUCKETS }),
     placeholderData: keepPreviousData,
     refetchInterval: AGAIN_MS,
   });
+  const refetch = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(refetch.current), []);
   useWorkspaceEvents(({ type }) => {
-    if (/^process\.(completed|failed|cancelled)$|^(alert|recommendation)\./.test(type)) void client.invalidateQueries({ queryKey: ["analytics"] });
+    if (!COUNTS.test(type)) return;
+    refetch.current ??= setTimeout(() => {
+      refetch.current = undefined;
+      void client.invalidateQueries({ queryKey: ["analytics"] });
+    }, REFETCH_MS);
   });
   return (
     <Page title="Overview" actions={<Segments<Span> label="Time" choices={SPANS} value={span} onChange={setSpan} />}>
@@ -66,22 +74,22 @@ export default function OverviewScreen() {
             <ProblemNote error={toBatonError(figures.error)} onRetry={() => void figures.refetch()} />
           </div>
         )}
-        {figures.data ? <Figures processes={list.rows} figures={figures.data} partial={list.more !== undefined} /> : !figures.error && <Loading label="Working the figures out" />}
+        {figures.data ? <Figures figures={figures.data} /> : !figures.error && <Loading label="Working the figures out" />}
       </ListBody>
     </Page>
   );
 }
 
-function Figures({ processes, figures, partial }: { processes: readonly Process[]; figures: Analytics; partial: boolean }) {
-  const counts = standing(processes);
+function Figures({ figures }: { figures: Analytics }) {
+  const { standing } = figures;
   const chart = useMemo(() => ends(figures), [figures]);
   const rate = figures.successRate;
   return (
     <div className="mx-auto flex max-w-7xl flex-col gap-6 px-4 py-5 sm:px-6">
       <ul aria-label="Figures" className="grid grid-cols-2 gap-3 sm:grid-cols-3 xl:grid-cols-6">
-        <Figure to="/processes?status=running" name="Running" value={counts.running} tone="busy" icon={CirclePlay} />
-        <Figure to="/inbox" name="Waiting" value={counts.waiting} tone="wait" icon={Hand} />
-        <Figure to="/processes?status=paused" name="Paused" value={counts.paused} tone="neutral" icon={CirclePause} />
+        <Figure to="/processes?status=running" name="Running" value={standing.running} tone="busy" icon={CirclePlay} />
+        <Figure to="/inbox" name="Waiting" value={standing.waiting} tone="wait" icon={Hand} />
+        <Figure to="/processes?status=paused" name="Paused" value={standing.paused} tone="neutral" icon={CirclePause} />
         <Figure to="/processes?status=failed" name="Failed" value={sum(chart.failed)} tone="bad" icon={CircleX} />
         <Figure to="/processes?status=completed" name="Completed" value={sum(chart.completed)} tone="good" icon={CircleCheck} />
         <Figure name="Success" value={typeof rate === "number" ? `${Math.round(rate)} %` : "none ended"} tone="accent" icon={Activity} />
@@ -95,7 +103,7 @@ function Figures({ processes, figures, partial }: { processes: readonly Process[
             <People figures={figures.interventions} />
           </div>
         </Section>
-        <Attention recommendations={figures.recommendations} />
+        <Attention recommendations={figures.recommendations} openAlerts={figures.alerts.open} />
       </div>
       <div className="grid gap-6 xl:grid-cols-2">
         <Section title="Slowest steps">
@@ -105,7 +113,6 @@ function Figures({ processes, figures, partial }: { processes: readonly Process[
           <Busiest agents={figures.agentUtilization.slice(0, SHOWN)} />
         </Section>
       </div>
-      {partial && <p className="text-xs text-ink-faint">What runs, waits and is paused is counted among the newest {NEWEST} processes.</p>}
     </div>
   );
 }

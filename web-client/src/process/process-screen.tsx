@@ -11,6 +11,7 @@ import { useExternal, useOwned } from "../live/use-live";
 import type { Intervention, Process } from "../model";
 import { namesOf } from "../room/describe";
 import { RoomPanel } from "../room/room-panel";
+import { soughtIn } from "../room/sought";
 import { countOf, unreadIn } from "../room/unread";
 import { useSession } from "../session/session";
 import { Badge, lookOfProcess, PriorityTag } from "../ui/badge";
@@ -88,7 +89,7 @@ function Opened({ view }: { view: ProcessView }) {
   const [chosen, setChosen] = useState<string>();
   const shown = beside && side === "room" ? "graph" : side;
   const unread = useUnread(log, room.data);
-  const panel = <RoomPanel log={log} roomId={roomId} participants={room.data?.participants ?? NOBODY} names={names} read={room.data?.lastReadSeq ?? undefined} {...(upTo ? { past: upTo } : {})} />;
+  const panel = <RoomPanel log={log} roomId={roomId} participants={room.data?.participants ?? NOBODY} names={names} read={room.data?.lastReadSeq ?? undefined} target={soughtIn(parameters)} {...(upTo ? { past: upTo } : {})} />;
   return (
     <main className="flex h-full flex-col" data-process-status={process.status}>
       <Head process={process} live={at === undefined}>

@@ -32,6 +32,7 @@ function belongs(shown: Shown, { type, channel }: RoomEvent): boolean {
 }
 
 const NOTHING = new EventIndex();
+const NO_ROWS: readonly RoomEvent[] = [];
 
 interface RoomPanelProps {
   log: RoomLog | undefined;
@@ -44,10 +45,12 @@ interface RoomPanelProps {
   past?: readonly RoomEvent[];
   /** How far this person had read when the room was opened: a line is drawn there. */
   read?: number | undefined;
+  /** The event that somebody came to see. */
+  target?: number | undefined;
 }
 
 /** A room: everything that happened and was said, in one timeline, and a box to say something. */
-export function RoomPanel({ log, roomId, participants, names, archived = false, past, read }: RoomPanelProps) {
+export function RoomPanel({ log, roomId, participants, names, archived = false, past, read, target }: RoomPanelProps) {
   const state = useExternal(log, EMPTY_LOG);
   const [shown, setShown] = useState<Shown>("all");
   const [thread, setThread] = useState<string>();
@@ -68,6 +71,13 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
   }, [live, newest, markRead]);
   const firstNew = useFirstNew(events, read);
   const known = state.known || state.error !== undefined;
+  useEffect(() => {
+    if (target === undefined) return;
+    setShown("all");
+    setThread(undefined);
+    void log?.seek(target);
+  }, [log, target]);
+  const seeking = live && target !== undefined && state.sought !== target && state.error === undefined;
   return (
     <section aria-label="Room" className="flex h-full min-h-0 flex-col">
       {thread === undefined ? (
@@ -98,12 +108,13 @@ export function RoomPanel({ log, roomId, participants, names, archived = false, 
         </div>
       )}
       {!known && events.length === 0 && <Loading label="Loading the room" />}
+      {seeking && events.length > 0 && <Loading label="Going back to what you look for" />}
       {known && visible.length === 0 && (
         <Empty icon={<MessagesSquare className="size-5" />} title="Nothing here yet">
           What agents and people do and say appears here as it happens.
         </Empty>
       )}
-      <Log key={`${thread ?? ""} ${shown} ${live}`} rows={visible} state={live ? state : EMPTY_LOG} log={log} names={names ?? index} threads={threads} index={index} me={me?.principal.id} follow={live} firstNew={firstNew} onEnd={seen}>
+      <Log key={`${thread ?? ""} ${shown} ${live} ${target ?? ""} ${seeking}`} target={live && shown === "all" && thread === undefined ? target : undefined} rows={seeking ? NO_ROWS : visible} state={live && !seeking ? state : EMPTY_LOG} log={log} names={names ?? index} threads={threads} index={index} me={me?.principal.id} follow={live} firstNew={firstNew} onEnd={seen}>
         {live && thread === undefined && (shown === "all" || shown === "talk") && <Streams log={log} />}
       </Log>
       <Typing log={log} />
@@ -137,16 +148,19 @@ interface LogProps {
   /** Whether to keep to the end as events come. */
   follow: boolean;
   firstNew: number | undefined;
+  target: number | undefined;
   /** The newest row is in view. */
   onEnd(): void;
   children: ReactNode;
 }
 
 /** The rows in view and a few around them. It keeps to the end while the reader is there, and stays put when not. */
-function Log({ rows, state, log, names, threads, index, me, follow, firstNew, onEnd, children }: LogProps) {
+function Log({ rows, state, log, names, threads, index, me, follow, firstNew, target, onEnd, children }: LogProps) {
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
-  const [atEnd, setAtEnd] = useState(true);
+  const [atEnd, setAtEnd] = useState(target === undefined);
+  /** Whether what somebody came to see has been brought into view. */
+  const found = useRef(false);
   const top = useRef(0);
   /** When the reader last scrolled or pressed a key here. */
   const touched = useRef(0);
@@ -168,6 +182,13 @@ function Log({ rows, state, log, names, threads, index, me, follow, firstNew, on
   useLayoutEffect(() => {
     if (atEnd) toEnd();
   }, [end, first, atEnd, toEnd]);
+  useLayoutEffect(() => {
+    if (target === undefined || found.current || rows.length === 0) return;
+    found.current = true;
+    const at = rows.findIndex(({ seq }) => seq >= target);
+    if (at < 0) setAtEnd(true);
+    else list.current?.scrollToIndex(at, { align: "center" });
+  }, [rows, target]);
   useEffect(() => {
     if (atEnd) onEnd();
   }, [atEnd, onEnd]);
@@ -215,7 +236,7 @@ function Log({ rows, state, log, names, threads, index, me, follow, firstNew, on
       >
         <div>
           <Virtualizer ref={list} data={rows} as="ol" item="li" scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
-            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} now={event.type === "message.posted" ? index.now(String(event.data.id)) : undefined} me={me} isFirstNew={event.seq === line} />}
+            {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} now={event.type === "message.posted" ? index.now(String(event.data.id)) : undefined} me={me} isFirstNew={event.seq === line} isTarget={event.seq === target} />}
           </Virtualizer>
           {children}
         </div>

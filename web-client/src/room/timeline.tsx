@@ -39,10 +39,12 @@ interface EntryProps {
   me?: string | undefined;
   /** What is above was read before. */
   isFirstNew?: boolean;
+  /** Somebody came to see this one. */
+  isTarget?: boolean;
 }
 
 /** One event: an icon for what happened, who did it, and what was said. */
-export const Entry = memo(function Entry({ event, names, threads, replies = 0, now, me, isFirstNew = false }: EntryProps) {
+export const Entry = memo(function Entry({ event, names, threads, replies = 0, now, me, isFirstNew = false, isTarget = false }: EntryProps) {
   const posted = describe(event, names);
   const line = now === undefined ? posted : { ...posted, body: now ?? "*This message was removed.*" };
   const { id, replyTo, mentions } = event.data as { id?: string; replyTo?: string; mentions?: string[] };
@@ -50,7 +52,7 @@ export const Entry = memo(function Entry({ event, names, threads, replies = 0, n
   const forMe = me !== undefined && isMessage && mentions?.includes(me);
   const answered = isMessage && replyTo !== undefined ? threads?.said(replyTo) : undefined;
   const row = (
-    <div className={`flex gap-2.5 py-1.5 text-sm [contain:layout_style] ${forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq}>
+    <div className={`flex gap-2.5 py-1.5 text-sm [contain:layout_style] ${isTarget ? "-mx-2 rounded-lg bg-wait-soft px-2" : forMe ? "-mx-2 rounded-lg bg-accent-soft/60 px-2" : ""}`} data-seq={event.seq} aria-current={isTarget || undefined}>
       <Dot line={line} />
       <div className="min-w-0 flex-1">
         <p className="flex gap-2">

@@ -1,11 +1,12 @@
 import type { Participant, RoomToRead } from "@baton/client";
 import { useQuery } from "@tanstack/react-query";
 import { Users } from "lucide-react";
-import { useParams } from "react-router";
+import { useParams, useSearchParams } from "react-router";
 import { RoomLog } from "../live/room-log";
 import { useOwned } from "../live/use-live";
 import { People } from "../room/people";
 import { RoomPanel } from "../room/room-panel";
+import { soughtIn } from "../room/sought";
 import { useSession } from "../session/session";
 import { Button } from "../ui/button";
 import { BackLink, DetailPending } from "../ui/detail";
@@ -18,6 +19,7 @@ const NOBODY: Participant[] = [];
 export default function RoomScreen() {
   const { rest, connection } = useSession();
   const { roomId = "" } = useParams();
+  const [parameters] = useSearchParams();
   const beside = useMedia("(min-width: 64rem)");
   const room = useQuery({ queryKey: ["room", roomId], queryFn: () => rest.get<RoomToRead>(`/collaboration/rooms/${encodeURIComponent(roomId)}`), refetchInterval: 15_000 });
   const log = useOwned(room.data?.id, (id) => new RoomLog(connection, id));
@@ -46,7 +48,7 @@ export default function RoomScreen() {
       </header>
       <div className="flex min-h-0 flex-1">
         <div className="min-w-0 flex-1">
-          <RoomPanel log={log} roomId={id} participants={participants} archived={archived ?? false} read={lastReadSeq ?? undefined} />
+          <RoomPanel log={log} roomId={id} participants={participants} archived={archived ?? false} read={lastReadSeq ?? undefined} target={soughtIn(parameters)} />
         </div>
         {beside && (
           <aside aria-label="Who takes part" className="w-72 shrink-0 overflow-y-auto border-l border-line bg-surface p-4">

@@ -74,7 +74,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
   useEffect(() => {
     if (gate.at !== "signed-in") return;
     const session = openSession(gate.key, gate.me, signOut);
-    const queries = new QueryClient({ defaultOptions: { queries: { retry: 2, staleTime: 5_000 } } });
+    const queries = new QueryClient({ defaultOptions: { queries: { retry: (times, cause) => times < 2 && toBatonError(cause).problem.retryable === true, staleTime: 5_000 } } });
     setOpen({ session, queries });
     const nudge = () => session.connection.nudge();
     window.addEventListener("online", nudge);

@@ -6,6 +6,7 @@ import { LiveStore } from "../live/live-store";
 /** What the server's policy table names, as far as the screens ask for it. */
 export type Operation =
   | "agents:manage"
+  | "alert-rules:update"
   | "alerts:update"
   | "audit:read"
   | "handoffs:update"

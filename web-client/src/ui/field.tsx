@@ -1,5 +1,5 @@
 import { Search } from "lucide-react";
-import { type ReactNode, useId } from "react";
+import { type ReactNode, type Ref, useId } from "react";
 
 /** A label over what it names. */
 export function Field({ label, hint, error, children }: { label: string; hint?: string; error?: string; children(id: string, describedBy: string | undefined): ReactNode }) {
@@ -20,11 +20,20 @@ export function Field({ label, hint, error, children }: { label: string; hint?: 
   );
 }
 
-export function SearchBox({ label, value, onChange }: { label: string; value: string; onChange(value: string): void }) {
+interface SearchBoxProps {
+  label: string;
+  value: string;
+  onChange(value: string): void;
+  ref?: Ref<HTMLInputElement>;
+  autoFocus?: boolean;
+  wide?: boolean;
+}
+
+export function SearchBox({ label, value, onChange, ref, autoFocus = false, wide = false }: SearchBoxProps) {
   return (
-    <div className="relative w-full sm:w-64">
+    <div className={`relative w-full ${wide ? "sm:w-112" : "sm:w-64"}`}>
       <Search className="pointer-events-none absolute top-2.5 left-2.5 size-4 text-ink-faint" aria-hidden="true" />
-      <input type="search" aria-label={label} placeholder={label} value={value} onChange={(event) => onChange(event.target.value)} className="field h-9 w-full pl-8!" />
+      <input ref={ref} autoFocus={autoFocus} type="search" aria-label={label} placeholder={label} value={value} onChange={(event) => onChange(event.target.value)} className="field h-9 w-full pl-8!" />
     </div>
   );
 }

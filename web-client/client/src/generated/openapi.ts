@@ -1261,6 +1261,8 @@ export interface components {
             /** @description Its end, which is not in it. */
             until: components["schemas"]["Timestamp"];
             teamId?: components["schemas"]["TeamId"] | null;
+            /** @description How the processes stand that have not ended: now, whatever the time. */
+            standing: components["schemas"]["Standing"];
             /** @description Processes that ended, by equal parts of the time, the oldest first. */
             throughput: components["schemas"]["Throughput"][];
             /**
@@ -3380,6 +3382,29 @@ export interface components {
             slowest: number;
             /** @description In which process. */
             processId: components["schemas"]["ProcessId"];
+        };
+        /** @description Processes that have not ended, counted by how they stand. */
+        Standing: {
+            /**
+             * Format: int64
+             * @description Not yet begun.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Under way.
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @description Standing still.
+             */
+            paused: number;
+            /**
+             * Format: int64
+             * @description In which a person is waited for, however they stand.
+             */
+            waiting: number;
         };
         /** @description A process to start. */
         StartProcess: {
