@@ -246,13 +246,19 @@ async fn attempt(
     known: &mut BTreeMap<WorkspaceId, Needs>,
 ) -> Result<Option<Done>, storage::Error> {
     let mut tx = hub.store().lane_tx().await?;
-    let (now, webhooks) = tx.now_and_webhooks().await?;
-    hub.clock.note(now);
     let keys: BTreeSet<Idempotency> = batch.iter().filter_map(|j| j.key.clone()).collect();
-    let used = tx.take_keys(&keys, now).await?;
+    let used = if keys.is_empty() {
+        BTreeMap::new()
+    } else {
+        let now = tx.now().await?;
+        tx.take_keys(&keys, now).await?
+    };
 
     let ids: BTreeSet<RoomId> = batch.iter().map(|j| j.room).collect();
-    let (loaded, mut last) = load(hub, &mut tx, &ids).await?;
+    let opened = tx.open(&ids).await?;
+    hub.clock.note(opened.now);
+    let mut last = newest(&opened.rooms);
+    let loaded = load(hub, &mut tx, &ids, &opened.rooms).await?;
 
     let spaces = spaces_of(batch);
     let space_rooms = hub.workspace_rooms(&mut tx, &spaces).await?;
@@ -261,7 +267,7 @@ async fn attempt(
         last = last.max(lock_spaces(&mut tx, &space_rooms, &loaded, &mut space_heads).await?);
     }
     // It was read before the locks were had, and whoever had them before may have read it later.
-    let now = now.no_earlier_than(last);
+    let now = opened.now.no_earlier_than(last);
 
     let mut wanted: BTreeMap<WorkspaceId, Needs> = BTreeMap::new();
     for job in batch {
@@ -300,7 +306,7 @@ async fn attempt(
             due.insert((job.room, key), found);
         }
     }
-    let hooks = hub.hooks(&mut tx, webhooks).await?;
+    let hooks = hub.hooks(&mut tx, opened.webhooks).await?;
     let mut ground = Ground {
         now,
         loaded,
@@ -426,13 +432,13 @@ fn newest(rows: &[RoomRow]) -> Timestamp {
     times.max().unwrap_or_default()
 }
 
-/// Locks the rooms and brings each cached state up to its locked head; and when something last happened in any of them.
+/// Brings each cached state up to its locked head.
 async fn load(
     hub: &Arc<Hub>,
     tx: &mut Tx,
     ids: &BTreeSet<RoomId>,
-) -> Result<(BTreeMap<RoomId, Loaded>, Timestamp), storage::Error> {
-    let rows = tx.lock_rooms(ids).await?;
+    rows: &[RoomRow],
+) -> Result<BTreeMap<RoomId, Loaded>, storage::Error> {
     let mut loaded = BTreeMap::new();
     for id in ids {
         let state = match rows.iter().find(|r| r.id == *id) {
@@ -460,7 +466,7 @@ async fn load(
         };
         loaded.insert(*id, Loaded::new(state));
     }
-    Ok((loaded, newest(&rows)))
+    Ok(loaded)
 }
 
 /// The first answer again, for the same request.

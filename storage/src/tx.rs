@@ -1,19 +1,23 @@
 //! The transaction of a lane: lock, load, and write a whole batch with a few statements.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rooms::decide::TimerOp;
 use rooms::event::Event;
 use rooms::id::{AgentId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::PrincipalKind;
+use rooms::model::agent::Agent;
 use rooms::model::communication::AgentCommunication;
+use rooms::model::monitoring::AlertRules;
+use rooms::model::team::AgentTeam;
 use rooms::state::State;
 use rooms::{Facts, Needs, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::audit::AuditRow;
 use crate::batch::Gathered;
-use crate::db::{Conn, Error, Kind, Store, Value};
+use crate::db::{Conn, Error, Kind, Row, Store, Value};
 use crate::webhooks::{self, Hook};
 
 /// A snapshot of a room's state is written whenever its log has grown by so much, so that a cold load reads no more than this.
@@ -30,6 +34,26 @@ pub struct RoomRow {
     pub head: u64,
     /// When that was.
     pub last_activity: Timestamp,
+}
+
+/// What a batch begins with.
+#[derive(Debug)]
+pub struct Opened {
+    /// Now, by the database's clock.
+    pub now: Timestamp,
+    /// Grows whenever a webhook is made or removed.
+    pub webhooks: i64,
+    /// Its rooms, under lock.
+    pub rooms: Vec<RoomRow>,
+}
+
+fn room_row(row: &Row, from: usize) -> RoomRow {
+    RoomRow {
+        id: RoomId(row.uuid(from)),
+        workspace_id: row.text(from + 1).into(),
+        head: row.count(from + 2),
+        last_activity: Timestamp(row.int(from + 3)),
+    }
 }
 
 /// Makes a command that was sent twice take effect once.
@@ -159,32 +183,51 @@ impl Tx {
         Ok(used)
     }
 
+    /// The first that a batch reads: the time, how far the webhooks have changed, and its rooms, which are locked in the order of their ids;
+    /// those that exist come back. The time may be of before the locks were had.
+    pub async fn open(&mut self, rooms: &BTreeSet<RoomId>) -> Result<Opened, Error> {
+        if let Conn::Sqlite(_) = self.conn {
+            let sql = "SELECT version FROM webhook_version WHERE id = 1";
+            let version = self.conn.query(sql, Vec::new()).await?;
+            return Ok(Opened {
+                now: self.conn.now().await?,
+                webhooks: version.first().map_or(0, |r| r.int(0)),
+                rooms: self.lock_rooms(rooms).await?,
+            });
+        }
+        let sql = format!(
+            "SELECT t.now, t.version, r.id, r.workspace_id, r.head, r.last_activity FROM \
+             (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT AS now, \
+             (SELECT version FROM webhook_version WHERE id = 1) AS version) AS t LEFT JOIN ({}) AS r ON true",
+            self.locking()
+        );
+        let ids = Value::Uuids(rooms.iter().map(|r| r.0).collect());
+        let rows = self.conn.query(&sql, vec![ids]).await?;
+        let (now, webhooks) = rows.first().map_or((0, 0), |r| (r.int(0), r.int(1)));
+        let found = rows.iter().filter(|r| !r.is_null(2));
+        Ok(Opened {
+            now: Timestamp(now),
+            webhooks,
+            rooms: found.map(|r| room_row(r, 2)).collect(),
+        })
+    }
+
+    fn locking(&self) -> String {
+        format!(
+            "SELECT id, workspace_id, head, last_activity FROM rooms WHERE id {} ORDER BY id{}",
+            self.conn.among(Kind::Uuid, 1),
+            self.conn.for_update()
+        )
+    }
+
     /// Locks rooms in the order of their ids; those that exist come back.
     pub async fn lock_rooms(&mut self, rooms: &BTreeSet<RoomId>) -> Result<Vec<RoomRow>, Error> {
         if rooms.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!(
-            "SELECT id, workspace_id, head, last_activity FROM rooms WHERE id {} ORDER BY id{}",
-            self.conn.among(Kind::Uuid, 1),
-            self.conn.for_update()
-        );
-        let rows = self
-            .conn
-            .query(
-                &sql,
-                vec![Value::Uuids(rooms.iter().map(|r| r.0).collect())],
-            )
-            .await?;
-        Ok(rows
-            .iter()
-            .map(|r| RoomRow {
-                id: RoomId(r.uuid(0)),
-                workspace_id: r.text(1).into(),
-                head: r.count(2),
-                last_activity: Timestamp(r.int(3)),
-            })
-            .collect())
+        let ids = Value::Uuids(rooms.iter().map(|r| r.0).collect());
+        let rows = self.conn.query(&self.locking(), vec![ids]).await?;
+        Ok(rows.iter().map(|r| room_row(r, 0)).collect())
     }
 
     /// The newest snapshot of a room.
@@ -234,48 +277,12 @@ impl Tx {
     /// Reads what commands need to know from outside their rooms; under lock where work is handed out.
     pub async fn facts(&mut self, workspace: &WorkspaceId, needs: &Needs) -> Result<Facts, Error> {
         let mut facts = Facts::default();
-        let lock = if needs.slots {
-            self.conn.for_update()
-        } else {
-            ""
-        };
         if needs.slots && !needs.teams.is_empty() {
             // The team's room is the lock under which its live attempts are counted.
             let rooms = needs.teams.iter().map(|t| RoomId(t.0)).collect();
             self.lock_rooms(&rooms).await?;
         }
-        if !needs.teams.is_empty() {
-            let sql = format!(
-                "SELECT data FROM teams WHERE workspace_id = $1 AND id {}",
-                self.conn.among(Kind::Uuid, 2)
-            );
-            let ids = needs.teams.iter().map(|t| t.0).collect();
-            let args = vec![workspace.as_str().into(), Value::Uuids(ids)];
-            for row in self.conn.query(&sql, args).await? {
-                let team: rooms::model::team::AgentTeam = parse(row.text(0))?;
-                facts.teams.insert(team.id, team);
-            }
-        }
-        if !needs.agents.is_empty() {
-            let sql = format!(
-                "SELECT data FROM agents WHERE workspace_id = $1 AND id {} ORDER BY id{lock}",
-                self.conn.among(Kind::Text, 2)
-            );
-            let ids = needs.agents.iter().map(|a| a.0.clone()).collect();
-            let args = vec![workspace.as_str().into(), Value::Texts(ids)];
-            for row in self.conn.query(&sql, args.clone()).await? {
-                let agent: rooms::model::agent::Agent = parse(row.text(0))?;
-                facts.agents.insert(agent.id.clone(), agent);
-            }
-        }
-        if needs.alert_rules {
-            let sql = "SELECT data FROM alert_rules WHERE workspace_id = $1";
-            let args = vec![workspace.as_str().into()];
-            if let Some(row) = self.conn.query(sql, args).await?.first() {
-                let rules: rooms::model::monitoring::AlertRules = parse(row.text(0))?;
-                facts.alert_rules = Some(std::sync::Arc::new(rules.items));
-            }
-        }
+        self.registered(workspace, needs, &mut facts).await?;
         crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
         self.posted(workspace, needs, &mut facts).await?;
         if needs.slots {
@@ -306,6 +313,55 @@ impl Tx {
             }
         }
         Ok(facts)
+    }
+
+    /// Teams, agents and alert rules.
+    async fn registered(
+        &mut self,
+        workspace: &WorkspaceId,
+        needs: &Needs,
+        facts: &mut Facts,
+    ) -> Result<(), Error> {
+        if needs.teams.is_empty() && needs.agents.is_empty() && !needs.alert_rules {
+            return Ok(());
+        }
+        let lock = if needs.slots {
+            self.conn.for_update()
+        } else {
+            ""
+        };
+        // One statement: each goes to the database and back.
+        let sql = format!(
+            "WITH a AS (SELECT data FROM agents WHERE workspace_id = $1 AND id {} ORDER BY id{lock}) \
+             SELECT 'team', data FROM teams WHERE workspace_id = $1 AND id {} \
+             UNION ALL SELECT 'agent', data FROM a \
+             UNION ALL SELECT 'rules', data FROM alert_rules WHERE workspace_id = $1 AND $4 = 1",
+            self.conn.among(Kind::Text, 2),
+            self.conn.among(Kind::Uuid, 3),
+        );
+        let args = vec![
+            workspace.as_str().into(),
+            Value::Texts(needs.agents.iter().map(|a| a.0.clone()).collect()),
+            Value::Uuids(needs.teams.iter().map(|t| t.0).collect()),
+            needs.alert_rules.into(),
+        ];
+        for row in self.conn.query(&sql, args).await? {
+            match row.text(0) {
+                "team" => {
+                    let team: AgentTeam = parse(row.text(1))?;
+                    facts.teams.insert(team.id, team);
+                }
+                "agent" => {
+                    let agent: Agent = parse(row.text(1))?;
+                    facts.agents.insert(agent.id.clone(), agent);
+                }
+                _ => {
+                    let rules: AlertRules = parse(row.text(1))?;
+                    facts.alert_rules = Some(Arc::new(rules.items));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Messages that were posted before, by id and by the stream that they ended.
@@ -428,7 +484,7 @@ impl Tx {
                 )
                 .await?;
             if let Some(row) = found.first() {
-                let mut known: rooms::model::agent::Agent = parse(row.text(0))?;
+                let mut known: Agent = parse(row.text(0))?;
                 known.archived = true;
                 let data = serde_json::to_string(&known)?;
                 self.conn

@@ -131,23 +131,6 @@ pub enum Sent {
 }
 
 impl Tx {
-    /// Now, by the database's clock, and a number that changes whenever a webhook is made or removed: in one statement, since every
-    /// batch asks.
-    pub async fn now_and_webhooks(&mut self) -> Result<(Timestamp, i64), Error> {
-        if let Conn::Sqlite(_) = self.conn {
-            let sql = "SELECT version FROM webhook_version WHERE id = 1";
-            let rows = self.conn.query(sql, Vec::new()).await?;
-            let version = rows.first().map_or(0, |r| r.int(0));
-            return Ok((self.conn.now().await?, version));
-        }
-        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT, \
-                   (SELECT version FROM webhook_version WHERE id = 1)";
-        let rows = self.conn.query(sql, Vec::new()).await?;
-        Ok(rows
-            .first()
-            .map_or((Timestamp(0), 0), |r| (Timestamp(r.int(0)), r.int(1))))
-    }
-
     /// Every webhook of the store.
     pub async fn hooks(&mut self) -> Result<Vec<Hook>, Error> {
         let sql = "SELECT id, workspace_id, events, room_id FROM webhooks";
