@@ -68,37 +68,37 @@ impl Default for Config {
 impl Config {
     /// Reads the file and the environment; flags come on top, by the command line.
     pub fn load() -> Result<Self, String> {
-        let env = Env::prefixed("BATON_").ignore(&[
-            "test_bin",
-            "test_postgres_url",
-            "test_redis_url",
-            "test_python",
-        ]);
-        let known = [
-            "listen",
-            "admin_key",
-            "cors_origins",
-            "webhooks_allow_private",
-            "retention_archive_after",
-            "retention_keep_for",
-            "retention_export",
-            "retention_window",
-            "retention_window_events",
-            "retention_audit",
-            "log",
-            "log_format",
-            "database_url",
-            "redis_url",
-        ];
+        let names = Self::names();
+        for (variable, _) in std::env::vars_os() {
+            let variable = variable.to_string_lossy();
+            if let Some(meant) = variable
+                .strip_prefix("BATON_")
+                .and_then(|v| meant(&names, v))
+            {
+                return Err(format!(
+                    "{variable} is no setting; did you mean BATON_{meant}? `baton check-config` names all of them"
+                ));
+            }
+        }
+        // Whatever else is called BATON_…, such as what a cluster says of a service of that name, is no setting.
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
         let figment = Figment::from(Serialized::defaults(Self::default()))
             .merge(Toml::file("baton.toml"))
             .merge(Env::raw().only(&["database_url", "redis_url"]))
-            .merge(env.only(&known));
+            .merge(Env::prefixed("BATON_").only(&known));
         let config: Self = figment
             .extract()
             .map_err(|e| format!("the configuration is not right: {e}"))?;
         config.check()?;
         Ok(config)
+    }
+
+    /// What the settings are called.
+    fn names() -> Vec<String> {
+        let all = serde_json::to_value(Self::default()).unwrap_or_default();
+        all.as_object()
+            .map(|all| all.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// What no type can say.
@@ -121,5 +121,50 @@ impl Config {
             ));
         }
         Ok(())
+    }
+}
+
+/// The setting that was nearly written; none where it was written, or nothing like it.
+fn meant(names: &[String], written: &str) -> Option<String> {
+    let written = written.to_ascii_lowercase();
+    let near = |name: &&String| {
+        let slips = if name.len() > 5 { 2 } else { 1 };
+        strsim::damerau_levenshtein(name, &written) <= slips
+    };
+    if names.contains(&written) {
+        return None;
+    }
+    names
+        .iter()
+        .find(near)
+        .map(|name| name.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_nearly_written_is_meant() {
+        let names = Config::names();
+        assert!(names.contains(&"redis_url".to_owned()));
+        let meant = |written: &str| meant(&names, written);
+        assert_eq!(meant("LISTN").as_deref(), Some("LISTEN"));
+        assert_eq!(meant("LGO").as_deref(), Some("LOG"));
+        assert_eq!(
+            meant("RETENTION_WINDOW_EVENT").as_deref(),
+            Some("RETENTION_WINDOW_EVENTS")
+        );
+        for fine in [
+            "LISTEN",
+            "log",
+            "PORT",
+            "SERVICE_HOST",
+            "PORT_7400_TCP_ADDR",
+            "TEST_BIN",
+            "RETENTION_WINDOW",
+        ] {
+            assert_eq!(meant(fine), None, "{fine}");
+        }
     }
 }

@@ -138,6 +138,7 @@ async fn a_setting_that_is_wrong_is_named() {
         ("BATON_ADMIN_KEY", "short", "at least 32 characters"),
         ("BATON_LISTEN", "somewhere", "LISTEN"),
         ("BATON_LOG_FORMAT", "xml", "use text or json"),
+        ("BATON_LOG_FROMAT", "json", "did you mean BATON_LOG_FORMAT?"),
     ] {
         let ran = baton(&database)
             .env(name, value)
