@@ -1,7 +1,7 @@
 import type { CollaborationRoom, Participant, RoomEvent } from "@baton/client";
 import { ArrowDown, ArrowLeft, MessagesSquare } from "lucide-react";
-import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { type ReactNode, type Ref, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type CustomItemComponentProps, Virtualizer, type VirtualizerHandle } from "virtua";
 import { EMPTY_LOG, type RoomLog, type RoomLogState } from "../live/room-log";
 import { useExternal } from "../live/use-live";
 import { useSession } from "../session/session";
@@ -131,6 +131,18 @@ function useFirstNew(events: readonly RoomEvent[], read: number | undefined): nu
   return opened.current || undefined;
 }
 
+/**
+ * A row's place in the list. Rows are hidden until they have been measured, which is before they are painted: hiding them would only have
+ * every element of them styled twice.
+ */
+function Row({ style: { visibility: _, ...style }, children, ref }: CustomItemComponentProps & { ref?: Ref<HTMLLIElement> }) {
+  return (
+    <li ref={ref} style={style}>
+      {children}
+    </li>
+  );
+}
+
 /** Fetch the page before when the reader is nearer to its beginning than this. */
 const NEAR_PX = 1_500;
 const AT_END_PX = 48;
@@ -235,7 +247,7 @@ function Log({ rows, state, log, names, threads, index, me, follow, firstNew, ta
         className="h-full overflow-y-auto overscroll-contain px-4 py-2 -outline-offset-2 [overflow-anchor:none]"
       >
         <div>
-          <Virtualizer ref={list} data={rows} as="ol" item="li" scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
+          <Virtualizer ref={list} data={rows} as="ol" item={Row} scrollRef={box} shift={shift} bufferSize={300} startMargin={8}>
             {(event) => <Entry key={event.seq} event={event} names={names} threads={threads} replies={event.type === "message.posted" ? index.replies(String(event.data.id)) : 0} now={event.type === "message.posted" ? index.now(String(event.data.id)) : undefined} me={me} isFirstNew={event.seq === line} isTarget={event.seq === target} />}
           </Virtualizer>
           {children}

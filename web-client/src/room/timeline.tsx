@@ -97,10 +97,15 @@ export const Entry = memo(function Entry({ event, names, threads, replies = 0, n
   );
 });
 
-function Dot({ line }: { line: Line }) {
-  const Icon = line.icon;
+/** Icons as they came out when each was first drawn: a timeline that scrolls draws the same few again and again. */
+const copies = new Map<Line["icon"], string>();
+
+function Dot({ line: { icon: Icon, tone } }: { line: Line }) {
+  const look = `mt-0.5 grid size-6 shrink-0 place-items-center rounded-full ${TONE_CLASS[tone]}`;
+  const copy = copies.get(Icon);
+  if (copy !== undefined) return <span className={look} dangerouslySetInnerHTML={{ __html: copy }} />;
   return (
-    <span className={`mt-0.5 grid size-6 shrink-0 place-items-center rounded-full ${TONE_CLASS[line.tone]}`}>
+    <span className={look} ref={(element) => void (element && copies.set(Icon, element.innerHTML))}>
       <Icon className="size-3.5" aria-hidden="true" />
     </span>
   );
