@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use dashmap::DashMap;
 use rooms::event::{Event, EventBody};
 use rooms::id::{RoomId, WorkspaceId};
 use rooms::model::access::Principal;
-use rooms::{Code, Command, Refusal, State};
+use rooms::{Code, Command, Refusal, State, Timestamp};
 use serde_json::Value;
 use socketioxide::socket::Sid;
 use storage::read::Thing;
@@ -237,6 +238,21 @@ impl Hub {
         hub
     }
 
+    /// What time it is, by the database's clock.
+    pub async fn now(&self) -> Result<Timestamp, storage::Error> {
+        if let Some(now) = self.clock.now() {
+            return Ok(now);
+        }
+        let now = self.store.now().await?;
+        self.clock.note(now);
+        Ok(now)
+    }
+
+    /// An id for something new.
+    pub async fn new_id(&self) -> Result<Uuid, storage::Error> {
+        Ok(self.clock.id(self.now().await?))
+    }
+
     /// The store, for reads.
     pub fn store(&self) -> &Store {
         &self.store
@@ -287,6 +303,7 @@ impl Hub {
         let lane = usize::try_from(hasher.finish() % lanes.len() as u64).unwrap_or(0);
         let (reply, answer) = oneshot::channel();
         let job = Job {
+            since: Instant::now(),
             principal: principal.clone(),
             asked,
             room,

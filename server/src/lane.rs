@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rooms::event::{Event, Origin};
 use rooms::id::{EventId, RoomId, WorkspaceId};
@@ -24,8 +24,15 @@ use crate::problem::storage_refusal;
 /// At most so many commands share a transaction.
 const BATCH: usize = 128;
 
+/// A command that has waited longer was held up by a database that hangs. Its caller hears that, and nothing was done.
+const WAITED: Duration = Duration::from_secs(5);
+/// How long it is asked what became of a transaction whose outcome is unknown.
+const UNKNOWN: Duration = Duration::from_secs(10);
+
 /// A command on its way through a lane.
 pub struct Job {
+    /// Since when it waits.
+    pub since: Instant,
     /// Who asks.
     pub principal: Principal,
     /// What was asked, for the audit; none: it is not audited.
@@ -54,16 +61,22 @@ pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
                 queue.recv_many(&mut jobs, more).await;
             }
         }
+        let (late, in_time): (Vec<_>, Vec<_>) = std::mem::take(&mut jobs)
+            .into_iter()
+            .partition(|job| job.since.elapsed() > WAITED);
+        for job in late {
+            let detail = "the database did not answer in time, and nothing was done; try again";
+            let _ = job.reply.send(Err(Refusal::new(Code::Unavailable, detail)));
+        }
         // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
         // turn out to need, comes before them. Apart, neither makes the other start over. What follows in the same room stays behind it.
         let mut behind = BTreeSet::new();
-        let (handing_out, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut jobs).into_iter().partition(|job| {
-                if job.command.hands_out_work() {
-                    behind.insert(job.room);
-                }
-                behind.contains(&job.room)
-            });
+        let (handing_out, rest): (Vec<_>, Vec<_>) = in_time.into_iter().partition(|job| {
+            if job.command.hands_out_work() {
+                behind.insert(job.room);
+            }
+            behind.contains(&job.room)
+        });
         for batch in [rest, handing_out] {
             if !batch.is_empty() {
                 run_batch(&hub, batch).await;
@@ -77,8 +90,8 @@ async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>) {
     metrics::histogram!("baton_batch_size").record(batch.len() as f64);
     match execute(hub, &batch).await {
         Ok(done) => finish(hub, batch, done),
-        // Run again, what may have been committed would take effect twice.
-        Err(e) if batch.len() == 1 || e.is_unknown() => refuse(batch, &e),
+        // Run again, what may have been committed would take effect twice; and of what gets no answer each one would have to wait for its own.
+        Err(e) if batch.len() == 1 || e.is_unknown() || e.is_overdue() => refuse(batch, &e),
         Err(_) => {
             for job in batch {
                 let single = [job];
@@ -396,18 +409,22 @@ async fn find_out(
     let Some(first) = set.events.first() else {
         return Err(e);
     };
-    for _ in 0..20 {
-        match hub
-            .store()
-            .was_committed(first.room_id, first.seq, first.id)
-            .await
-        {
-            Ok(true) => return Ok(()),
-            Ok(false) => return Err(e),
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(250)).await,
+    let asked = async {
+        loop {
+            let found = hub
+                .store()
+                .was_committed(first.room_id, first.seq, first.id);
+            match found.await {
+                Ok(found) => return found,
+                Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+            }
         }
+    };
+    match tokio::time::timeout(UNKNOWN, asked).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(e),
+        Err(_) => Err(storage::Error::Unknown(e.to_string())),
     }
-    Err(storage::Error::Unknown(e.to_string()))
 }
 
 async fn lock_spaces(

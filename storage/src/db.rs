@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rooms::Timestamp;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
@@ -16,8 +17,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, Connection, PgPool, Postgres, Row as _, Sqlite, SqlitePool,
-    Transaction, TypeInfo, ValueRef,
+    Arguments, AssertSqlSafe, Column, Connection, PgConnection, PgPool, Postgres, Row as _, Sqlite,
+    SqlitePool, Transaction, TypeInfo, ValueRef,
 };
 use uuid::Uuid;
 
@@ -162,13 +163,23 @@ impl Error {
         matches!(self, Self::Unknown(_))
     }
 
+    /// Whether the database did not answer in time: whatever is asked of it next will take as long.
+    pub fn is_overdue(&self) -> bool {
+        match self {
+            Self::Sqlx(sqlx::Error::PoolTimedOut) => true,
+            Self::Sqlx(sqlx::Error::Io(e)) => e.kind() == std::io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+
     /// Whether the database is away or busy, so that the same may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unknown(_) => true,
             Self::Sqlx(sqlx::Error::Database(e)) => {
                 // Class 08: connection lost; 25P03: idle in a transaction for too long; 40: serialization failure or deadlock; 53: too many
-                // connections; 55P03: lock timeout; 57P0x: shutting down; 5 and 6: SQLite busy, locked.
+                // connections; 55P03: lock timeout; 57P0x: shutting down. SQLite's 5 and 6: busy, locked; 13 and whatever ends in 10: the disk
+                // is full, or cannot be written just now.
                 e.code().is_some_and(|c| {
                     c.starts_with("40")
                         || c.starts_with("08")
@@ -178,6 +189,8 @@ impl Error {
                         || c == "55P03"
                         || c == "5"
                         || c == "6"
+                        || c == "13"
+                        || (c.len() < 5 && c.parse::<u32>().is_ok_and(|c| c & 0xff == 10))
                 })
             }
             Self::Sqlx(e) => matches!(
@@ -222,11 +235,52 @@ pub enum Conn {
 /// How long one statement may take on Postgres. A network that swallows what it is given would else hold its caller for minutes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it may take to have a connection; and how long one that should live may take to say so.
+const ACQUIRED: Duration = Duration::from_secs(5);
+const ALIVE: Duration = Duration::from_secs(2);
+
+/// When a statement was last given up. What becomes of it, and of its connection, nobody knows.
+static GIVEN_UP: Mutex<Option<Instant>> = Mutex::new(None);
+
+fn late() -> sqlx::Error {
+    let what = "no answer from Postgres";
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what))
+}
+
 async fn within<T>(done: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer from Postgres");
-    tokio::time::timeout(PATIENCE, done)
+    let mut done = std::pin::pin!(done);
+    match tokio::time::timeout(PATIENCE, &mut done).await {
+        Ok(done) => done,
+        Err(_) => {
+            // Before what was not done is dropped, and its connection with it.
+            *GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            Err(late())
+        }
+    }
+}
+
+/// Begins a transaction in a task of its own, which ends even if its caller goes away: a connection of sqlx on which a BEGIN is abandoned comes back to
+/// its pool inside of the transaction, and what is then written on it for itself would never be committed.
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    tokio::spawn(async move { within(pool.begin()).await })
         .await
-        .map_err(|_| sqlx::Error::Io(late()))?
+        .unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// Whether a connection lives. Whoever does not say so in time is closed.
+async fn ping(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    tokio::time::timeout(ALIVE, connection.ping())
+        .await
+        .map_err(|_| late())??;
+    Ok(true)
+}
+
+/// Whether a connection of this age may go back to its pool, which asks it without a time limit whether it lives. Those that were there when a
+/// statement was given up may be the one that it was on, and may hang: they are closed.
+fn is_clean(age: Duration) -> bool {
+    let given_up = *GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner);
+    given_up.is_none_or(|at| at.elapsed() > age)
 }
 
 impl Store {
@@ -271,6 +325,10 @@ impl Store {
             let pool = SqlitePoolOptions::new()
                 .max_connections(8)
                 .test_before_acquire(false)
+                // Where the disk is full SQLite rolls back by itself. sqlx then takes the transaction for open still, and would begin no other.
+                .before_acquire(|connection, _| {
+                    Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
+                })
                 .connect_with(options)
                 .await?;
             return Ok(Self::Sqlite(pool));
@@ -292,17 +350,18 @@ impl Store {
             let pool = || {
                 PgPoolOptions::new()
                     .max_connections(20)
-                    .acquire_timeout(PATIENCE)
+                    .acquire_timeout(ACQUIRED)
                     // A ping before every use would cost each transaction a round trip. Whoever has rested is asked whether it lives.
                     .test_before_acquire(false)
                     .before_acquire(|connection, meta| {
                         Box::pin(async move {
                             if meta.idle_for > RESTED {
-                                connection.ping().await?;
+                                return ping(connection).await;
                             }
                             Ok(true)
                         })
                     })
+                    .after_release(|_, meta| Box::pin(std::future::ready(Ok(is_clean(meta.age)))))
             };
             let plan_once = [("plan_cache_mode", "force_generic_plan")];
             let writes = pool().connect_lazy_with(options.clone().options(plan_once));
@@ -327,7 +386,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pools) => Conn::Postgres(within(pools.writes.begin()).await?),
+            Self::Postgres(pools) => Conn::Postgres(begin(&pools.writes).await?),
         })
     }
 
@@ -335,7 +394,7 @@ impl Store {
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
-            Self::Postgres(pools) => Conn::Postgres(within(pools.reads.begin()).await?),
+            Self::Postgres(pools) => Conn::Postgres(begin(&pools.reads).await?),
         })
     }
 
@@ -859,4 +918,29 @@ fn pg_row(row: &PgRow) -> Result<Row, Error> {
         })
         .collect::<Result<Vec<_>, Error>>()
         .map(Row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_worth_another_try() -> Result<(), Error> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect("sqlite::memory:")
+            .await?;
+        let store = Store::Sqlite(pool);
+        let mut conn = store.begin().await?;
+        conn.script("PRAGMA max_page_count = 3; CREATE TABLE t (v TEXT)")
+            .await?;
+        let text = "x".repeat(100_000).into();
+        let full = conn
+            .execute("INSERT INTO t (v) VALUES ($1)", vec![text])
+            .await;
+        assert!(full.is_err_and(|e| e.is_transient() && !e.is_overdue()));
+        let wrong = conn.execute("INSERT INTO t (w) VALUES (1)", Vec::new());
+        assert!(wrong.await.is_err_and(|e| !e.is_transient()));
+        Ok(())
+    }
 }

@@ -45,6 +45,11 @@ const ALL: &[Migration] = &[
 /// migration only adds, so that the binary before it goes on beside this one; a feature that writes what the one before cannot read waits
 /// until the store's level is raised, when all nodes are new.
 ///
+/// Beside older binaries it follows that
+/// - what they do not know of a [`rooms::State`] is lost whenever one of them writes a snapshot or the base of a log. So a new field of it is
+///   filled only by events of the new level; or it is made from the rest where it is missing.
+/// - what they write leaves new columns empty. So these are filled once more when the level is raised.
+///
 /// 2: rooms are archived, and a log may no longer begin at its beginning ([`crate::retention`]).
 pub const LEVEL: i64 = 2;
 

@@ -504,6 +504,14 @@ impl Store {
         rows.iter().map(|r| parse(r.text(0))).collect()
     }
 
+    /// Now, by the database's clock.
+    pub async fn now(&self) -> Result<Timestamp, Error> {
+        let mut tx = self.begin_read().await?;
+        let now = tx.now().await?;
+        tx.commit().await?;
+        Ok(now)
+    }
+
     /// Timers that are due, the oldest first; and how long until the next one, by the database's clock.
     pub async fn due_timers(
         &self,

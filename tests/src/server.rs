@@ -53,6 +53,18 @@ fn command_of(binary: &Path, database: &Database) -> Command {
     command
 }
 
+/// What makes a process take the time of day for another, by so much as `faketime` writes it: `+1h`. Spans it measures as they are.
+#[must_use]
+pub fn wrong_clock(by: &str) -> Vec<(&'static str, &str)> {
+    vec![
+        // `$LIB` is the loader's word for where this machine has its libraries.
+        ("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1"),
+        ("FAKETIME", by),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("NO_FAKE_STAT", "1"),
+    ]
+}
+
 /// A port that nobody listens on. Each caller in a process gets another one.
 ///
 /// # Panics
@@ -140,6 +152,14 @@ impl Server {
     /// # Panics
     /// When it still runs, or cannot be started.
     pub fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// The same, with more of its environment for this once.
+    ///
+    /// # Panics
+    /// When it still runs, or cannot be started.
+    pub fn launch_with(&mut self, settings: &[(&str, &str)]) {
         assert!(self.child.is_none(), "the server runs already");
         let log = File::options()
             .create(true)
@@ -151,6 +171,7 @@ impl Server {
             .env("BATON_LISTEN", self.address())
             .env("BATON_ADMIN_KEY", ADMIN_KEY)
             .envs(self.settings.iter().cloned())
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log)

@@ -1,4 +1,4 @@
-//! A Redis and a Postgres of one test's own, to be stopped, started and frozen, each by its process id.
+//! A Redis, a cluster of it, and a Postgres of one test's own, to be stopped, started and frozen, each by its process id.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,6 +26,18 @@ pub async fn signal(pid: u32, name: &str) {
     assert!(sent.success(), "SIG{name} could not be sent to {pid}");
 }
 
+async fn children(pid: u32) -> Vec<u32> {
+    let listed = Command::new("ps")
+        .args(["-o", "pid=", "--ppid", &pid.to_string()])
+        .output()
+        .await
+        .expect("ps can be run");
+    String::from_utf8_lossy(&listed.stdout)
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
 async fn answers(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).await.is_ok()
 }
@@ -35,16 +47,22 @@ async fn answers(port: u16) -> bool {
 pub struct Redis {
     port: u16,
     folder: TempDir,
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
 impl Redis {
     /// Starts one.
     pub async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    async fn start_with(settings: Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut redis = Self {
             port: free_port(),
             folder,
+            settings,
             child: None,
         };
         redis.launch().await;
@@ -81,6 +99,7 @@ impl Redis {
             ])
             .arg("--dir")
             .arg(self.folder.path())
+            .args(&self.settings)
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn();
@@ -109,6 +128,48 @@ impl Redis {
     pub fn pid(&self) -> u32 {
         let child = self.child.as_ref().expect("Redis runs");
         child.id().expect("Redis has not been waited for")
+    }
+}
+
+/// A Redis Cluster of three servers, each with a third of the slots.
+#[derive(Debug)]
+pub struct RedisCluster {
+    /// Its servers.
+    pub servers: Vec<Redis>,
+}
+
+impl RedisCluster {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn start() -> Self {
+        let mut servers = Vec::new();
+        for _ in 0..3 {
+            // The port on which the servers talk to each other is else theirs and 10,000: which may be beyond what there is, or taken.
+            let settings = ["--cluster-enabled", "yes", "--cluster-port"].map(str::to_owned);
+            let port = free_port().to_string();
+            servers.push(Redis::start_with([&settings[..], &[port]].concat()).await);
+        }
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(servers.iter().map(Redis::address))
+            .args(["--cluster-replicas", "0", "--cluster-yes"])
+            .output()
+            .await
+            .expect("redis-cli can be run");
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stdout)
+        );
+        Self { servers }
+    }
+
+    /// What `REDIS_URL` is to be.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis+cluster://{}", self.servers[0].address())
     }
 }
 
@@ -263,6 +324,34 @@ impl Postgres {
         let ended = tokio::time::timeout(SOON, child.wait()).await;
         let ended = ended.expect("Postgres ends when asked to");
         let _ = ended.expect("Postgres can be waited for");
+    }
+
+    /// It and all that serve its sessions stand still, until [`Postgres::thaw`]: whoever is connected, or connects, waits.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn freeze(&self) {
+        // Itself first, so that it has no more children.
+        signal(self.pid(), "STOP").await;
+        for child in children(self.pid()).await {
+            signal(child, "STOP").await;
+        }
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn thaw(&self) {
+        for child in children(self.pid()).await {
+            signal(child, "CONT").await;
+        }
+        signal(self.pid(), "CONT").await;
+    }
+
+    fn pid(&self) -> u32 {
+        let child = self.child.as_ref().expect("Postgres runs");
+        child.id().expect("Postgres has not been waited for")
     }
 
     /// Runs one statement as the superuser.

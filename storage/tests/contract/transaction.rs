@@ -268,3 +268,32 @@ on_both! {
         clerk.verified().await;
     }
 }
+
+on_both! {
+    async fn a_beginning_that_is_abandoned_leaves_no_transaction_behind(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        // Whoever asks goes away after the first, the second, the third step of it.
+        for steps in (0..20).cycle().take(400) {
+            let goes_away = async {
+                for _ in 0..steps {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = store.begin() => {}
+                () = goes_away => {}
+            }
+        }
+        let left = "SELECT COUNT(*) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        // Postgres itself ends what is idle after four seconds, and with it what was written on such a connection.
+        let began = std::time::Instant::now();
+        while store.kind() == "postgres" && store.query(left, Vec::new()).await.unwrap()[0].int(0) > 0 {
+            assert!(began.elapsed() < Duration::from_secs(2), "a connection is left inside of a transaction");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        store.begin().await.unwrap().commit().await.unwrap();
+    }
+}
