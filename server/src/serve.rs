@@ -58,7 +58,7 @@ pub struct Node {
 /// Makes a workspace and its room, unless there is one.
 async fn make_workspace(hub: &Hub, id: &WorkspaceId, name: &str) -> Result<(), Refused> {
     let mut change = hub.store().plain_change().await?;
-    let room = RoomId(uuid::Uuid::now_v7());
+    let room = RoomId(hub.clock.id(change.now()));
     change.make_workspace(id, name, room).await?;
     change.commit(None, None).await?;
     ensure_rooms(hub).await

@@ -14,6 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use ring::hmac;
+use rooms::Timestamp;
 use serde_json::Value;
 use storage::webhooks::{Delivery, Sent};
 use tokio::sync::{Mutex, Semaphore};
@@ -219,8 +220,8 @@ async fn send(client: &Client, hub: &Hub, delivery: &Delivery) -> Sent {
         Ok(()) => return Sent::Delivered,
         Err(error) => error,
     };
-    let now = chrono::Utc::now().timestamp_micros();
-    if now - delivery.created_at.0 > GIVE_UP_MICROS {
+    let age = |now: Timestamp| now.0 - delivery.created_at.0;
+    if hub.now().await.is_ok_and(|now| age(now) > GIVE_UP_MICROS) {
         return Sent::Parked { error };
     }
     let doubled = FIRST_WAIT_MICROS << delivery.attempts.saturating_sub(1).min(20);
@@ -242,7 +243,9 @@ async fn request(
     let url = check_url(&delivery.url, hub.config.webhooks_allow_private)?;
     let event: Value = serde_json::from_str(body).map_err(|e| e.to_string())?;
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-    let millis = chrono::Utc::now().timestamp_millis();
+    // Receivers refuse what is signed in another hour.
+    let now = hub.now().await.map_err(|e| e.to_string())?;
+    let millis = now.0 / 1_000;
     let response = client
         .post(url)
         .header("content-type", "application/json")

@@ -79,7 +79,7 @@ fn fork() -> CommandRow {
                     .as_ref()
                     .map(|p| p.process.team_id)
                     .ok_or_else(|| Refusal::not_found("process", source))?;
-                let id = uuid::Uuid::now_v7();
+                let id = hub.new_id().await.map_err(|e| storage_refusal(&e))?;
                 let command = Command::ForkProcess {
                     process_id: ProcessId(id),
                     source: ProcessId(source),

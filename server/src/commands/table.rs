@@ -19,6 +19,7 @@ use super::{Request, room_of};
 use crate::contract::{Shape, shape};
 use crate::gateway::Session;
 use crate::hub::{Hub, Outcome};
+use crate::problem::storage_refusal;
 use crate::wire::AckSender;
 
 /// Fields as a row writes them: `name` or `name?`, then what it is.
@@ -166,9 +167,9 @@ pub fn new<R: DeserializeOwned + ToSchema + Send + 'static>(
     operation: Operation,
     make: fn(Uuid, R) -> Command,
 ) -> CommandRow {
-    by_hand::<R>(name, summary, operation, &[], move |_, _, payload| {
+    by_hand::<R>(name, summary, operation, &[], move |hub, _, payload| {
         Box::pin(async move {
-            let id = Uuid::now_v7();
+            let id = hub.new_id().await.map_err(|e| storage_refusal(&e))?;
             Ok((RoomId(id), make(id, payload.parse()?)))
         })
     })

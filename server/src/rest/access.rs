@@ -90,7 +90,7 @@ async fn create(call: Call) -> Answer {
     let made = Workspace {
         id,
         name,
-        room_id: RoomId(uuid::Uuid::now_v7()),
+        room_id: RoomId(call.hub.clock.id(change.now())),
         created_at: change.now(),
     };
     if !change

@@ -42,7 +42,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn analytics(call: Call) -> Answer {
     let space = &call.principal.workspace_id;
-    let now = Timestamp(chrono::Utc::now().timestamp_micros());
+    let now = call.hub.now().await?;
     let until = call.time("until")?.unwrap_or(now);
     let day = i64::try_from(DAY_MS * 1_000).unwrap_or(i64::MAX);
     let since = call

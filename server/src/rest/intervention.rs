@@ -130,7 +130,7 @@ async fn inbox(call: Call) -> Answer {
         filter.assignee = Some(who.to_owned());
     }
     if call.param("overdue") == Some("true") {
-        filter.due_before = Some(rooms::Timestamp(chrono::Utc::now().timestamp_micros()));
+        filter.due_before = Some(call.hub.now().await?);
         filter.equals.push(("status", "pending".into()));
     }
     page(&call, Thing::Intervention, filter).await

@@ -131,6 +131,6 @@ async fn metrics(call: Call) -> Answer {
     let process = state
         .process
         .ok_or_else(|| Refusal::not_found("process", id))?;
-    let now = rooms::Timestamp(chrono::Utc::now().timestamp_micros());
+    let now = call.hub.now().await?;
     ok(json!(rooms::monitoring::metrics(&process, now)))
 }

@@ -149,7 +149,7 @@ async fn create(call: Call) -> Answer {
     }
     let new = NewWebhook {
         hook: Hook {
-            id: Uuid::now_v7(),
+            id: call.hub.clock.id(change.now()),
             workspace: space.clone(),
             events: ask.events,
             room: ask.room_id,
