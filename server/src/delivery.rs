@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use rooms::id::RoomId;
@@ -357,12 +357,14 @@ const EVERY_WITHOUT_RELAY: Duration = Duration::from_millis(200);
 
 /// The heads of the rooms that this node serves, again and again: what a gap hides, and the last event before a silence, is found here.
 pub async fn sweep(hub: Arc<Hub>) {
+    let mut last = Instant::now();
     loop {
-        let wait = match hub.relay().health() {
-            Health::Up => EVERY,
-            Health::Down(_) => EVERY_WITHOUT_RELAY,
-        };
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(EVERY_WITHOUT_RELAY).await;
+        let relayed = hub.relay().health() == Health::Up && hub.relay().is_prompt();
+        if relayed && last.elapsed() < EVERY {
+            continue;
+        }
+        last = Instant::now();
         if let Err(e) = hub.delivery.check(None).await {
             tracing::debug!(error = %e, "could not compare the heads of rooms");
         }

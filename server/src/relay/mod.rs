@@ -59,6 +59,8 @@ pub trait Relay: Send + Sync {
     fn is_shared(&self) -> bool;
     /// How it is.
     fn health(&self) -> Health;
+    /// Whether it answered of late. One that is up and does not may only be busy; but what others commit may as well be lost on its way.
+    fn is_prompt(&self) -> bool;
 }
 
 /// The relay of a node that is alone: there is nobody to tell.
@@ -73,6 +75,9 @@ impl Relay for Alone {
     }
     fn health(&self) -> Health {
         Health::Up
+    }
+    fn is_prompt(&self) -> bool {
+        true
     }
 }
 

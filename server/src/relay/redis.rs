@@ -1,18 +1,18 @@
 //! The relay over Redis' pub/sub: one multiplexed connection, looked after here.
 //!
 //! A node that finds its connection dead makes a new one and subscribes again; until Redis has confirmed that, the relay is down, and the
-//! log is read more often. A connection that only waits would not notice that its peer is gone, or hangs: so it is pinged once a second.
+//! log is read more often. A connection that only waits would not notice that its peer is gone, or hangs: so it is pinged, again and again.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisError, RedisFuture, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, PushKind, RedisError, Value,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -23,8 +23,12 @@ use super::{Channel, Envelope, Health, Message, Relay};
 const QUEUE: usize = 20_000;
 /// Messages in one write.
 const BATCH: usize = 512;
-/// How long Redis may take to answer, and how often it is asked whether it lives.
+/// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is asked whether it lives, and how long after that it is no longer prompt.
+const PING: Duration = Duration::from_millis(200);
+/// So many channels have slots on every server of a cluster, by the odds.
+const PROBES: usize = 32;
 /// The longest wait between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -52,6 +56,15 @@ pub struct RedisRelay {
     orders: mpsc::UnboundedSender<Order>,
     outgoing: mpsc::Sender<(String, Vec<u8>)>,
     health: Arc<Mutex<Health>>,
+    asked: Asked,
+}
+
+/// When it was asked whether it lives, where that is not answered yet.
+type Asked = Arc<Mutex<Option<Instant>>>;
+
+fn set<T>(cell: &Mutex<T>, value: T) -> T {
+    let mut current = cell.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut current, value)
 }
 
 impl RedisRelay {
@@ -75,7 +88,9 @@ impl RedisRelay {
             queue,
             heard,
             health: Arc::clone(&health),
+            asked: Asked::default(),
         };
+        let asked = Arc::clone(&link.asked);
         tokio::spawn(link.run());
         let relay = Self {
             node,
@@ -83,6 +98,7 @@ impl RedisRelay {
             orders,
             outgoing,
             health,
+            asked,
         };
         Ok((relay, hears))
     }
@@ -124,6 +140,11 @@ impl Relay for RedisRelay {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn is_prompt(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_none_or(|at| at.elapsed() < PING)
     }
 }
 
@@ -187,11 +208,52 @@ impl Server {
 }
 
 impl Connection {
-    fn publish_command(&self) -> &'static str {
+    async fn publish(&self, batch: &[(String, Vec<u8>)]) -> Result<(), RedisError> {
         match self {
-            Self::One(_) => "PUBLISH",
-            Self::Cluster(_) => "SPUBLISH",
+            Self::One(connection) => {
+                let mut pipeline = Pipeline::new();
+                for (channel, bytes) in batch {
+                    pipeline.cmd("PUBLISH").arg(channel).arg(bytes).ignore();
+                }
+                pipeline.query_async(&mut connection.clone()).await
+            }
+            // A pipeline goes to one server, but the channels' slots lie on several. All are under way at once, in their order.
+            Self::Cluster(connection) => {
+                let each = batch.iter().map(|(channel, bytes)| {
+                    let mut connection = connection.clone();
+                    async move {
+                        let mut publish = redis::cmd("SPUBLISH");
+                        publish.arg(channel).arg(bytes);
+                        publish.query_async::<()>(&mut connection).await
+                    }
+                });
+                futures::future::try_join_all(each).await.map(|_| ())
+            }
         }
+    }
+
+    /// Whether all of it answers. Of a cluster each server is asked for itself, through channels that nobody follows: it is connected to where one of
+    /// them can be reached, and what belongs to the others would be lost.
+    async fn alive(&self, prefix: &str) -> Result<(), RedisError> {
+        let answered = async {
+            match self {
+                Self::One(connection) => {
+                    let ping = redis::cmd("PING");
+                    ping.query_async::<Value>(&mut connection.clone())
+                        .await
+                        .map(|_| ())
+                }
+                Self::Cluster(_) => {
+                    let probes: Vec<_> = (0..PROBES)
+                        .map(|n| (format!("{prefix}probe:{n}"), Vec::new()))
+                        .collect();
+                    self.publish(&probes).await
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered)
+            .await
+            .unwrap_or_else(|_| Err(late("answering a ping")))
     }
 
     async fn subscribe(&mut self, channels: &[String]) -> Result<(), RedisError> {
@@ -220,31 +282,6 @@ impl Connection {
     }
 }
 
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(connection) => connection.req_packed_command(cmd),
-            Self::Cluster(connection) => connection.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::One(connection) => connection.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        0
-    }
-}
-
 /// Looks after the connection.
 struct Link {
     server: Server,
@@ -254,6 +291,7 @@ struct Link {
     queue: mpsc::Receiver<(String, Vec<u8>)>,
     heard: mpsc::UnboundedSender<Heard>,
     health: Arc<Mutex<Health>>,
+    asked: Asked,
 }
 
 impl Link {
@@ -276,13 +314,8 @@ impl Link {
         }
     }
 
-    fn set(&self, health: Health) -> Health {
-        let mut current = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut current, health)
-    }
-
     fn fell(&self, why: String) {
-        if self.set(Health::Down(why.clone())) == Health::Up {
+        if set(&self.health, Health::Down(why.clone())) == Health::Up {
             tracing::warn!(%why, "Redis is away: events are read from the log until it is back");
             let _ = self.heard.send(Heard::Down);
         }
@@ -300,23 +333,23 @@ impl Link {
         for part in all.chunks(BATCH) {
             connection.subscribe(part).await?;
         }
-        self.set(Health::Up);
+        connection.alive(&self.prefix).await?;
+        set(&self.asked, None);
+        set(&self.health, Health::Up);
         let _ = self.heard.send(Heard::Up);
         tracing::info!("the relay over Redis works");
-        let mut ping = tokio::time::interval(PATIENCE);
+        let mut ping = tokio::time::interval(PING);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let pinger = connection.clone();
+        let (asked, prefix) = (Arc::clone(&self.asked), self.prefix.clone());
         let pings = async move {
             loop {
                 ping.tick().await;
-                let mut connection = pinger.clone();
-                let pong = redis::cmd("PING");
-                let pong = pong.query_async::<Value>(&mut connection);
-                match tokio::time::timeout(PATIENCE, pong).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(e)) => return e,
-                    Err(_) => return late("answering a ping"),
+                set(&asked, Some(Instant::now()));
+                if let Err(e) = pinger.alive(&prefix).await {
+                    return e;
                 }
+                set(&asked, None);
             }
         };
         let heard = self.heard.clone();
@@ -338,18 +371,9 @@ impl Link {
         let publishes = async {
             let mut batch = Vec::with_capacity(BATCH);
             while queue.recv_many(&mut batch, BATCH).await > 0 {
-                let mut connection = publisher.clone();
-                let mut pipeline = Pipeline::new();
-                let command = connection.publish_command();
-                let mut last: Option<&(String, Vec<u8>)> = None;
-                for item in &batch {
-                    // The same word twice in a row, as "there may be work", says no more than once.
-                    if last != Some(item) {
-                        pipeline.cmd(command).arg(&item.0).arg(&item.1).ignore();
-                    }
-                    last = Some(item);
-                }
-                if let Err(e) = pipeline.query_async::<()>(&mut connection).await {
+                // The same word twice in a row, as "there may be work", says no more than once.
+                batch.dedup();
+                if let Err(e) = publisher.publish(&batch).await {
                     return e;
                 }
                 batch.clear();
