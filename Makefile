@@ -42,7 +42,7 @@ chaos: ## Hurt three nodes and all they depend on under load: CHAOS_SCALE=full, 
 	BATON_CRASH_ROUNDS=$(or $(CRASH_ROUNDS),50) BATON_CHAOS_ROUNDS=$(or $(CHAOS_ROUNDS),1) \
 	$(if $(CHAOS_SEED),BATON_CHAOS_SEED=$(CHAOS_SEED) BATON_CRASH_SEED=$(CHAOS_SEED)) \
 	$(if $(CHAOS_SCALE),BATON_CHAOS_SCALE=$(CHAOS_SCALE)) $(if $(CHAOS_FAULTS),BATON_CHAOS_FAULTS=$(CHAOS_FAULTS)) \
-	$(WITH_SERVICES) cargo test --locked --workspace --test chaos --test cluster --test crash --test zombie -- --include-ignored --nocapture
+	$(WITH_SERVICES) cargo test --locked --workspace $(if $(filter full,$(CHAOS_SCALE)),--profile profiling) --test chaos --test cluster --test outages --test crash --test zombie -- --include-ignored --nocapture
 
 # The peers' packages are installed under target/bench on first use.
 .PHONY: bench

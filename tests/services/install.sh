@@ -26,6 +26,8 @@ install_packages() {
     command -v redis-server >/dev/null || missing+=(redis-server)
     # For the test of the load balancer's configuration. Debian keeps it out of users' PATH.
     { command -v nginx || [ -x /usr/sbin/nginx ]; } >/dev/null || missing+=(nginx)
+    # For nodes whose clock is wrong.
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
     find_chromium >/dev/null || missing+=(chromium)
     python_can_make_venvs || missing+=(python3-venv)
     if [ ${#missing[@]} -gt 0 ]; then

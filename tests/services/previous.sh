@@ -3,7 +3,7 @@
 # under target/previous, so that it is built once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-commit=$(git rev-list -n 1 "$(git describe --tags --abbrev=0 HEAD~1 2>/dev/null || echo HEAD~1)")
+commit=$(git rev-list -n 1 "$(git describe --tags --match 'v[0-9]*' --abbrev=0 HEAD~1 2>/dev/null || echo HEAD~1)")
 folder=target/previous/$commit
 if [ ! -x "$folder/baton" ]; then
     source=target/previous/source

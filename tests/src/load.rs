@@ -1,7 +1,7 @@
 //! People and agents at work on a hub of several nodes, and the record of what each of them saw: what must hold is checked from that.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -50,7 +50,10 @@ type Histories = HashMap<(String, usize), Vec<(Seen, Instant)>>;
 pub struct Record {
     acked: Mutex<Vec<Acked>>,
     seen: Mutex<Histories>,
-    decided: Mutex<HashMap<String, Vec<Value>>>,
+    /// By intervention: the answers that were accepted.
+    decided: Mutex<HashMap<String, Vec<String>>>,
+    /// How often two answers came to one intervention at once, of which one was accepted and the other refused.
+    contested: AtomicUsize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -151,12 +154,16 @@ impl Load {
         }
     }
 
-    /// Two people answer whatever is asked, each as quickly as they can, over connections of their own.
-    pub fn decide(&mut self) {
-        for who in 0..2 {
-            let (url, record) = (self.url.clone(), Arc::clone(&self.record));
-            self.tasks.push(tokio::spawn(decide(url, who, record)));
-        }
+    /// Two people answer whatever is asked, differently and at the same instant, each on a node of their own, which are others each time.
+    pub fn decide(&mut self, nodes: Vec<String>) {
+        let record = Arc::clone(&self.record);
+        self.tasks.push(tokio::spawn(decide(nodes, record)));
+    }
+
+    /// How often two answers came at once, of which one was accepted and the other refused.
+    #[must_use]
+    pub fn contested(&self) -> usize {
+        self.record.contested.load(Ordering::Relaxed)
     }
 
     /// Nobody begins another post, until [`Load::speak`].
@@ -230,29 +237,34 @@ impl Load {
         })
     }
 
-    /// Waits until every observer has everything that was acknowledged; how long after the last ack that was.
+    /// Waits until every observer has everything that was acknowledged; the longest that a room's last word was on its way to one of its
+    /// observers, after its ack.
     ///
     /// # Panics
     /// When that takes longer than `most`.
     pub async fn settle(&self, most: Duration) -> Duration {
-        let mut last: HashMap<String, u64> = HashMap::new();
-        let mut at = Instant::now();
+        let mut last: HashMap<String, (u64, Instant)> = HashMap::new();
         for acked in lock(&self.record.acked).iter() {
-            let seq = last.entry(acked.room.clone()).or_default();
-            *seq = (*seq).max(acked.seq);
-            at = acked.at;
+            let newest = last.entry(acked.room.clone()).or_insert((0, acked.at));
+            if acked.seq > newest.0 {
+                *newest = (acked.seq, acked.at);
+            }
         }
         let began = Instant::now();
         loop {
-            let missing: Vec<_> = lock(&self.record.seen)
-                .iter()
-                .filter(|((room, _), seen)| {
-                    seen.last().map_or(0, |s| s.0.seq) < last.get(room).copied().unwrap_or(0)
-                })
-                .map(|((room, n), seen)| (room.clone(), *n, seen.len()))
-                .collect();
+            let mut longest = Duration::ZERO;
+            let mut missing = Vec::new();
+            for ((room, n), seen) in lock(&self.record.seen).iter() {
+                let Some((seq, acked)) = last.get(room) else {
+                    continue;
+                };
+                match seen.iter().rfind(|(event, _)| event.seq == *seq) {
+                    Some((_, at)) => longest = longest.max(at.saturating_duration_since(*acked)),
+                    None => missing.push((room.clone(), *n, seen.len())),
+                }
+            }
             if missing.is_empty() {
-                return at.elapsed();
+                return longest;
             }
             assert!(
                 began.elapsed() < most,
@@ -302,11 +314,8 @@ impl Load {
         }
         let decided = lock(&self.record.decided);
         for (intervention, answers) in decided.iter() {
-            let mut distinct: Vec<_> = answers.iter().map(|a| a["responseId"].clone()).collect();
-            distinct.dedup();
-            assert_eq!(
-                distinct.len(),
-                1,
+            assert!(
+                answers.iter().all(|answer| *answer == answers[0]),
                 "{intervention} was decided twice: {answers:?}"
             );
         }
@@ -373,29 +382,43 @@ async fn observe(url: String, key: (String, usize), record: Arc<Record>) {
     }
 }
 
-async fn decide(url: String, who: usize, record: Arc<Record>) {
-    let rest = Rest::new(&url, ADMIN_KEY);
-    let ask = async |method: reqwest::Method, path: &str, body: Option<&Value>| {
-        let mut request = rest.request(method, path).timeout(PATIENCE);
+async fn decide(nodes: Vec<String>, record: Arc<Record>) {
+    let nodes: Vec<Rest> = nodes.iter().map(|url| Rest::new(url, ADMIN_KEY)).collect();
+    let ask = async |node: &Rest, method: reqwest::Method, path: &str, body: Option<&Value>| {
+        let mut request = node.request(method, path).timeout(PATIENCE);
         if let Some(body) = body {
             request = request.json(body);
         }
         let response = request.send().await.ok()?;
-        let good = response.status().is_success();
-        Some((good, response.json::<Value>().await.ok()?))
+        let status = response.status();
+        Some((status, response.json::<Value>().await.ok()?))
     };
-    loop {
+    for turn in 0.. {
         sleep(Duration::from_millis(100)).await;
-        let inbox = ask(reqwest::Method::GET, "/interventions?status=pending", None).await;
-        let Some((true, inbox)) = inbox else { continue };
+        let pair = [&nodes[turn % nodes.len()], &nodes[(turn + 1) % nodes.len()]];
+        let pending = "/interventions?status=pending";
+        let inbox = ask(pair[0], reqwest::Method::GET, pending, None).await;
+        let Some((reqwest::StatusCode::OK, inbox)) = inbox else {
+            continue;
+        };
         for open in array(&inbox, "/items") {
             let id = text(open, "/id");
-            let response = format!("{id}-{who}");
-            let answer = json!({ "action": "approve", "responseId": response });
-            let path = format!("/interventions/{id}");
-            if let Some((true, _)) = ask(reqwest::Method::PUT, &path, Some(&answer)).await {
-                let accepted = json!({ "responseId": response });
-                lock(&record.decided).entry(id).or_default().push(accepted);
+            let answer = async |who: usize| {
+                let response = format!("{id}-{who}");
+                let body =
+                    json!({ "action": "approve", "responseId": response, "comments": response });
+                let path = format!("/interventions/{id}");
+                let answered = ask(pair[who], reqwest::Method::PUT, &path, Some(&body)).await;
+                let (status, body) = answered?;
+                if status.is_success() {
+                    let mut decided = lock(&record.decided);
+                    decided.entry(id.clone()).or_default().push(response);
+                }
+                Some((status.is_success(), body["code"] == "already_resolved"))
+            };
+            let both = tokio::join!(answer(0), answer(1));
+            if let (Some((true, _)), Some((_, true))) | (Some((_, true)), Some((true, _))) = both {
+                record.contested.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

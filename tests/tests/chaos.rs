@@ -11,7 +11,7 @@ use tests::load::{Load, persist};
 use tests::proxy::{Path, Proxy};
 use tests::raw::{self, Raw};
 use tests::rest::Rest;
-use tests::server::ADMIN_KEY;
+use tests::server::{ADMIN_KEY, wrong_clock};
 use tests::services::{Postgres, Redis, signal};
 use tests::worker::{Worker, Working};
 use tests::{Database, SOON, Server, array, text};
@@ -19,6 +19,8 @@ use tokio::time::{Duration, sleep};
 
 const NODES: usize = 3;
 const LEASE: Duration = Duration::from_secs(3);
+/// So many processes are begun with each fault.
+const AT_A_TIME: usize = 3;
 
 /// How much there is to lose, and how long it is hurt.
 struct Scale {
@@ -87,7 +89,9 @@ impl Cost {
                 second * 3 / 2,
             )],
             Fault::RedisFrozen => vec![("a delivery", self.events, second)],
-            Fault::PostgresDown => vec![("full speed", self.back, second * 5)],
+            Fault::PostgresDown | Fault::PostgresFrozen => {
+                vec![("full speed", self.back, second * 5)]
+            }
             Fault::FreezeNode => vec![("an ack", self.acks, second * 5)],
             _ => Vec::new(),
         };
@@ -111,6 +115,7 @@ enum Fault {
     RedisDown,
     RedisFrozen,
     PostgresDown,
+    PostgresFrozen,
     PostgresCut,
     NodeOffRedis,
     NodeOffPostgres,
@@ -119,6 +124,8 @@ enum Fault {
     Garbage,
     RollingRestart,
     AllNodesDown,
+    WrongClock,
+    TwoAnswers,
 }
 
 const FAULTS: &[(&str, Fault)] = &[
@@ -127,6 +134,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("redis_down", Fault::RedisDown),
     ("redis_frozen", Fault::RedisFrozen),
     ("postgres_down", Fault::PostgresDown),
+    ("postgres_frozen", Fault::PostgresFrozen),
     ("postgres_cut", Fault::PostgresCut),
     ("node_off_redis", Fault::NodeOffRedis),
     ("node_off_postgres", Fault::NodeOffPostgres),
@@ -135,6 +143,8 @@ const FAULTS: &[(&str, Fault)] = &[
     ("garbage", Fault::Garbage),
     ("rolling_restart", Fault::RollingRestart),
     ("all_nodes_down", Fault::AllNodesDown),
+    ("wrong_clock", Fault::WrongClock),
+    ("two_answers", Fault::TwoAnswers),
 ];
 
 /// Everything that can be hurt.
@@ -151,6 +161,8 @@ struct World {
     keys: Vec<(String, String)>,
     agents: Vec<Working>,
     scale: Scale,
+    /// How many questions had two answers at once before the fault.
+    contested: usize,
 }
 
 impl World {
@@ -196,6 +208,7 @@ impl World {
             keys,
             agents: Vec::new(),
             scale: Scale::chosen(),
+            contested: 0,
         };
         world.hire(0);
         world
@@ -222,7 +235,7 @@ impl World {
     }
 
     /// Hurts, waits, and mends. What the harness itself does to mend is over when this returns.
-    async fn suffer(&mut self, fault: Fault, random: &mut Random, round: usize) {
+    async fn suffer(&mut self, fault: Fault, load: &Load, random: &mut Random, round: usize) {
         let node = a_node(random);
         let a_while = Duration::from_millis(3_000 + random.below(2_000));
         match fault {
@@ -266,6 +279,11 @@ impl World {
                 sleep(self.scale.postgres_down).await;
                 self.postgres.launch().await;
             }
+            Fault::PostgresFrozen => {
+                self.postgres.freeze().await;
+                sleep(self.scale.postgres_down).await;
+                self.postgres.thaw().await;
+            }
             Fault::PostgresCut => {
                 let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'baton'";
                 for _ in 0..5 {
@@ -280,7 +298,8 @@ impl World {
                 self.to_redis[node].set(0, Path::Open);
             }
             Fault::NodeOffPostgres => {
-                self.to_postgres[node].set(0, Path::Cut);
+                let path = [Path::Cut, Path::Stalled][round % 2];
+                self.to_postgres[node].set(0, path);
                 sleep(Duration::from_secs(2)).await;
                 // As for a node that is not ready.
                 self.front.set(node, Path::Cut);
@@ -303,6 +322,18 @@ impl World {
                     self.nodes[node].ready().await;
                 }
             }
+            Fault::WrongClock => {
+                let by = ["+1h", "-1h"][round % 2];
+                self.nodes[node].stop().await;
+                self.nodes[node].launch_with(&wrong_clock(by));
+                self.nodes[node].ready().await;
+                sleep(a_while).await;
+                self.nodes[node].stop().await;
+                self.nodes[node].launch();
+                self.nodes[node].ready().await;
+            }
+            // One question of each of the processes that every fault begins with.
+            Fault::TwoAnswers => self.contest(load, AT_A_TIME).await,
             Fault::AllNodesDown => {
                 for node in &mut self.nodes {
                     node.kill().await;
@@ -315,6 +346,15 @@ impl World {
                     node.ready().await;
                 }
             }
+        }
+    }
+
+    /// Waits until so many questions more were answered twice at once, on two nodes, and once accepted.
+    async fn contest(&self, load: &Load, more: usize) {
+        let began = Instant::now();
+        while load.contested() < self.contested + more {
+            assert!(began.elapsed() < SOON, "nobody answers what is asked");
+            sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -417,7 +457,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     let mut world = World::start().await;
     let scale = &world.scale;
     let mut load = Load::start(&world.url(), scale.rooms, scale.posters, scale.pace).await;
-    load.decide();
+    load.decide(world.nodes.iter().map(Server::url).collect());
     // What the hub does when nothing is wrong is what it must come back to. The first seconds are for warming up.
     sleep(Duration::from_secs(2)).await;
     let began = Instant::now();
@@ -441,7 +481,8 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     );
     for round in 0..setting("BATON_CHAOS_ROUNDS").unwrap_or(1) {
         for (name, fault) in &chosen {
-            for _ in 0..3 {
+            world.contested = load.contested();
+            for _ in 0..AT_A_TIME {
                 let body = process(&world.team, processes.len());
                 processes.push(text(
                     &persist(&world.url(), "/processes", &body).await,
@@ -449,7 +490,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
                 ));
             }
             let from = Instant::now();
-            world.suffer(*fault, &mut random, round).await;
+            world.suffer(*fault, &load, &mut random, round).await;
             let mended = Instant::now();
             let back = loop {
                 if let Some(back) = load.back_at(mended, usual * 0.8) {
@@ -500,8 +541,10 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
     let said = String::from_utf8_lossy(&verified.stdout);
     assert!(verified.status.success(), "baton verify: {said}");
     println!(
-        "{posts} posts acknowledged, 0 lost, 0 doubled; {} processes completed; {decisions} decisions, none twice; verify: {}",
+        "{posts} posts acknowledged, 0 lost, 0 doubled; {} processes completed; {decisions} decisions, none twice, \
+         {} of them between two answers at once; verify: {}",
         processes.len(),
+        load.contested(),
         said.trim()
     );
     assert!(!world.scale.strict || beyond.is_empty(), "{beyond:#?}");

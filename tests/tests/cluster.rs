@@ -7,9 +7,9 @@ use tests::hub::member;
 use tests::load::Load;
 use tests::proxy::Proxy;
 use tests::rest::Rest;
-use tests::server::ADMIN_KEY;
-use tests::services::Redis;
-use tests::{Agent, Database, Hub, SOON, Server, array, check, number, text};
+use tests::server::{ADMIN_KEY, wrong_clock};
+use tests::services::{Redis, RedisCluster};
+use tests::{Agent, Database, Hub, Process, SOON, Server, array, check, number, text};
 use tokio::time::{Duration, sleep};
 
 /// Nodes that share a database and a Redis; tests act on the first through `Hub`.
@@ -274,6 +274,199 @@ async fn a_redis_that_goes_and_comes_back_costs_nothing_but_a_moment() {
         .await;
     assert_eq!(array(&joined.data, "/events").len(), 1);
     assert_eq!(joined.data["events"][0]["data"]["body"], "alone");
+    check::verify(&nodes.hub).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_redis_servers_carries_every_room_whichever_server_it_is_on() {
+    let mut cluster = RedisCluster::start().await;
+    let nodes = Nodes::start(2, &cluster.url()).await;
+    let (here, mut there) = (nodes.hub.person().await, nodes.person(0).await);
+    // So many that each of the servers has some.
+    let mut rooms = Vec::new();
+    for _ in 0..16 {
+        let room = nodes.room().await;
+        there.ask("room:join", json!({ "roomId": room })).await;
+        rooms.push(room);
+    }
+    // All at once, so that what goes out together belongs to several servers. As quick as over one server: a sweep would take a second.
+    let mut fastest = Duration::MAX;
+    for n in 0..20 {
+        let began = Instant::now();
+        let posts = rooms
+            .iter()
+            .map(|room| here.ask("message:send", message(room, "word")));
+        futures::future::join_all(posts).await;
+        for _ in &rooms {
+            let event = there.event("message.posted").await;
+            assert_eq!(number(&event, "/seq"), n + 2);
+        }
+        fastest = fastest.min(began.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(500), "took {fastest:?}");
+    nodes.all_say("ok").await;
+    let log = nodes.hub.server.log();
+    assert!(!log.contains("Redis is away"), "{log}");
+
+    // Without one of its servers a cluster is away; what is said is heard nevertheless, and it is used again when it is whole.
+    cluster.servers[2].kill().await;
+    nodes.all_say("degraded").await;
+    for room in &rooms {
+        here.ask("message:send", message(room, "meanwhile")).await;
+    }
+    for _ in &rooms {
+        let event = there.event("message.posted").await;
+        assert_eq!(event["data"]["body"], "meanwhile");
+    }
+    cluster.servers[2].launch().await;
+    nodes.all_say("ok").await;
+    check::verify(&nodes.hub).await;
+}
+
+/// A question to a person, on a step that nobody takes.
+async fn question(hub: &Hub, team: &str, due_in_ms: u64) -> (Process, String) {
+    let step =
+        json!([{ "key": "a", "name": "a", "description": "", "requiredCapabilities": ["none"] }]);
+    let process = hub.process(team, step).await;
+    let question = json!({
+        "stepId": "a", "type": "approval", "description": "May it?", "dueInMs": due_in_ms, "onExpire": "fail",
+    });
+    let path = format!("/processes/{}/interventions", process.id);
+    let asked = hub.admin.post(&path, &question).await.expect(201);
+    (process, text(&asked, "/id"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_answers_at_the_same_instant_on_two_nodes_one_counts() {
+    let nodes = Nodes::start(2, &shared_redis()).await;
+    let _ = nodes.hub.register("ann", &["none"]).await;
+    let team = nodes.hub.team(&[member("ann")], json!({})).await;
+    let others = Rest::new(&nodes.url(0), ADMIN_KEY);
+    let mut won = [0, 0];
+    for _ in 0..20 {
+        let (process, id) = question(&nodes.hub, &team, 60_000).await;
+        let path = format!("/interventions/{id}");
+        let approve = json!({ "action": "approve", "comments": "yes" });
+        let reject = json!({ "action": "reject", "comments": "no" });
+        let (one, other) = tokio::join!(
+            nodes.hub.admin.put(&path, &approve),
+            others.put(&path, &reject)
+        );
+        let (winner, loser, wanted) = if one.status == 200 {
+            (one, other, "approve")
+        } else {
+            (other, one, "reject")
+        };
+        won[usize::from(wanted == "reject")] += 1;
+        let decided = winner.expect(200);
+        let refused = loser.refused(409, "already_resolved");
+        // The one who was late is told what was decided, and both nodes say the same from then on.
+        assert_eq!(refused["context"]["intervention"]["id"], id.as_str());
+        assert_eq!(decided["response"]["action"], wanted);
+        for rest in [&nodes.hub.admin, &others] {
+            let now = rest.get(&path).await.expect(200);
+            assert_eq!(now["response"]["action"], wanted);
+        }
+        let events = nodes.hub.events(&process.room).await;
+        assert_eq!(check::count(&events, "intervention.completed"), 1);
+    }
+    println!(
+        "the first node was quicker {} times, the second {}",
+        won[0], won[1]
+    );
+    check::verify(&nodes.hub).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_is_an_hour_wrong_is_a_node_like_any_other() {
+    let mut nodes = Nodes::start(3, &shared_redis()).await;
+    for (other, by) in [(0, "+1h"), (1, "-1h")] {
+        let node = &mut nodes.others[other];
+        node.stop().await;
+        node.launch_with(&wrong_clock(by));
+        node.ready().await;
+    }
+    nodes.all_say("ok").await;
+    // The hour that it takes it for is the one that it logs; colours stand around it.
+    let hour = |server: &Server| {
+        let log = server.log();
+        let last = log.lines().rfind(|line| line.contains("INFO"));
+        let from_year = last.and_then(|line| line.get(line.find("20")?..));
+        from_year
+            .and_then(|at| at.get(..13))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let right = hour(&nodes.hub.server);
+    let (fast, slow) = (hour(&nodes.others[0]), hour(&nodes.others[1]));
+    assert!(
+        fast > right && slow < right && slow.starts_with("20"),
+        "{fast}, {slow} beside {right}"
+    );
+
+    let key = nodes.hub.register("ann", &["work"]).await;
+    let team = nodes.hub.team(&[member("ann")], json!({})).await;
+    let everywhere = || {
+        let others = (0..2).map(|other| nodes.url(other));
+        std::iter::once(nodes.hub.server.url()).chain(others)
+    };
+    // What is made on whichever node is listed as it came.
+    let mut made = Vec::new();
+    for n in 0..6 {
+        let rest = Rest::new(&everywhere().nth(n % 3).unwrap_or_default(), ADMIN_KEY);
+        let room = json!({ "name": format!("Room {n}"), "type": "workspace" });
+        let room = rest.post("/collaboration/rooms", &room).await.expect(201);
+        made.insert(0, text(&room, "/id"));
+    }
+    let listed = nodes
+        .hub
+        .admin
+        .get("/collaboration/rooms?type=workspace&limit=6")
+        .await;
+    let listed = listed.expect(200);
+    let ids: Vec<String> = array(&listed, "/items")
+        .iter()
+        .map(|r| text(r, "/id"))
+        .collect();
+    assert_eq!(ids, made);
+
+    // A question expires after its second, whichever node sees to it; one that is due in half an hour is due nowhere.
+    let (soon, _) = question(&nodes.hub, &team, 1_000).await;
+    let (later, open) = question(&nodes.hub, &team, 1_800_000).await;
+    // Work that is held keeps its lease meanwhile, though one node is long past it and another has not come to its beginning.
+    let mut ann = nodes.agent(0, "ann", &key, "ann-1").await;
+    let step =
+        json!([{ "key": "b", "name": "b", "description": "", "requiredCapabilities": ["work"] }]);
+    let held = nodes.hub.process(&team, step).await;
+    let work = ann.take().await;
+    let expiry = async || {
+        let events = nodes.hub.events(&soon.room).await;
+        let at = |name: &str| {
+            let event = events.iter().find(|e| e["type"] == name)?;
+            serde_json::from_value::<rooms::Timestamp>(event["at"].clone()).ok()
+        };
+        Some((at("intervention.requested")?, at("intervention.expired")?))
+    };
+    until("the question expires", async || expiry().await.is_some()).await;
+    let (asked, expired) = expiry().await.expect("it has expired");
+    let took = expired.0 - asked.0;
+    assert!((1_000_000..10_000_000).contains(&took), "after {took} µs");
+    for url in everywhere() {
+        let rest = Rest::new(&url, ADMIN_KEY);
+        let overdue = rest.get("/interventions?overdue=true").await.expect(200);
+        assert!(array(&overdue, "/items").is_empty(), "{url}: {overdue:#}");
+        let open = rest
+            .get(&format!("/interventions/{open}"))
+            .await
+            .expect(200);
+        assert_eq!(open["status"], "pending");
+    }
+    ann.complete(&work, json!({})).await;
+    let _ = nodes.hub.ends(&held, "completed").await;
+    let events = nodes.hub.events(&held.room).await;
+    assert_eq!(check::count(&events, "assignment.expired"), 0);
+    let path = format!("/processes/{}", later.id);
+    let _ = nodes.hub.admin.delete(&path).await.expect(200);
     check::verify(&nodes.hub).await;
 }
 
