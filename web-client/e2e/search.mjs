@@ -17,6 +17,8 @@ export async function search(link) {
     for (let sent = 0; sent < MESSAGES; sent += 20) await Promise.all(Array.from({ length: 20 }, (_, each) => say(room.id, `Count ${sent + each}: ${"sparrow ".repeat(each % 12)}`)));
     await call("PATCH", `/collaboration/rooms/${room.id}/messages/${edited.id}`, { body: "A green woodpecker." });
     await call("DELETE", `/collaboration/rooms/${room.id}/messages/${removed.id}`);
+    // Those before were posted at once, in whatever order: this is the last.
+    await say(room.id, "That is all for today.");
     const inProcess = await say(article.roomId, "Herons are mentioned in the notes too: a heron is a bird.");
     const seqOf = async (roomId, id) => (await call("GET", `/collaboration/rooms/${roomId}/events?limit=500`)).items.find(({ type, data }) => type === "message.posted" && data.id === id).seq;
 
@@ -73,7 +75,7 @@ export async function search(link) {
         check(first === 1 && last === head, `the timeline has the events from ${first} to ${last}, of ${head}`);
         await accessible();
         await page.getByRole("button", { name: "Latest" }).click();
-        await page.locator("[role=log]").getByText(`Count ${MESSAGES - 1}:`).waitFor();
+        await page.locator("[role=log]").getByText("That is all for today.").waitFor();
 
         // As it was edited, not as it was posted; what was removed is not found.
         await page.evaluate(() => document.activeElement?.blur());

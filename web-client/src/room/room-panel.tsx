@@ -174,6 +174,8 @@ function Log({ rows, state, log, names, threads, index, me, follow, firstNew, ta
   /** Whether what somebody came to see has been brought into view. */
   const found = useRef(false);
   const top = useRef(0);
+  /** How high all rows were, as far as they had been measured, when it was last looked at. */
+  const height = useRef(0);
   /** When the reader last scrolled or pressed a key here. */
   const touched = useRef(0);
   const touch = () => {
@@ -189,7 +191,11 @@ function Log({ rows, state, log, names, threads, index, me, follow, firstNew, ta
   const end = rows.at(-1)?.seq;
   const toEnd = useCallback(() => {
     const element = box.current;
-    if (element) element.scrollTop = element.scrollHeight;
+    if (!element) return;
+    height.current = element.scrollHeight;
+    element.scrollTop = height.current;
+    // This was not the reader.
+    top.current = element.scrollTop;
   }, []);
   useLayoutEffect(() => {
     if (atEnd) toEnd();
@@ -216,8 +222,10 @@ function Log({ rows, state, log, names, threads, index, me, follow, firstNew, ta
   const scrolled = () => {
     const element = box.current;
     if (!element) return;
-    const up = top.current - element.scrollTop;
+    // Rows that turn out lower than they were taken for bring the end up to the reader, by as much.
+    const up = top.current - element.scrollTop - Math.max(0, height.current - element.scrollHeight);
     top.current = element.scrollTop;
+    height.current = element.scrollHeight;
     if (element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX) setAtEnd(true);
     // Rows that are measured move the end away from the reader; only the reader moves away from the end.
     else if (up > JUMP_PX || (up > 0 && Date.now() - touched.current < 1_000)) setAtEnd(false);
