@@ -24,7 +24,7 @@ use crate::problem::storage_refusal;
 /// At most so many commands share a transaction.
 const BATCH: usize = 128;
 
-/// A command that has waited longer was held up by a database that hangs. Its caller hears that, and nothing was done.
+/// While the database hangs, what has waited longer is refused instead of being tried: its caller hears that nothing was done.
 const WAITED: Duration = Duration::from_secs(5);
 /// How long it is asked what became of a transaction whose outcome is unknown.
 const UNKNOWN: Duration = Duration::from_secs(10);
@@ -52,6 +52,7 @@ pub struct Job {
 /// Runs until the hub is gone.
 pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
+    let mut hangs = false;
     while queue.recv_many(&mut jobs, BATCH).await > 0 {
         // Whoever is about to send, now that its last command is answered, does so first: no time passes, and batches grow under load.
         tokio::task::yield_now().await;
@@ -61,37 +62,48 @@ pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
                 queue.recv_many(&mut jobs, more).await;
             }
         }
-        let (late, in_time): (Vec<_>, Vec<_>) = std::mem::take(&mut jobs)
-            .into_iter()
-            .partition(|job| job.since.elapsed() > WAITED);
-        for job in late {
-            let detail = "the database did not answer in time, and nothing was done; try again";
-            let _ = job.reply.send(Err(Refusal::new(Code::Unavailable, detail)));
-        }
         // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
         // turn out to need, comes before them. Apart, neither makes the other start over. What follows in the same room stays behind it.
         let mut behind = BTreeSet::new();
-        let (handing_out, rest): (Vec<_>, Vec<_>) = in_time.into_iter().partition(|job| {
+        let (handing_out, rest): (Vec<_>, Vec<_>) = jobs.drain(..).partition(|job| {
             if job.command.hands_out_work() {
                 behind.insert(job.room);
             }
             behind.contains(&job.room)
         });
         for batch in [rest, handing_out] {
+            let batch = if hangs { in_time(batch) } else { batch };
             if !batch.is_empty() {
-                run_batch(&hub, batch).await;
+                hangs = run_batch(&hub, batch).await;
             }
         }
     }
 }
 
-async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>) {
+/// Those that have not waited for too long.
+fn in_time(batch: Vec<Job>) -> Vec<Job> {
+    let (late, in_time): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .partition(|job| job.since.elapsed() > WAITED);
+    for job in late {
+        let detail = "the database did not answer in time, and nothing was done; try again";
+        let _ = job.reply.send(Err(Refusal::new(Code::Unavailable, detail)));
+    }
+    in_time
+}
+
+/// Whether the database hangs.
+async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>) -> bool {
+    let mut hangs = false;
     let began = Instant::now();
     metrics::histogram!("baton_batch_size").record(batch.len() as f64);
     match execute(hub, &batch).await {
         Ok(done) => finish(hub, batch, done),
         // Run again, what may have been committed would take effect twice; and of what gets no answer each one would have to wait for its own.
-        Err(e) if batch.len() == 1 || e.is_unknown() || e.is_overdue() => refuse(batch, &e),
+        Err(e) if batch.len() == 1 || e.is_unknown() || e.is_overdue() => {
+            hangs = e.is_unknown() || e.is_overdue();
+            refuse(batch, &e);
+        }
         Err(_) => {
             for job in batch {
                 let single = [job];
@@ -103,6 +115,7 @@ async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>) {
         }
     }
     metrics::histogram!("baton_commit_seconds").record(began.elapsed().as_secs_f64());
+    hangs
 }
 
 fn refuse(batch: Vec<Job>, e: &storage::Error) {

@@ -273,8 +273,9 @@ on_both! {
     async fn a_beginning_that_is_abandoned_leaves_no_transaction_behind(backend) {
         let backend = backend.migrated().await;
         let store = backend.store.clone();
-        // Whoever asks goes away after the first, the second, the third step of it.
-        for steps in (0..20).cycle().take(400) {
+        // On a connection that is there already, whoever asks goes away before BEGIN is sent, while it is on its way, and after it is answered.
+        store.begin().await.unwrap().commit().await.unwrap();
+        for steps in (0..200).cycle().take(1_000) {
             let goes_away = async {
                 for _ in 0..steps {
                     tokio::task::yield_now().await;
