@@ -21,8 +21,12 @@ use crate::{Code, Refusal, limits, view};
 /// An agent that refused an offer of a step, or let it lapse, is asked again after this, doubled with each time.
 const REOFFER_MS: u64 = 2_000;
 
-/// Whether an agent may take a step: the one it is assigned to, else one with the capabilities, else one with the role.
+/// Whether an agent may take a step: the one it is assigned to, else one with the capabilities, else one with the role. And the one that let
+/// go of it while a human was asked, to which it may have been handed over: what was answered is for that one, if it is there.
 pub fn fits(step: &ProcessStep, agent: &Agent, member: &AgentTeamMember) -> bool {
+    if step.preferred_agent_id.as_ref() == Some(&agent.id) {
+        return true;
+    }
     if let Some(assigned) = &step.assigned_agent_id {
         return *assigned == agent.id;
     }
