@@ -16,6 +16,8 @@ COPY Cargo.toml Cargo.lock ./
 COPY rooms rooms
 COPY storage storage
 COPY server server
+# What /docs shows.
+COPY docs docs
 # Members of the workspace, which cargo wants to see; none of them is compiled.
 COPY tests tests
 COPY --from=dashboard /src/web-client/dist web-client/dist

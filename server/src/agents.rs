@@ -16,6 +16,24 @@ use crate::hub::{Hub, RelaySlot};
 use crate::relay::{Channel, Health, Message};
 use crate::wire::{Frame, Sent, Socket, Wire};
 
+/// Says in an agent's resource what is derived of it: whether it is there, and whether it has a slot left. How many are in use.
+pub async fn derive_status(
+    hub: &Hub,
+    space: &WorkspaceId,
+    agent: &mut Value,
+) -> Result<u64, storage::Error> {
+    let id = AgentId(agent["id"].as_str().unwrap_or_default().to_owned());
+    let live = hub.store().live_attempts(space, &id).await?.len() as u64;
+    let connected = hub.presence.is_online(space, &id);
+    let status = match (connected, live >= agent["slots"].as_u64().unwrap_or(1)) {
+        (false, _) => "offline",
+        (true, true) => "busy",
+        (true, false) => "online",
+    };
+    agent["status"] = status.into();
+    Ok(live)
+}
+
 /// One connection of an agent.
 #[derive(Clone)]
 pub struct AgentSocket {

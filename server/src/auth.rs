@@ -41,8 +41,8 @@ pub async fn principal(
     Ok((key, principal))
 }
 
-/// Who sends a request.
-pub async fn of_headers(hub: &Hub, headers: &HeaderMap) -> Result<Principal, Refusal> {
+/// Who sends a request, and the id of its key.
+pub async fn of_headers(hub: &Hub, headers: &HeaderMap) -> Result<(String, Principal), Refusal> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let bearer = headers
         .get(header::AUTHORIZATION)
@@ -57,7 +57,6 @@ pub async fn of_headers(hub: &Hub, headers: &HeaderMap) -> Result<Principal, Ref
         text("x-workspace-id"),
     )
     .await
-    .map(|p| p.1)
 }
 
 /// A key made from the credential of a request: what it seals, only the same credential opens.

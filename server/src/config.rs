@@ -26,6 +26,10 @@ pub struct Config {
     pub cors_origins: Option<String>,
     /// `BATON_WEBHOOKS_ALLOW_PRIVATE`: webhooks may lead to private and loopback addresses.
     pub webhooks_allow_private: bool,
+    /// `BATON_RATE_LIMIT`: requests and commands per second that one key may send to a node; 0 is any number.
+    pub rate_limit: u32,
+    /// `BATON_RATE_BURST`: so many at once by a key that was silent before; 0 is as many as per second.
+    pub rate_burst: u32,
     /// `BATON_RETENTION_ARCHIVE_AFTER`: rooms whose process has ended are archived once nothing has happened in them for so long.
     pub retention_archive_after: Span,
     /// `BATON_RETENTION_KEEP_FOR`: the log of an archived room is kept so much longer.
@@ -53,6 +57,8 @@ impl Default for Config {
             admin_key: None,
             cors_origins: None,
             webhooks_allow_private: false,
+            rate_limit: 20_000,
+            rate_burst: 40_000,
             retention_archive_after: Span::hours(24),
             retention_keep_for: Span::hours(7 * 24),
             retention_export: None,

@@ -99,9 +99,14 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
     let (asks, queue) = mpsc::channel::<Box<Ask>>(QUEUE);
     let over = CancellationToken::new();
     hub.sessions.open(&socket, &key, over.clone());
+    let limits = Arc::clone(hub);
     // The closure runs in order of arrival; only its future is spawned, and that has nothing left to do.
     socket.on_fallback(
         move |Event(name): Event, TryData(data): TryData<Value>, ack: AckSender| {
+            if let Err(refusal) = limits.rate.admit(&key) {
+                refuse(ack, &refusal);
+                return ready(());
+            }
             let data = data.map_err(|e| e.to_string());
             match asks.try_send(Box::new(Ask { name, data, ack })) {
                 Ok(()) => {}
@@ -109,10 +114,7 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
                     let detail = format!(
                         "more than {QUEUE} commands of this connection are waiting; await the acks"
                     );
-                    let refusal = Refusal::new(Code::RateLimited, detail);
-                    let _ = ask
-                        .ack
-                        .send(&json!({"ok": false, "error": problem(&refusal)}));
+                    refuse(ask.ack, &Refusal::new(Code::RateLimited, detail));
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => {}
             }
@@ -616,7 +618,7 @@ impl Session {
             slots: ask.slots,
             capabilities: ask.capabilities,
         };
-        let registered = self
+        let mut registered = self
             .hub
             .ask(&self.principal, Some(asked), room, command, None, None)
             .await?
@@ -633,6 +635,8 @@ impl Session {
             presence::enter(&self.hub, &Entry::Agent(space.clone(), agent.clone()));
         }
         let wrap = |e: storage::Error| storage_refusal(&e);
+        let derived = agents::derive_status(&self.hub, &space, &mut registered);
+        derived.await.map_err(wrap)?;
         let store = self.hub.store();
         let mut attempts = Vec::new();
         for (process, attempt, held_by) in

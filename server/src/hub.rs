@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::lane::{self, Job};
 use crate::presence::Presence;
+use crate::rate::Rate;
 use crate::refusals::{self, Refusals};
 use crate::relay::{Alone, Channel, Message, Relay, SharedRelay};
 use crate::session::{self, Sessions};
@@ -164,6 +165,8 @@ pub struct Hub {
     pub delivery: Delivery,
     /// Agents' sockets.
     pub agents: Agents,
+    /// How fast a key may ask.
+    pub rate: Rate,
     /// The audit of refusals.
     pub refusals: Refusals,
     /// Wakes the dispatcher.
@@ -212,6 +215,7 @@ impl Hub {
             transports: Arc::default(),
             sessions: Sessions::default(),
             store,
+            rate: Rate::new(config.rate_limit, config.rate_burst),
             config,
             refusals,
             work: Notify::new(),

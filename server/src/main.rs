@@ -305,6 +305,14 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
                 "webhooks_allow_private   {}   (BATON_WEBHOOKS_ALLOW_PRIVATE)",
                 config.webhooks_allow_private
             );
+            println!(
+                "rate_limit               {}   (BATON_RATE_LIMIT: requests and commands per second of one key; 0: any number)",
+                config.rate_limit
+            );
+            println!(
+                "rate_burst               {}   (BATON_RATE_BURST: so many at once by a key that was silent; 0: as many as per second)",
+                config.rate_burst
+            );
             let after = config.retention_archive_after;
             println!(
                 "retention_archive_after  {after}   (BATON_RETENTION_ARCHIVE_AFTER: an ended process's room is archived when idle for so long)"

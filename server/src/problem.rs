@@ -90,10 +90,17 @@ impl IntoResponse for Refused {
             header::HeaderValue::from_static("application/problem+json"),
         );
         if matches!(self.0.code, Code::RateLimited | Code::Unavailable) {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, retry_after(&self.0).into());
         }
         response
     }
+}
+
+/// Seconds until the same request may succeed, where that is known; else one.
+fn retry_after(refusal: &Refusal) -> u64 {
+    let context = refusal.context.as_deref();
+    let wait = context.and_then(|c| c["retryAfterMs"].as_u64());
+    wait.map_or(1, |ms| ms.div_ceil(1_000).max(1))
 }
 
 /// A storage error as callers see it; its cause is logged here, once.

@@ -10,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler as _;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::StreamExt;
@@ -34,7 +34,7 @@ use crate::relay::{Channel, Health, Message};
 use crate::session::{self, End};
 use crate::wire::{self, Frame};
 use crate::{
-    agents, auth, cluster, contract, delivery, dispatch, gateway, presence, rest, retention,
+    agents, auth, cluster, contract, delivery, dispatch, docs, gateway, presence, rest, retention,
     timers, transport, web, webhooks,
 };
 
@@ -186,6 +186,10 @@ fn recorder() -> anyhow::Result<()> {
     metrics::describe_counter!("baton_events_total", "Events appended");
     metrics::describe_counter!("baton_deliveries_total", "Events sent to sockets");
     metrics::describe_gauge!("baton_connections", "Socket.IO connections");
+    metrics::describe_counter!(
+        "baton_rate_limited_total",
+        "Requests and commands beyond what their key may send"
+    );
     metrics::describe_gauge!(
         "baton_open_alerts",
         "Alerts that nobody has resolved, in the whole store"
@@ -280,7 +284,11 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
             "/api/asyncapi.json",
             get(|| async { Json(contract::asyncapi::document()) }),
         )
-        .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
+        .route("/docs", get(docs::first.layer(CompressionLayer::new())))
+        .route(
+            "/docs/{page}",
+            get(docs::page.layer(CompressionLayer::new())),
+        )
         // Much of it is text that a phone has to fetch.
         .fallback(web::page.layer(CompressionLayer::new()))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -138,6 +138,7 @@ pub async fn sweep(hub: Arc<Hub>) {
     loop {
         let _ = tokio::time::timeout(CHECK, hub.credentials.notified()).await;
         hub.transports.sweep();
+        hub.rate.forget_idle();
         let keys = hub.sessions.keys();
         match hub.store().revoked(&keys).await {
             Ok(revoked) => {

@@ -84,6 +84,19 @@ fn info(row: &Row) -> KeyInfo {
     }
 }
 
+/// Who has a key of a workspace.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What kind of principal.
+    pub kind: PrincipalKind,
+    /// Its id within the kind.
+    pub id: String,
+    /// The most that one of its keys allows.
+    pub permission: Permission,
+    /// How many it has.
+    pub keys: u64,
+}
+
 impl Store {
     /// The principal of a token that was not revoked.
     pub async fn authenticate(&self, token: &str) -> Result<Option<(String, Principal)>, Error> {
@@ -151,6 +164,46 @@ impl Store {
             "SELECT id, workspace_id, kind, principal, permission, name, created_at, revoked_at FROM api_keys{filter} ORDER BY created_at, id"
         );
         Ok(self.query(&sql, args).await?.iter().map(info).collect())
+    }
+
+    /// One key of a workspace.
+    pub async fn key(&self, workspace: &WorkspaceId, id: &str) -> Result<Option<KeyInfo>, Error> {
+        let sql = "SELECT id, workspace_id, kind, principal, permission, name, created_at, revoked_at FROM api_keys \
+                   WHERE workspace_id = $1 AND id = $2";
+        let rows = self
+            .query(sql, vec![workspace.as_str().into(), id.into()])
+            .await?;
+        Ok(rows.first().map(info))
+    }
+
+    /// Who has a key of a workspace that was not revoked, by kind and id: those after the one given.
+    pub async fn members(
+        &self,
+        workspace: &WorkspaceId,
+        after: Option<(&str, &str)>,
+        limit: u64,
+    ) -> Result<Vec<Member>, Error> {
+        let (kind, id) = after.unwrap_or_default();
+        let sql = format!(
+            "SELECT kind, principal, CAST(MAX(CASE permission WHEN 'admin' THEN 3 WHEN 'write' THEN 2 ELSE 1 END) AS BIGINT), COUNT(*) FROM api_keys \
+             WHERE workspace_id = $1 AND revoked_at IS NULL AND (kind, principal) > ($2, $3) \
+             GROUP BY kind, principal ORDER BY kind, principal LIMIT {limit}"
+        );
+        let args = vec![workspace.as_str().into(), kind.into(), id.into()];
+        let rows = self.query(&sql, args).await?;
+        Ok(rows
+            .iter()
+            .map(|r| Member {
+                kind: kind_of(r.text(0)),
+                id: r.text(1).to_owned(),
+                permission: match r.int(2) {
+                    3 => Permission::Admin,
+                    2 => Permission::Write,
+                    _ => Permission::Read,
+                },
+                keys: r.count(3),
+            })
+            .collect())
     }
 
     /// A page of the keys of a workspace, the newest first: those made before the key `after`, if it is given.

@@ -70,8 +70,8 @@ pub struct Filter {
     pub search: Option<String>,
     /// Of interventions: this person is to answer.
     pub assignee: Option<String>,
-    /// `due_at` lies before this.
-    pub due_before: Option<Timestamp>,
+    /// Of interventions: whether they are open and were due before this.
+    pub overdue: Option<(bool, Timestamp)>,
     /// The last id of the page before.
     pub after: Option<Uuid>,
     /// At most so many.
@@ -176,8 +176,15 @@ impl Store {
                 person.as_str().into(),
             );
         }
-        if let Some(at) = filter.due_before {
-            clause("due_at < ?", at.into());
+        match filter.overdue {
+            Some((true, at)) => clause("status = 'pending' AND due_at < ?", at.into()),
+            Some((false, at)) => {
+                clause(
+                    "(status <> 'pending' OR due_at IS NULL OR due_at >= ?)",
+                    at.into(),
+                );
+            }
+            None => {}
         }
         if let Some(id) = filter.after {
             clause("id < ?", id.into());

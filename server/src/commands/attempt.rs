@@ -50,7 +50,8 @@ pub fn rows() -> Vec<CommandRow> {
                 attempt_id,
                 progress,
             },
-        ),
+        )
+        .has(LEASE),
         of(
             "attempt:complete",
             "Give the result",

@@ -15,7 +15,7 @@ use super::process_room;
 use super::table::Kind::{Any, Many, One, Text, Whole};
 use super::table::{CommandRow, Fields, by_hand, of};
 use crate::contract::shape;
-use crate::contract::shapes::PriorAnswer;
+use crate::contract::shapes::{Delegation, PriorAnswer};
 
 const HANDOFF: (&str, Thing) = ("handoffId", Thing::Handoff);
 const GIVEN: Fields = &[("handoff", One(shape::<AgentHandoff>))];
@@ -62,6 +62,7 @@ pub fn rows() -> Vec<CommandRow> {
             ("priorAnswers", Many(shape::<PriorAnswer>)),
             ("idempotencyKey", Text),
             ("leaseMs", Whole),
+            ("delegations?", Many(shape::<Delegation>)),
         ]),
         of(
             "handoff:reject",

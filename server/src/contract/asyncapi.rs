@@ -106,7 +106,16 @@ pub fn document() -> Value {
     for signal in SIGNALS {
         events.push((signal.name, data(signal.argument, &mut schemas)));
     }
-    events.push(("custom", reference("Event")));
+    // With `ephemeral` it is told and not kept: it has no place in the log.
+    let told = json!({
+        "type": "object",
+        "required": ["type", "roomId", "workspaceId", "actor", "data"],
+        "properties": {
+            "type": {"type": "string", "pattern": "^custom\\."}, "roomId": {"type": "string"}, "workspaceId": {"type": "string"},
+            "actor": reference("Actor"), "data": {"description": "Any JSON"},
+        },
+    });
+    events.push(("custom", json!({"anyOf": [reference("Event"), told]})));
     for (name, payload) in events {
         let sent = if name == "custom" {
             "custom.<name>"

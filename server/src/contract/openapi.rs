@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::shapes as s;
 use super::{Schemas, shape};
 use crate::rest::BASE;
-use crate::rest::route::{Reply, Route};
+use crate::rest::route::{Form, Param, Reply, Route};
 
 fn tag(operation: &Route) -> &'static str {
     if operation.is_open() {
@@ -18,30 +18,47 @@ fn tag(operation: &Route) -> &'static str {
     }
 }
 
+/// What the query of every list takes.
+const PAGE: [Param; 2] = [
+    Param {
+        name: "limit",
+        what: "1 to 200; default 50",
+        values: &[],
+        form: Form::Whole,
+    },
+    Param {
+        name: "cursor",
+        what: "The nextCursor of the page before",
+        values: &[],
+        form: Form::Text,
+    },
+];
+
 fn parameters(operation: &Route) -> Vec<Value> {
     let mut out = Vec::new();
-    if operation.path.contains("{id}") {
+    for name in operation.names() {
         out.push(
-            json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}),
+            json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
         );
     }
-    let list: &[(&str, &str, &[&str])] = match operation.reply {
-        Reply::List(_) => &[
-            ("limit", "1 to 200; default 50", &[]),
-            ("cursor", "The nextCursor of the page before", &[]),
-        ],
+    let page: &[Param] = match operation.reply {
+        Reply::List(_) => &PAGE,
         _ => &[],
     };
-    let query = operation.query.iter().map(|p| (p.name, p.what, p.values));
-    for (name, what, values) in query.chain(list.iter().copied()) {
-        let schema = match name {
-            "limit" => json!({"type": "integer", "minimum": 1}),
-            // A place in a log; in a list it is a time.
-            "since" if matches!(operation.reply, Reply::One(_)) => {
-                json!({"type": "integer", "minimum": 0})
+    for param in operation.query.iter().chain(page) {
+        let (name, what) = (param.name, param.what);
+        let schema = match param.form {
+            Form::Whole if name == "limit" => {
+                json!({"type": "integer", "minimum": 1, "maximum": operation.most()})
             }
-            _ if values.is_empty() => json!({"type": "string"}),
-            _ => json!({"type": "string", "enum": values}),
+            Form::Whole => json!({"type": "integer", "minimum": 0}),
+            Form::Id => json!({"type": "string", "format": "uuid"}),
+            // A day alone is one too, so it has no format.
+            Form::Time => {
+                json!({"type": "string", "examples": ["2026-01-31T12:00:00Z", "2026-01-31"]})
+            }
+            Form::Text if param.values.is_empty() => json!({"type": "string"}),
+            Form::Text => json!({"type": "string", "enum": param.values}),
         };
         out.push(json!({"name": name, "in": "query", "description": what, "schema": schema}));
     }
@@ -82,7 +99,7 @@ fn responses(operation: &Route, schemas: &mut Schemas) -> Value {
     }
     if !operation.is_open() {
         let mut statuses = vec![400, 401, 403, 429, 500, 503];
-        if operation.path.contains("{id}") || operation.body.is_some() {
+        if operation.names().next().is_some() || operation.body.is_some() {
             statuses.push(404);
         }
         if operation.method != "get" {

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use rooms::id::{
-    AgentId, AttemptId, CommunicationId, InterventionId, LogId, ProcessId, RoomId, WorkspaceId,
+    AgentId, AttemptId, CommunicationId, HandoffId, InterventionId, LogId, ProcessId, RoomId,
+    StepId, WorkspaceId,
 };
 use rooms::model::Priority;
-use rooms::model::access::{Actor, Permission, Workspace};
+use rooms::model::access::{Actor, Permission, PrincipalKind, Workspace};
 use rooms::model::agent::Agent;
 use rooms::model::attempt::Attempt;
 use rooms::model::communication::{CommunicationResponse, CommunicationType};
-use rooms::model::handoff::AgentHandoff;
+use rooms::model::handoff::{AgentHandoff, HandoffStatus};
 use rooms::model::intervention::{
     HumanIntervention, InterventionResponse, InterventionStatus, InterventionType, Outcome,
 };
-use rooms::model::process::{PauseMode, ProcessContext, ProcessRef};
+use rooms::model::process::{Failure, PauseMode, ProcessContext, ProcessRef};
 use rooms::model::room::{CollaborationRoom, Message, ParticipantType};
 use rooms::model::step::ProcessStep;
 use rooms::{Code, Event, FieldError, Timestamp};
@@ -322,6 +323,17 @@ shapes! {
         /// All of them.
         items: Vec<Workspace>,
     }
+    /// Who has a key of a workspace.
+    Member {
+        /// A user, an agent or a service.
+        kind: PrincipalKind,
+        /// Its id.
+        id: String,
+        /// The most that one of its keys allows.
+        permission: Permission,
+        /// How many keys that were not revoked it has.
+        keys: u64,
+    }
     /// It is alive.
     Health {
         /// `ok`.
@@ -434,6 +446,29 @@ shapes! {
         idempotency_key: String,
         /// Milliseconds that a lease lives without a heartbeat.
         lease_ms: u64,
+        /// The newest handoff that brought the step to its holder.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        handoff: Option<AgentHandoff>,
+        /// What its holders have delegated of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        delegations: Option<Vec<Delegation>>,
+    }
+    /// A part of a step that another agent was asked to do.
+    Delegation {
+        /// The handoff.
+        id: HandoffId,
+        /// Whom.
+        to_agent_id: Option<AgentId>,
+        /// The step that it became.
+        to_step_id: Option<StepId>,
+        /// Where it stands.
+        status: HandoffStatus,
+        /// Why.
+        reason: String,
+        /// What came of it.
+        result: Option<Value>,
+        /// Why nothing did.
+        error: Option<Failure>,
     }
 }
 

@@ -12,7 +12,9 @@ use super::BASE;
 use super::call::Call;
 use super::change::{Answered, Started};
 use super::route::{Answer, Route, ok, route};
+use crate::commands::payload::truncated;
 use crate::contract::shapes as s;
+use crate::problem::Refused;
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -46,6 +48,24 @@ pub fn routes() -> Vec<Route> {
         .body::<CreateWorkspace>()
         .located()
         .action("workspace:create"),
+        route(
+            "get",
+            "/workspaces/{id}",
+            "getWorkspace",
+            "Get a workspace",
+            Operation::WorkspacesRead,
+            get,
+        )
+        .gives::<Workspace>(),
+        route(
+            "get",
+            "/workspaces/{id}/members",
+            "listMembers",
+            "Who has a key of the workspace, and what it may do; by kind and id",
+            Operation::KeysManage,
+            members,
+        )
+        .lists::<s::Member>(),
     ]
 }
 
@@ -70,6 +90,54 @@ async fn list(call: Call) -> Answer {
         .filter(|w| p.bootstrap || w.id == p.workspace_id)
         .collect();
     ok(json!({"items": items}))
+}
+
+/// The workspace that the path names; to whom it is not open, there is none.
+async fn known(call: &Call) -> Result<Workspace, Refused> {
+    let (p, id) = (&call.principal, call.id());
+    let all = if p.bootstrap || p.workspace_id.as_str() == id {
+        call.hub.store().workspaces().await?
+    } else {
+        Vec::new()
+    };
+    let found = all.into_iter().find(|w| w.id.as_str() == id);
+    let unknown = || format!("there is no workspace {} for this key", truncated(id));
+    Ok(found.ok_or_else(|| Refusal::new(Code::NotFound, unknown()))?)
+}
+
+async fn get(call: Call) -> Answer {
+    ok(json!(known(&call).await?))
+}
+
+/// There is no list of members to be kept: whoever has a key that was not revoked is one.
+async fn members(call: Call) -> Answer {
+    let limit = call.limit(50);
+    let workspace = known(&call).await?;
+    let after = call.param("cursor").map(|cursor| {
+        let parts = cursor.split_once(':');
+        parts.ok_or_else(|| Refusal::field("cursor", "use the nextCursor of the page before"))
+    });
+    let found = call
+        .hub
+        .store()
+        .members(&workspace.id, after.transpose()?, limit + 1)
+        .await?;
+    let more = found.len() as u64 > limit;
+    let shown = found.iter().take(usize::try_from(limit).unwrap_or(50));
+    let items: Vec<_> = shown
+        .map(|m| json!({"kind": m.kind, "id": m.id, "permission": m.permission, "keys": m.keys}))
+        .collect();
+    let mut out = json!({"items": items});
+    if more && let Some(last) = items.last() {
+        let (kind, id) = (&last["kind"], &last["id"]);
+        out["nextCursor"] = format!(
+            "{}:{}",
+            kind.as_str().unwrap_or_default(),
+            id.as_str().unwrap_or_default()
+        )
+        .into();
+    }
+    ok(out)
 }
 
 async fn create(call: Call) -> Answer {

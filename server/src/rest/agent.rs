@@ -6,24 +6,22 @@ use rooms::id::AgentId;
 use rooms::model::access::{Permission, Principal, PrincipalKind};
 use rooms::model::agent::Agent;
 use rooms::policy::Operation as O;
-use rooms::request::CreateAgentKey;
+use rooms::request::{CreateAgentKey, UpdateAgent};
 use serde_json::{Value, json};
 
+use super::BASE;
 use super::call::Call;
 use super::change::{Answered, Started};
 use super::list::paged;
 use super::route::{Answer, Route, Run, ok, route, runs};
-use crate::auth;
+use crate::commands::Payload;
 use crate::contract::shapes as s;
 use crate::problem::Refused;
+use crate::{agents, auth};
 
 pub fn routes() -> Vec<Route> {
     let made = Run {
-        at: Some("agents"),
-        ..Run::default()
-    };
-    let named = Run {
-        id: Some("agentId"),
+        at: Some("agents/{id}"),
         ..Run::default()
     };
     vec![
@@ -39,17 +37,27 @@ pub fn routes() -> Vec<Route> {
         .lists::<s::AgentInUse>(),
         route(
             "get",
-            "/agents/{id}",
+            "/agents/{agentId}",
             "getAgent",
             "Get an agent",
             O::AgentsRead,
             get,
         )
         .gives::<s::AgentInUse>(),
-        runs("put", "/agents/{id}", "updateAgent", "agent:update", named),
+        route(
+            "put",
+            "/agents/{agentId}",
+            "updateAgent",
+            "Change an agent",
+            O::AgentsManage,
+            update,
+        )
+        .body::<UpdateAgent>()
+        .gives::<s::AgentInUse>()
+        .action("agent:update"),
         route(
             "delete",
-            "/agents/{id}",
+            "/agents/{agentId}",
             "removeAgent",
             "Remove an agent, with its keys",
             O::AgentsManage,
@@ -59,7 +67,7 @@ pub fn routes() -> Vec<Route> {
         .action("agent:remove"),
         route(
             "post",
-            "/agents/{id}/keys",
+            "/agents/{agentId}/keys",
             "createAgentKey",
             "Make a key for an agent",
             O::KeysManage,
@@ -67,13 +75,13 @@ pub fn routes() -> Vec<Route> {
         )
         .body::<CreateAgentKey>()
         .gives::<s::NewKey>()
-        .status(201)
+        .located()
         .action("key:create"),
         route(
             "delete",
-            "/agents/{id}/keys",
+            "/agents/{agentId}/keys",
             "revokeAgentKeys",
-            "Revoke an agent's keys",
+            "Revoke an agent's keys: one that is named in the query, or in the body, or all",
             O::KeysManage,
             revoke_keys,
         )
@@ -86,16 +94,8 @@ pub fn routes() -> Vec<Route> {
 
 /// What is derived of an agent: whether it is there, and free.
 async fn with_status(call: &Call, mut agent: Value) -> Result<Value, Refused> {
-    let (hub, space) = (&call.hub, &call.principal.workspace_id);
-    let id = AgentId(agent["id"].as_str().unwrap_or_default().to_owned());
-    let live = hub.store().live_attempts(space, &id).await?.len() as u64;
-    let connected = hub.presence.is_online(space, &id);
-    let status = match (connected, live >= agent["slots"].as_u64().unwrap_or(1)) {
-        (false, _) => "offline",
-        (true, true) => "busy",
-        (true, false) => "online",
-    };
-    agent["status"] = status.into();
+    let space = &call.principal.workspace_id;
+    let live = agents::derive_status(&call.hub, space, &mut agent).await?;
     agent["slotsInUse"] = live.into();
     Ok(agent)
 }
@@ -116,7 +116,7 @@ async fn with_success(call: &Call, agents: &mut [Value]) -> Result<(), Refused> 
 }
 
 async fn list(call: Call) -> Answer {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let after = call.param("cursor").unwrap_or_default();
     let found = call
         .hub
@@ -142,6 +142,15 @@ async fn known(call: &Call) -> Result<Value, Refused> {
 
 async fn get(call: Call) -> Answer {
     let agent = known(&call).await?;
+    let mut agent = with_status(&call, agent).await?;
+    with_success(&call, std::slice::from_mut(&mut agent)).await?;
+    ok(agent)
+}
+
+async fn update(call: Call) -> Answer {
+    let mut payload = call.body()?;
+    payload["agentId"] = call.id().into();
+    let agent = call.run("agent:update", payload).await?;
     let mut agent = with_status(&call, agent).await?;
     with_success(&call, std::slice::from_mut(&mut agent)).await?;
     ok(agent)
@@ -185,7 +194,7 @@ async fn create_key(call: Call) -> Answer {
     change.keep_key(&key).await?;
     let answered = Answered {
         status: 201,
-        location: None,
+        location: Some(format!("{BASE}/keys/{id}")),
         body: json!({"id": id, "key": token}),
         secret: true,
     };
@@ -193,11 +202,19 @@ async fn create_key(call: Call) -> Answer {
 }
 
 async fn revoke_keys(call: Call) -> Answer {
+    let mut body = Payload::new(call.body()?)?;
+    let named = match body.text("keyId")? {
+        Some(key) => Some(key),
+        None => body.text("id")?,
+    };
+    // What is not understood must not revoke all of them.
+    body.nothing_more()?;
+    let key = call.param("keyId").or_else(|| call.param("id"));
+    let key = key.or(named.as_deref());
     let mut change = match call.change().await? {
         Started::New(change) => change,
         Started::Again(answered) => return Ok(answered.into_response()),
     };
-    let key = call.param("keyId").or_else(|| call.param("id"));
     let of = Some(("agent", call.id()));
     let revoked = change
         .revoke_keys(&call.principal.workspace_id, key, of)

@@ -31,11 +31,11 @@ pub fn routes() -> Vec<Route> {
             "Only open ones, or only others",
             &["true", "false"],
         )
-        .query("processId", "Of this process", &[])
-        .query("teamId", "Of this team's processes", &[]),
+        .id("processId", "Of this process")
+        .id("teamId", "Of this team's processes"),
         route(
             "put",
-            "/alerts/{id}",
+            "/alerts/{alertId}",
             "changeAlert",
             "Acknowledge or resolve an alert",
             O::AlertsUpdate,

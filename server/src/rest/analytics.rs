@@ -33,10 +33,10 @@ pub fn routes() -> Vec<Route> {
             analytics,
         )
         .gives::<Analytics>()
-        .query("since", "From then on; default a day before `until`", &[])
-        .query("until", "Up to then; default now. At most 90 days", &[])
-        .query("teamId", "Of this team's processes", &[])
-        .query("buckets", "1 to 200 parts of the time; default 24", &[]),
+        .time("since", "From then on; default a day before `until`")
+        .time("until", "Up to then; default now. At most 90 days")
+        .id("teamId", "Of this team's processes")
+        .whole("buckets", "1 to 200 parts of the time; default 24"),
     ]
 }
 

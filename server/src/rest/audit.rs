@@ -21,8 +21,8 @@ pub fn routes() -> Vec<Route> {
             list,
         )
         .lists::<s::AuditEntry>()
-        .query("since", "Not before this time", &[])
-        .query("until", "Before this time", &[])
+        .time("since", "Not before this time")
+        .time("until", "Before this time")
         .query("actor", "An id, or user:ID, agent:ID, service:ID", &[])
         .query("action", "A command's name, as process:start", &[])
         .query("outcome", "`ok`, or the code of a refusal", &[]),
@@ -30,7 +30,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(call: Call) -> Answer {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let mut filter = AuditFilter {
         since: call.time("since")?,
         until: call.time("until")?,

@@ -16,7 +16,8 @@ use storage::read::Thing;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::route::{Reply, Route};
+use super::BASE;
+use super::route::{Form, Reply, Route};
 use crate::caller::{Asked, Caller, Source, Transport, target_of_path};
 use crate::commands::{Key, payload::truncated};
 use crate::hub::Hub;
@@ -57,6 +58,8 @@ pub struct Call {
     pub trace: Arc<Trace>,
     pub(super) key: Option<Key>,
     pub(super) sealer: [u8; 32],
+    /// The first name in the path.
+    named: &'static str,
     path: HashMap<String, String>,
     body: Bytes,
 }
@@ -87,14 +90,15 @@ impl Head {
 }
 
 impl Call {
-    /// Checks credential, permission, query and key, in this order.
+    /// Checks credential, rate, permission, query and key, in this order.
     pub async fn admit(
         hub: Arc<Hub>,
         route: &Route,
         head: Head,
         body: Bytes,
     ) -> Result<Self, Refusal> {
-        let principal = auth::of_headers(&hub, &head.headers).await?;
+        let (key, principal) = auth::of_headers(&hub, &head.headers).await?;
+        hub.rate.admit(&key)?;
         let asked = Asked {
             action: route.action.to_owned(),
             target: target_of_path(&head.path),
@@ -120,6 +124,7 @@ impl Call {
                     trace: Arc::new(trace),
                     key,
                     sealer: auth::sealer(&head.headers),
+                    named: route.names().next().unwrap_or_default(),
                     path: head.path,
                     body,
                 })
@@ -164,9 +169,9 @@ impl Call {
         Ok((query, key))
     }
 
-    /// The id in the path, as it was sent.
+    /// The first id in the path, as it was sent.
     pub fn id(&self) -> &str {
-        self.path.get("id").map_or("", String::as_str)
+        self.part(self.named)
     }
 
     /// Another part of the path, as it was sent.
@@ -174,7 +179,16 @@ impl Call {
         self.path.get(name).map_or("", String::as_str)
     }
 
-    /// The id in the path, of a thing that has a UUID.
+    /// Where a new resource is: `at` has names of the path, and the resource's own `{id}`.
+    pub fn place(&self, at: &str, resource: &Value) -> String {
+        let mut place = format!("{BASE}/{at}");
+        for (name, value) in &self.path {
+            place = place.replace(&format!("{{{name}}}"), value);
+        }
+        place.replace("{id}", resource["id"].as_str().unwrap_or_default())
+    }
+
+    /// The first id in the path, of a thing that has a UUID.
     pub fn uuid(&self, thing: &str) -> Result<Uuid, Refusal> {
         Uuid::parse_str(self.id()).map_err(|_| Refusal::not_found(thing, truncated(self.id())))
     }
@@ -243,47 +257,51 @@ impl Call {
         self.query.get(name).map(String::as_str)
     }
 
-    /// `limit`, within what the route allows.
-    pub fn limit(&self, most: u64, default: u64) -> Result<u64, Refusal> {
-        match self.param("limit") {
-            None => Ok(default),
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|n| (1..=most).contains(n))
-                .ok_or_else(|| {
-                    Refusal::field("limit", format!("must be a whole number from 1 to {most}"))
-                }),
-        }
+    /// `limit`, which is within what the route allows.
+    pub fn limit(&self, default: u64) -> u64 {
+        let limit = self.param("limit").and_then(|text| text.parse().ok());
+        limit.unwrap_or(default)
     }
 
     /// A whole number in the query.
     pub fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        let wrong = || Refusal::field(name, "must be a whole number, 0 or more");
-        match self.param(name) {
-            None => Ok(None),
-            Some(text) => {
-                let number: i64 = text.parse().map_err(|_| wrong())?;
-                u64::try_from(number).map(Some).map_err(|_| wrong())
-            }
-        }
+        let read = |text| whole_of(text).ok_or_else(|| Refusal::field(name, WHOLE_RULE));
+        self.param(name).map(read).transpose()
     }
 
     /// A time in the query: RFC 3339, or a day.
     pub fn time(&self, name: &str) -> Result<Option<rooms::Timestamp>, Refusal> {
-        let Some(text) = self.param(name) else {
-            return Ok(None);
-        };
-        let whole = if text.len() == 10 {
-            format!("{text}T00:00:00Z")
-        } else {
-            // A plus sign that was not escaped has become a space.
-            text.replace(' ', "+")
-        };
-        chrono::DateTime::parse_from_rfc3339(&whole)
-            .map(|t| Some(rooms::Timestamp(t.timestamp_micros())))
-            .map_err(|_| Refusal::field(name, "must be a time, as 2026-01-31T12:00:00Z"))
+        let read = |text| time_of(text).ok_or_else(|| Refusal::field(name, TIME_RULE));
+        self.param(name).map(read).transpose()
     }
+}
+
+const WHOLE_RULE: &str = "must be a whole number, 0 or more";
+const TIME_RULE: &str = "must be a time, as 2026-01-31T12:00:00Z";
+
+/// No larger than a database's numbers.
+fn whole_of(text: &str) -> Option<u64> {
+    let number: i64 = text.parse().ok()?;
+    u64::try_from(number).ok()
+}
+
+fn time_of(text: &str) -> Option<rooms::Timestamp> {
+    let whole = if text.len() == 10 {
+        format!("{text}T00:00:00Z")
+    } else {
+        // A plus sign that was not escaped has become a space.
+        text.replace(' ', "+")
+    };
+    let time = chrono::DateTime::parse_from_rfc3339(&whole).ok()?;
+    Some(rooms::Timestamp(time.timestamp_micros()))
+}
+
+fn in_range(limit: &str, most: u64) -> bool {
+    limit.parse().is_ok_and(|n: u64| (1..=most).contains(&n))
+}
+
+fn limit_rule(most: u64) -> String {
+    format!("must be a whole number from 1 to {most}")
 }
 
 /// Method, path, query and body, however the JSON was laid out.
@@ -311,6 +329,17 @@ fn check_query(route: &Route, query: &HashMap<String, String>) -> Result<(), Ref
             Some(param) if !param.values.is_empty() && !param.values.contains(&value.as_str()) => {
                 say(name, format!("must be one of {}", param.values.join(", ")));
             }
+            Some(param) if param.form == Form::Id && Uuid::parse_str(value).is_err() => {
+                say(name, "must be a UUID".to_owned());
+            }
+            Some(param) if param.form == Form::Time && time_of(value).is_none() => {
+                say(name, TIME_RULE.to_owned());
+            }
+            Some(param)
+                if param.form == Form::Whole && name != "limit" && whole_of(value).is_none() =>
+            {
+                say(name, WHOLE_RULE.to_owned());
+            }
             None if !page.contains(&name.as_str()) => {
                 let known = route.query.iter().map(|p| p.name);
                 let known: Vec<_> = known.chain(page.iter().copied()).collect();
@@ -325,6 +354,9 @@ fn check_query(route: &Route, query: &HashMap<String, String>) -> Result<(), Ref
                         )
                     },
                 );
+            }
+            _ if name == "limit" && !in_range(value, route.most()) => {
+                say(name, limit_rule(route.most()));
             }
             _ if value.contains('\0') => {
                 say(name, "must not contain the character U+0000".to_owned());

@@ -23,20 +23,19 @@ pub fn routes() -> Vec<Route> {
     let asked = Run {
         id: Some("processId"),
         part: Some("handoff"),
-        at: Some("handoffs"),
-        ..Run::default()
+        at: Some("handoffs/{id}"),
     };
     vec![
         runs(
             "post",
-            "/processes/{id}/handoffs",
+            "/processes/{processId}/handoffs",
             "requestHandoff",
             "handoff:request",
             asked,
         ),
         route(
             "get",
-            "/processes/{id}/handoffs",
+            "/processes/{processId}/handoffs",
             "listHandoffs",
             "List a process's handoffs",
             O::HandoffsRead,
@@ -46,7 +45,7 @@ pub fn routes() -> Vec<Route> {
         .query("status", "Only these", STATUS),
         route(
             "get",
-            "/handoffs/{id}",
+            "/handoffs/{handoffId}",
             "getHandoff",
             "Get a handoff",
             O::HandoffsRead,
@@ -55,7 +54,7 @@ pub fn routes() -> Vec<Route> {
         .gives::<AgentHandoff>(),
         route(
             "put",
-            "/handoffs/{id}",
+            "/handoffs/{handoffId}",
             "changeHandoff",
             "Accept, reject, take back or complete a handoff",
             O::HandoffsUpdate,

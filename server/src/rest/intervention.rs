@@ -15,28 +15,28 @@ pub fn routes() -> Vec<Route> {
     let asked = Run {
         id: Some("processId"),
         part: Some("intervention"),
-        at: Some("interventions"),
-        ..Run::default()
+        at: Some("interventions/{id}"),
     };
     let named = Run {
         id: Some("interventionId"),
         ..Run::default()
     };
-    let posted = Run {
-        posted: true,
+    // A comment is a part of its question.
+    let commented = Run {
+        at: Some("interventions/{interventionId}"),
         ..named
     };
     vec![
         runs(
             "post",
-            "/processes/{id}/interventions",
+            "/processes/{processId}/interventions",
             "requestIntervention",
             "intervention:request",
             asked,
         ),
         route(
             "get",
-            "/processes/{id}/interventions",
+            "/processes/{processId}/interventions",
             "listProcessInterventions",
             "List a process's questions to humans",
             O::InterventionsRead,
@@ -57,11 +57,15 @@ pub fn routes() -> Vec<Route> {
         .query("status", "Only these", STATUS)
         .query("type", "Only these", TYPE)
         .query("assignee", "For this user", &[])
-        .query("overdue", "Only what is late", &["true", "false"])
-        .query("processId", "Of this process", &[]),
+        .query(
+            "overdue",
+            "Only what is open and late, or only the rest",
+            &["true", "false"],
+        )
+        .id("processId", "Of this process"),
         route(
             "get",
-            "/interventions/{id}",
+            "/interventions/{interventionId}",
             "getIntervention",
             "Get a question",
             O::InterventionsRead,
@@ -70,52 +74,52 @@ pub fn routes() -> Vec<Route> {
         .gives::<HumanIntervention>(),
         runs(
             "put",
-            "/interventions/{id}",
+            "/interventions/{interventionId}",
             "respondIntervention",
             "intervention:respond",
             named,
         ),
         runs(
             "post",
-            "/interventions/{id}/claim",
+            "/interventions/{interventionId}/claim",
             "claimIntervention",
             "intervention:claim",
             named,
         ),
         runs(
             "post",
-            "/interventions/{id}/release",
+            "/interventions/{interventionId}/release",
             "releaseIntervention",
             "intervention:release",
             named,
         ),
         runs(
             "post",
-            "/interventions/{id}/assign",
+            "/interventions/{interventionId}/assign",
             "assignIntervention",
             "intervention:assign",
             named,
         ),
         runs(
             "post",
-            "/interventions/{id}/delegate",
+            "/interventions/{interventionId}/delegate",
             "delegateIntervention",
             "intervention:delegate",
             named,
         ),
         runs(
             "post",
-            "/interventions/{id}/remind",
+            "/interventions/{interventionId}/remind",
             "remindIntervention",
             "intervention:remind",
             named,
         ),
         runs(
             "post",
-            "/interventions/{id}/comments",
+            "/interventions/{interventionId}/comments",
             "commentIntervention",
             "intervention:comment",
-            posted,
+            commented,
         ),
     ]
 }
@@ -129,9 +133,8 @@ async fn inbox(call: Call) -> Answer {
     if let Some(who) = call.param("assignee") {
         filter.assignee = Some(who.to_owned());
     }
-    if call.param("overdue") == Some("true") {
-        filter.due_before = Some(call.hub.now().await?);
-        filter.equals.push(("status", "pending".into()));
+    if let Some(overdue) = call.param("overdue") {
+        filter.overdue = Some((overdue == "true", call.hub.now().await?));
     }
     page(&call, Thing::Intervention, filter).await
 }

@@ -44,8 +44,17 @@ pub fn routes() -> Vec<Route> {
         )
         .lists::<s::Key>(),
         route(
+            "get",
+            "/keys/{keyId}",
+            "getKey",
+            "Get a key, never its secret",
+            MAY,
+            get,
+        )
+        .gives::<s::Key>(),
+        route(
             "delete",
-            "/keys/{id}",
+            "/keys/{keyId}",
             "revokeKey",
             "Revoke a key; its live sessions end within 30 seconds",
             MAY,
@@ -118,7 +127,7 @@ async fn create(call: Call) -> Answer {
 }
 
 async fn list(call: Call) -> Answer {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let mut found = call
         .hub
         .store()
@@ -135,6 +144,15 @@ async fn list(call: Call) -> Answer {
         out["nextCursor"] = last.id.as_str().into();
     }
     ok(out)
+}
+
+async fn get(call: Call) -> Answer {
+    let unknown = || Refusal::not_found("key", truncated(call.id()));
+    let found = call
+        .hub
+        .store()
+        .key(&call.principal.workspace_id, call.id());
+    ok(told(&found.await?.ok_or_else(unknown)?))
 }
 
 async fn revoke(call: Call) -> Answer {

@@ -24,7 +24,7 @@ pub async fn items(
     thing: Thing,
     mut filter: Filter,
 ) -> Result<(Vec<Value>, u64), Refused> {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     if let Some(cursor) = call.param("cursor") {
         filter.after = Some(
             Uuid::parse_str(cursor)
@@ -87,7 +87,7 @@ pub async fn process_room(call: &Call, id: Uuid) -> Result<RoomId, Refused> {
 pub async fn log(call: &Call, room: RoomId) -> Answer {
     gateway::readable(&call.hub, &call.principal, room).await?;
     let since = call.number("since")?.unwrap_or(0);
-    let limit = call.limit(500, 100)?;
+    let limit = call.limit(100);
     let found = call
         .hub
         .store()

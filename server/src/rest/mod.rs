@@ -33,13 +33,13 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rooms::{Code, Refusal};
 
 use self::route::{Route, Serve};
 use crate::hub::Hub;
-use crate::problem::Refused;
+use crate::problem::{Refused, problem};
 
 /// Where the routes that need a credential are mounted.
 pub const BASE: &str = "/api/orchestration";
@@ -129,9 +129,11 @@ async fn no_method(method: Method, uri: Uri) -> Response {
         Code::InvalidRequest,
         format!("{} does not take {method}; see /docs", uri.path()),
     );
-    let mut response = Refused(refusal).into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut problem = problem(&refusal);
+    problem["status"] = status.as_u16().into();
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, kind, problem.to_string()).into_response()
 }
 
 #[cfg(test)]

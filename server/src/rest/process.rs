@@ -23,7 +23,7 @@ const STATUS: &[&str] = &[
 
 pub fn routes() -> Vec<Route> {
     let made = Run {
-        at: Some("processes"),
+        at: Some("processes/{id}"),
         ..Run::default()
     };
     let named = Run {
@@ -34,12 +34,12 @@ pub fn routes() -> Vec<Route> {
         runs("post", "/processes", "startProcess", "process:start", made),
         runs(
             "post",
-            "/processes/{id}/fork",
+            "/processes/{processId}/fork",
             "forkProcess",
             "process:fork",
             Run {
                 id: Some("processId"),
-                at: Some("processes"),
+                at: Some("processes/{id}"),
                 ..Run::default()
             },
         ),
@@ -53,11 +53,11 @@ pub fn routes() -> Vec<Route> {
         )
         .lists::<OrchestrationProcess>()
         .query("status", "Only these", STATUS)
-        .query("teamId", "Of this team", &[])
+        .id("teamId", "Of this team")
         .query("search", "A part of the name", &[]),
         route(
             "get",
-            "/processes/{id}",
+            "/processes/{processId}",
             "getProcess",
             "Get a process with its steps",
             O::ProcessesRead,
@@ -66,7 +66,7 @@ pub fn routes() -> Vec<Route> {
         .gives::<OrchestrationProcess>(),
         route(
             "put",
-            "/processes/{id}",
+            "/processes/{processId}",
             "changeProcess",
             "Pause, resume, cancel or retry a process",
             O::ProcessesUpdate,
@@ -77,14 +77,14 @@ pub fn routes() -> Vec<Route> {
         .gives::<OrchestrationProcess>(),
         runs(
             "delete",
-            "/processes/{id}",
+            "/processes/{processId}",
             "cancelProcess",
             "process:cancel",
             named,
         ),
         route(
             "get",
-            "/processes/{id}/metrics",
+            "/processes/{processId}/metrics",
             "getProcessMetrics",
             "Counts, times and performance of a process",
             O::ProcessesRead,
@@ -93,15 +93,15 @@ pub fn routes() -> Vec<Route> {
         .gives::<ProcessMonitoringMetrics>(),
         route(
             "get",
-            "/processes/{id}/events",
+            "/processes/{processId}/events",
             "listProcessEvents",
             "The timeline of a process",
             O::ProcessesRead,
             events,
         )
         .gives::<s::Log>()
-        .query("since", "The events after this seq; default 0", &[])
-        .query("limit", "1 to 500; default 100", &[]),
+        .whole("since", "The events after this seq; default 0")
+        .whole("limit", "1 to 500; default 100"),
     ]
 }
 

@@ -1,8 +1,9 @@
 //! Rooms.
 
+use rooms::Refusal;
 use rooms::event::{MessageEdit, MessageRemoval};
 use rooms::id::RoomId;
-use rooms::model::room::Participant;
+use rooms::model::room::{Message, Participant};
 use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
 use serde_json::{Value, json};
@@ -12,19 +13,25 @@ use uuid::Uuid;
 use super::call::Call;
 use super::list::{items, log, paged};
 use super::route::{Answer, Route, Run, ok, route, runs};
+use crate::commands::payload::truncated;
 use crate::contract::shapes as s;
 use crate::gateway;
 use crate::problem::Refused;
 
 pub fn routes() -> Vec<Route> {
     let made = Run {
-        at: Some("collaboration/rooms"),
+        at: Some("collaboration/rooms/{id}"),
         ..Run::default()
     };
-    let posted = Run {
+    let said = Run {
         id: Some("roomId"),
-        posted: true,
+        at: Some("collaboration/rooms/{roomId}/messages/{id}"),
         ..Run::default()
+    };
+    // A participant is a part of its room.
+    let invited = Run {
+        at: Some("collaboration/rooms/{roomId}"),
+        ..said
     };
     vec![
         runs(
@@ -44,12 +51,12 @@ pub fn routes() -> Vec<Route> {
         )
         .lists::<s::RoomToRead>()
         .query("type", "Only these", &["process", "team", "workspace"])
-        .query("processId", "Of this process", &[])
-        .query("teamId", "Of this team", &[])
+        .id("processId", "Of this process")
+        .id("teamId", "Of this team")
         .query("search", "A part of the name", &[]),
         route(
             "get",
-            "/collaboration/rooms/{id}",
+            "/collaboration/rooms/{roomId}",
             "getRoom",
             "Get a room",
             O::RoomsRead,
@@ -58,25 +65,34 @@ pub fn routes() -> Vec<Route> {
         .gives::<s::RoomToRead>(),
         route(
             "get",
-            "/collaboration/rooms/{id}/events",
+            "/collaboration/rooms/{roomId}/events",
             "listRoomEvents",
             "The log of a room",
             O::RoomsRead,
             events,
         )
         .gives::<s::Log>()
-        .query("since", "The events after this seq; default 0", &[])
-        .query("limit", "1 to 500; default 100", &[]),
+        .whole("since", "The events after this seq; default 0")
+        .whole("limit", "1 to 500; default 100"),
         runs(
             "post",
-            "/collaboration/rooms/{id}/messages",
+            "/collaboration/rooms/{roomId}/messages",
             "postMessage",
             "message:send",
-            posted,
+            said,
         ),
         route(
+            "get",
+            "/collaboration/rooms/{roomId}/messages/{messageId}",
+            "getMessage",
+            "Get a message as it stands now",
+            O::RoomsRead,
+            message,
+        )
+        .gives::<Message>(),
+        route(
             "patch",
-            "/collaboration/rooms/{id}/messages/{messageId}",
+            "/collaboration/rooms/{roomId}/messages/{messageId}",
             "editMessage",
             "Change what a message says: its author, or a coordinator of the room",
             O::RoomsPost,
@@ -86,7 +102,7 @@ pub fn routes() -> Vec<Route> {
         .gives::<MessageEdit>(),
         route(
             "delete",
-            "/collaboration/rooms/{id}/messages/{messageId}",
+            "/collaboration/rooms/{roomId}/messages/{messageId}",
             "removeMessage",
             "Take a message out of the conversation: its author, or a coordinator of the room",
             O::RoomsPost,
@@ -96,14 +112,14 @@ pub fn routes() -> Vec<Route> {
         .query("reason", "Why", &[]),
         runs(
             "post",
-            "/collaboration/rooms/{id}/participants",
+            "/collaboration/rooms/{roomId}/participants",
             "inviteParticipant",
             "room:invite",
-            posted,
+            invited,
         ),
         route(
             "delete",
-            "/collaboration/rooms/{id}/participants",
+            "/collaboration/rooms/{roomId}/participants",
             "removeParticipant",
             "Remove a participant: named in the query, or in the body",
             O::RoomsInvite,
@@ -146,6 +162,15 @@ async fn fill_read_mark(call: &Call, rooms: &mut [Value]) -> Result<(), Refused>
         }
     }
     Ok(())
+}
+
+async fn message(call: Call) -> Answer {
+    let room = RoomId(call.uuid("room")?);
+    gateway::readable(&call.hub, &call.principal, room).await?;
+    let unknown = || Refusal::not_found("message", truncated(call.part("messageId")));
+    let id = Uuid::parse_str(call.part("messageId")).map_err(|_| unknown())?;
+    let found = call.hub.store().message(room, id).await?;
+    ok(json!(found.ok_or_else(unknown)?))
 }
 
 async fn events(call: Call) -> Answer {

@@ -11,13 +11,17 @@ use rooms::policy::Operation;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::BASE;
 use super::call::Call;
 use crate::commands;
 use crate::commands::table::Reply as CommandReply;
 use crate::contract::{Shape, shape};
 use crate::hub::Hub;
 use crate::problem::Refused;
+
+/// The most items of a list's page.
+const MOST_ITEMS: u64 = 200;
+/// The most events of a log's part.
+const MOST_EVENTS: u64 = 500;
 
 /// What a handler gives.
 pub type Answer = Result<Response, Refused>;
@@ -43,6 +47,21 @@ pub struct Param {
     pub what: &'static str,
     /// Its values, where they are few.
     pub values: &'static [&'static str],
+    /// What its value looks like.
+    pub form: Form,
+}
+
+/// What the value of a parameter looks like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Any text, or one of the values.
+    Text,
+    /// A whole number, 0 or more.
+    Whole,
+    /// A UUID.
+    Id,
+    /// RFC 3339, or a day.
+    Time,
 }
 
 /// Who serves a route.
@@ -93,6 +112,20 @@ impl Route {
             "delete" => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         }
+    }
+
+    /// The most items of a page.
+    pub fn most(&self) -> u64 {
+        match self.reply {
+            Reply::List(_) => MOST_ITEMS,
+            _ => MOST_EVENTS,
+        }
+    }
+
+    /// The names in its path, in order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let parts = self.path.split('/');
+        parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
     /// Whether it needs no credential.
@@ -149,12 +182,42 @@ impl Route {
 
     /// Describes a parameter of the query.
     pub fn query(
-        mut self,
+        self,
         name: &'static str,
         what: &'static str,
         values: &'static [&'static str],
     ) -> Self {
-        self.query.push(Param { name, what, values });
+        self.param(name, what, values, Form::Text)
+    }
+
+    /// Describes one that is a whole number.
+    pub fn whole(self, name: &'static str, what: &'static str) -> Self {
+        self.param(name, what, &[], Form::Whole)
+    }
+
+    /// Describes one that is a UUID.
+    pub fn id(self, name: &'static str, what: &'static str) -> Self {
+        self.param(name, what, &[], Form::Id)
+    }
+
+    /// Describes one that is a time.
+    pub fn time(self, name: &'static str, what: &'static str) -> Self {
+        self.param(name, what, &[], Form::Time)
+    }
+
+    fn param(
+        mut self,
+        name: &'static str,
+        what: &'static str,
+        values: &'static [&'static str],
+        form: Form,
+    ) -> Self {
+        self.query.push(Param {
+            name,
+            what,
+            values,
+            form,
+        });
         self
     }
 }
@@ -195,10 +258,8 @@ pub struct Run {
     pub id: Option<&'static str>,
     /// The part of the ack that is the resource.
     pub part: Option<&'static str>,
-    /// Where the new resource is, under [`BASE`].
+    /// Where the new resource is, under [`BASE`]: with the names of the route's own path, and the resource's `{id}`.
     pub at: Option<&'static str>,
-    /// 201 without a place.
-    pub posted: bool,
 }
 
 /// A route that runs a command: what the command takes is the body, what it gives is the answer.
@@ -214,7 +275,7 @@ pub fn runs(
         unreachable!("{command} is in the table of commands");
     };
     let status = match run {
-        Run { at: Some(_), .. } | Run { posted: true, .. } => StatusCode::CREATED,
+        Run { at: Some(_), .. } => StatusCode::CREATED,
         _ => StatusCode::OK,
     };
     let handler = move |call: Call| async move {
@@ -227,7 +288,7 @@ pub fn runs(
             reply = reply[part].take();
         }
         Ok(match run {
-            Run { at: Some(at), .. } => created(at, reply),
+            Run { at: Some(at), .. } => created(&call.place(at, &reply), reply),
             _ => (status, Json(reply)).into_response(),
         })
     };
@@ -275,13 +336,9 @@ pub fn open(
 }
 
 /// A new resource, and where it is.
-pub fn created(path: &str, resource: Value) -> Response {
-    let location = format!(
-        "{BASE}/{path}/{}",
-        resource["id"].as_str().unwrap_or_default()
-    );
+fn created(location: &str, resource: Value) -> Response {
     let mut response = (StatusCode::CREATED, Json(resource)).into_response();
-    if let Ok(value) = HeaderValue::from_str(&location) {
+    if let Ok(value) = HeaderValue::from_str(location) {
         response.headers_mut().insert(header::LOCATION, value);
     }
     response

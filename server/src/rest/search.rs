@@ -38,16 +38,16 @@ pub fn routes() -> Vec<Route> {
             "Words, \"phrases\" and beginnings*, all of which must be there; at most 256 characters",
             &[],
         )
-        .query("roomId", "In this room", &[])
-        .query("processId", "In the room of this process", &[])
+        .id("roomId", "In this room")
+        .id("processId", "In the room of this process")
         .query("author", "An id, or user:ID, agent:ID, service:ID", &[])
-        .query("since", "Not before this time", &[])
-        .query("until", "Before this time", &[]),
+        .time("since", "Not before this time")
+        .time("until", "Before this time"),
     ]
 }
 
 async fn search(call: Call) -> Answer {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let Some(query) = call.param("q") else {
         return Err(Refusal::field("q", "is missing: say what to look for").into());
     };

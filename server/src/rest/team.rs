@@ -10,7 +10,7 @@ use super::route::{Answer, Route, Run, ok, route, runs};
 
 pub fn routes() -> Vec<Route> {
     let made = Run {
-        at: Some("teams"),
+        at: Some("teams/{id}"),
         ..Run::default()
     };
     let named = Run {
@@ -25,17 +25,17 @@ pub fn routes() -> Vec<Route> {
             .query("search", "A part of the name", &[]),
         route(
             "get",
-            "/teams/{id}",
+            "/teams/{teamId}",
             "getTeam",
             "Get a team",
             TeamsRead,
             get,
         )
         .gives::<AgentTeam>(),
-        runs("put", "/teams/{id}", "updateTeam", "team:update", named),
+        runs("put", "/teams/{teamId}", "updateTeam", "team:update", named),
         runs(
             "delete",
-            "/teams/{id}",
+            "/teams/{teamId}",
             "archiveTeam",
             "team:archive",
             named,

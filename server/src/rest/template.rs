@@ -11,7 +11,7 @@ use super::route::{Answer, Route, Run, ok, route, runs};
 
 pub fn routes() -> Vec<Route> {
     let made = Run {
-        at: Some("templates"),
+        at: Some("templates/{id}"),
         ..Run::default()
     };
     vec![
@@ -34,19 +34,19 @@ pub fn routes() -> Vec<Route> {
         .query("search", "A part of the name", &[]),
         route(
             "get",
-            "/templates/{id}",
+            "/templates/{templateId}",
             "getTemplate",
             "Get a version of a template",
             O::TemplatesRead,
             get,
         )
         .gives::<ProcessTemplate>()
-        .query("version", "This version; default the newest", &[]),
+        .whole("version", "This version; default the newest"),
     ]
 }
 
 async fn list(call: Call) -> Answer {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let after = call
         .param("cursor")
         .map(Uuid::parse_str)

@@ -48,7 +48,7 @@ pub fn routes() -> Vec<Route> {
         .lists::<s::Webhook>(),
         route(
             "get",
-            "/webhooks/{id}",
+            "/webhooks/{webhookId}",
             "getWebhook",
             "Get a webhook",
             MAY,
@@ -57,7 +57,7 @@ pub fn routes() -> Vec<Route> {
         .gives::<s::Webhook>(),
         route(
             "delete",
-            "/webhooks/{id}",
+            "/webhooks/{webhookId}",
             "removeWebhook",
             "Remove a webhook, with what it still had to send",
             MAY,
@@ -67,7 +67,7 @@ pub fn routes() -> Vec<Route> {
         .action("webhook:remove"),
         route(
             "get",
-            "/webhooks/{id}/deliveries",
+            "/webhooks/{webhookId}/deliveries",
             "listWebhookDeliveries",
             "What a webhook has sent, has to send, and gave up",
             MAY,
@@ -77,7 +77,7 @@ pub fn routes() -> Vec<Route> {
         .query("status", "Only these", &["pending", "delivered", "parked"]),
         route(
             "post",
-            "/webhooks/{id}/replay",
+            "/webhooks/{webhookId}/replay",
             "replayWebhook",
             "Send again what was given up, or all that happened since a time",
             MAY,
@@ -186,7 +186,7 @@ async fn known(call: &Call) -> Result<(Uuid, Value), Refused> {
 }
 
 async fn list(call: Call) -> Answer {
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let after = call
         .param("cursor")
         .map(Uuid::parse_str)
@@ -222,7 +222,7 @@ async fn remove(call: Call) -> Answer {
 
 async fn deliveries(call: Call) -> Answer {
     let (id, _) = known(&call).await?;
-    let limit = call.limit(200, 50)?;
+    let limit = call.limit(50);
     let after = call.param("cursor").map(place).transpose()?;
     let status = call.param("status");
     let found = call

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub use self::snippet::Snippet;
 pub use self::text::{MOST_CHARACTERS, Text};
-use crate::db::{Error, Kind, Store, Value};
+use crate::db::{Error, Kind, Row, Store, Value};
 
 /// What to look for in a workspace.
 #[derive(Clone, Debug)]
@@ -146,18 +146,7 @@ impl Store {
         let rows = self.query(&sql, args).await?;
         let mut hits = Vec::with_capacity(rows.len());
         for row in rows {
-            let event: Event = serde_json::from_str(row.text(7))?;
-            let EventBody::MessagePosted(mut message) = event.body else {
-                return Err(Error::Corrupt(format!(
-                    "the message {} is not at seq {} of its room",
-                    row.uuid(0),
-                    row.int(2)
-                )));
-            };
-            row.text(4).clone_into(&mut message.body);
-            if !row.is_null(5) {
-                message.mentions = serde_json::from_str(row.text(5))?;
-            }
+            let message = as_it_stands(row.text(7), row.text(4), mentions_in(&row, 5))?;
             hits.push(Hit {
                 place: Place {
                     by: row.int(8),
@@ -172,6 +161,16 @@ impl Store {
             });
         }
         Ok(hits)
+    }
+
+    /// A message of a room as it stands now; none where it was removed.
+    pub async fn message(&self, room: RoomId, id: Uuid) -> Result<Option<Message>, Error> {
+        let sql = "SELECT e.payload, m.body, m.mentions FROM messages m JOIN events e ON e.room_id = m.room_id AND e.seq = m.seq \
+                   WHERE m.id = $1 AND m.room_id = $2 AND m.removed = 0";
+        let rows = self.query(sql, vec![id.into(), room.0.into()]).await?;
+        rows.first()
+            .map(|row| as_it_stands(row.text(0), row.text(1), mentions_in(row, 2)))
+            .transpose()
     }
 
     /// Rooms of a workspace by their ids, as their logs have them.
@@ -192,6 +191,27 @@ impl Store {
             .map(|r| Ok(serde_json::from_str(r.text(0))?))
             .collect()
     }
+}
+
+/// The mentions that an edit has left.
+fn mentions_in(row: &Row, column: usize) -> Option<&str> {
+    (!row.is_null(column)).then(|| row.text(column))
+}
+
+/// A message from the event that posted it, with what it says now.
+fn as_it_stands(posted: &str, body: &str, mentions: Option<&str>) -> Result<Message, Error> {
+    let event: Event = serde_json::from_str(posted)?;
+    let EventBody::MessagePosted(mut message) = event.body else {
+        return Err(Error::Corrupt(format!(
+            "no message is at seq {} of the room {}, where one was posted",
+            event.seq, event.room_id
+        )));
+    };
+    body.clone_into(&mut message.body);
+    if let Some(mentions) = mentions {
+        message.mentions = serde_json::from_str(mentions)?;
+    }
+    Ok(message)
 }
 
 #[cfg(test)]

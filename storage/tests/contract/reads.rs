@@ -148,8 +148,9 @@ on_both! {
         let assigned = |who: &str| Filter { assignee: Some(who.to_owned()), ..page(50) };
         assert_eq!((list(assigned("eve")).await, list(assigned("adam")).await, list(assigned("ev")).await), (2, 1, 0));
         let at: Timestamp = serde_json::from_value(due[1]["dueAt"].clone()).unwrap();
-        assert_eq!(list(Filter { due_before: Some(at), ..page(50) }).await, 1, "before, not at");
-        assert_eq!(list(Filter { due_before: Some(at.plus_ms(1)), ..page(50) }).await, 2);
+        let overdue = |late: bool, at: Timestamp| Filter { overdue: Some((late, at)), ..page(50) };
+        assert_eq!((list(overdue(true, at)).await, list(overdue(false, at)).await), (1, 2), "before, not at");
+        assert_eq!((list(overdue(true, at.plus_ms(1))).await, list(overdue(false, at.plus_ms(1))).await), (2, 1));
         assert_eq!(list(Filter { equals: vec![("type", "input".into()), ("status", "pending".into())], ..page(50) }).await, 2);
         assert_eq!(list(Filter { equals: vec![("process_id", room.0.into())], ..page(50) }).await, 3);
     }

@@ -642,6 +642,20 @@ export interface components {
             /** @description Why. */
             comments?: string | null;
         };
+        /** @description A part of a step that another agent was asked to do. */
+        Delegation: {
+            /** @description The handoff. */
+            id: components["schemas"]["HandoffId"];
+            toAgentId?: components["schemas"]["AgentId"] | null;
+            toStepId?: components["schemas"]["StepId"] | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["HandoffStatus"];
+            /** @description Why. */
+            reason: string;
+            /** @description What came of it. */
+            result?: Json;
+            error?: components["schemas"]["Failure"] | null;
+        };
         /** @description What a message is to say instead. */
         EditMessage: {
             /** @description Which. */
@@ -2539,6 +2553,9 @@ export interface components {
              * @description Milliseconds that a lease lives without a heartbeat.
              */
             leaseMs: number;
+            handoff?: components["schemas"]["AgentHandoff"] | null;
+            /** @description What its holders have delegated of it. */
+            delegations?: components["schemas"]["Delegation"][] | null;
         };
         /** @description A workspace. */
         WorkspaceId: string;
@@ -2789,7 +2806,11 @@ export interface components {
                     /** @description A sentence. */
                     note?: string | null;
                 };
-                data: JsonObject;
+                data: {
+                    leaseMs: number;
+                    attemptId?: string;
+                    epoch?: number;
+                };
             };
             "attempt:complete": {
                 payload: {
@@ -2886,6 +2907,7 @@ export interface components {
                     priorAnswers: components["schemas"]["PriorAnswer"][];
                     idempotencyKey: string;
                     leaseMs: number;
+                    delegations?: components["schemas"]["Delegation"][];
                 };
             };
             "handoff:reject": {

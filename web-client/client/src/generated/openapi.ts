@@ -37,6 +37,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/orchestration/workspaces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a workspace */
+        get: operations["getWorkspace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/workspaces/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has a key of the workspace, and what it may do; by kind and id */
+        get: operations["listMembers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/orchestration/teams": {
         parameters: {
             query?: never;
@@ -55,7 +89,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/teams/{id}": {
+    "/api/orchestration/teams/{teamId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -92,7 +126,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/templates/{id}": {
+    "/api/orchestration/templates/{templateId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -127,7 +161,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}/fork": {
+    "/api/orchestration/processes/{processId}/fork": {
         parameters: {
             query?: never;
             header?: never;
@@ -144,7 +178,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}": {
+    "/api/orchestration/processes/{processId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -163,7 +197,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}/metrics": {
+    "/api/orchestration/processes/{processId}/metrics": {
         parameters: {
             query?: never;
             header?: never;
@@ -180,7 +214,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}/events": {
+    "/api/orchestration/processes/{processId}/events": {
         parameters: {
             query?: never;
             header?: never;
@@ -197,7 +231,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}/handoffs": {
+    "/api/orchestration/processes/{processId}/handoffs": {
         parameters: {
             query?: never;
             header?: never;
@@ -215,7 +249,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/handoffs/{id}": {
+    "/api/orchestration/handoffs/{handoffId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -233,7 +267,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}/interventions": {
+    "/api/orchestration/processes/{processId}/interventions": {
         parameters: {
             query?: never;
             header?: never;
@@ -268,7 +302,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}": {
+    "/api/orchestration/interventions/{interventionId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -286,7 +320,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}/claim": {
+    "/api/orchestration/interventions/{interventionId}/claim": {
         parameters: {
             query?: never;
             header?: never;
@@ -303,7 +337,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}/release": {
+    "/api/orchestration/interventions/{interventionId}/release": {
         parameters: {
             query?: never;
             header?: never;
@@ -320,7 +354,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}/assign": {
+    "/api/orchestration/interventions/{interventionId}/assign": {
         parameters: {
             query?: never;
             header?: never;
@@ -337,7 +371,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}/delegate": {
+    "/api/orchestration/interventions/{interventionId}/delegate": {
         parameters: {
             query?: never;
             header?: never;
@@ -354,7 +388,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}/remind": {
+    "/api/orchestration/interventions/{interventionId}/remind": {
         parameters: {
             query?: never;
             header?: never;
@@ -371,7 +405,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/interventions/{id}/comments": {
+    "/api/orchestration/interventions/{interventionId}/comments": {
         parameters: {
             query?: never;
             header?: never;
@@ -388,7 +422,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/processes/{id}/communications": {
+    "/api/orchestration/processes/{processId}/communications": {
         parameters: {
             query?: never;
             header?: never;
@@ -400,6 +434,23 @@ export interface paths {
         put?: never;
         /** Send a message to an agent */
         post: operations["sendCommunication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/orchestration/communications/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a message to an agent, with its response */
+        get: operations["getCommunication"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -441,7 +492,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/collaboration/rooms/{id}": {
+    "/api/orchestration/collaboration/rooms/{roomId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -458,7 +509,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/collaboration/rooms/{id}/events": {
+    "/api/orchestration/collaboration/rooms/{roomId}/events": {
         parameters: {
             query?: never;
             header?: never;
@@ -475,7 +526,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/collaboration/rooms/{id}/messages": {
+    "/api/orchestration/collaboration/rooms/{roomId}/messages": {
         parameters: {
             query?: never;
             header?: never;
@@ -492,14 +543,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/collaboration/rooms/{id}/messages/{messageId}": {
+    "/api/orchestration/collaboration/rooms/{roomId}/messages/{messageId}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Get a message as it stands now */
+        get: operations["getMessage"];
         put?: never;
         post?: never;
         /** Take a message out of the conversation: its author, or a coordinator of the room */
@@ -510,7 +562,7 @@ export interface paths {
         patch: operations["editMessage"];
         trace?: never;
     };
-    "/api/orchestration/collaboration/rooms/{id}/participants": {
+    "/api/orchestration/collaboration/rooms/{roomId}/participants": {
         parameters: {
             query?: never;
             header?: never;
@@ -562,7 +614,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/alerts/{id}": {
+    "/api/orchestration/alerts/{alertId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -632,7 +684,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/agents/{id}": {
+    "/api/orchestration/agents/{agentId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -651,7 +703,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/agents/{id}/keys": {
+    "/api/orchestration/agents/{agentId}/keys": {
         parameters: {
             query?: never;
             header?: never;
@@ -662,7 +714,7 @@ export interface paths {
         put?: never;
         /** Make a key for an agent */
         post: operations["createAgentKey"];
-        /** Revoke an agent's keys */
+        /** Revoke an agent's keys: one that is named in the query, or in the body, or all */
         delete: operations["revokeAgentKeys"];
         options?: never;
         head?: never;
@@ -687,14 +739,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/keys/{id}": {
+    "/api/orchestration/keys/{keyId}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Get a key, never its secret */
+        get: operations["getKey"];
         put?: never;
         post?: never;
         /** Revoke a key; its live sessions end within 30 seconds */
@@ -756,7 +809,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/webhooks/{id}": {
+    "/api/orchestration/webhooks/{webhookId}": {
         parameters: {
             query?: never;
             header?: never;
@@ -774,7 +827,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/webhooks/{id}/deliveries": {
+    "/api/orchestration/webhooks/{webhookId}/deliveries": {
         parameters: {
             query?: never;
             header?: never;
@@ -791,7 +844,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/orchestration/webhooks/{id}/replay": {
+    "/api/orchestration/webhooks/{webhookId}/replay": {
         parameters: {
             query?: never;
             header?: never;
@@ -2438,6 +2491,20 @@ export interface components {
             /** @description The same, one by one. */
             operations: string[];
         };
+        /** @description Who has a key of a workspace. */
+        Member: {
+            /** @description A user, an agent or a service. */
+            kind: components["schemas"]["PrincipalKind"];
+            /** @description Its id. */
+            id: string;
+            /** @description The most that one of its keys allows. */
+            permission: components["schemas"]["Permission"];
+            /**
+             * Format: int64
+             * @description How many keys that were not revoked it has.
+             */
+            keys: number;
+        };
         /**
          * @description A member's part in the team.
          * @enum {string}
@@ -3987,6 +4054,79 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    getWorkspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Get a workspace */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    listMembers: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; default 50 */
+                limit?: number;
+                /** @description The nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who has a key of the workspace, and what it may do; by kind and id */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Member"][];
+                        /** @description There is more: give it as `cursor` */
+                        nextCursor?: string;
+                    };
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     listTeams: {
         parameters: {
             query?: {
@@ -4077,7 +4217,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                teamId: string;
             };
             cookie?: never;
         };
@@ -4111,7 +4251,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                teamId: string;
             };
             cookie?: never;
         };
@@ -4151,7 +4291,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                teamId: string;
             };
             cookie?: never;
         };
@@ -4261,14 +4401,14 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description This version; default the newest */
-                version?: string;
+                version?: number;
             };
             header?: {
                 /** @description Which workspace, for a user of several */
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                templateId: string;
             };
             cookie?: never;
         };
@@ -4386,7 +4526,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4426,7 +4566,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4460,7 +4600,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4500,7 +4640,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4538,7 +4678,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4575,7 +4715,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4614,7 +4754,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4652,7 +4792,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4692,7 +4832,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                handoffId: string;
             };
             cookie?: never;
         };
@@ -4726,7 +4866,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                handoffId: string;
             };
             cookie?: never;
         };
@@ -4773,7 +4913,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4811,7 +4951,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -4852,7 +4992,7 @@ export interface operations {
                 type?: "approval" | "input" | "decision" | "review" | "escalation";
                 /** @description For this user */
                 assignee?: string;
-                /** @description Only what is late */
+                /** @description Only what is open and late, or only the rest */
                 overdue?: "true" | "false";
                 /** @description Of this process */
                 processId?: string;
@@ -4899,7 +5039,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -4933,7 +5073,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -4973,7 +5113,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -5009,7 +5149,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -5045,7 +5185,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -5085,7 +5225,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -5125,7 +5265,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -5161,7 +5301,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                interventionId: string;
             };
             cookie?: never;
         };
@@ -5174,6 +5314,8 @@ export interface operations {
             /** @description Remark on a question */
             201: {
                 headers: {
+                    /** @description Its path */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5204,7 +5346,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -5242,7 +5384,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                processId: string;
             };
             cookie?: never;
         };
@@ -5274,6 +5416,38 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    getCommunication: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Get a message to an agent, with its response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentCommunication"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     respondCommunication: {
         parameters: {
             query?: never;
@@ -5297,6 +5471,8 @@ export interface operations {
             /** @description Respond to a message */
             201: {
                 headers: {
+                    /** @description Its path */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5408,7 +5584,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                roomId: string;
             };
             cookie?: never;
         };
@@ -5445,7 +5621,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                roomId: string;
             };
             cookie?: never;
         };
@@ -5479,7 +5655,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                roomId: string;
             };
             cookie?: never;
         };
@@ -5492,6 +5668,8 @@ export interface operations {
             /** @description Post a message */
             201: {
                 headers: {
+                    /** @description Its path */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5504,6 +5682,39 @@ export interface operations {
             404: components["responses"]["Problem"];
             409: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
+    getMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                roomId: string;
+                messageId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Get a message as it stands now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             500: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
@@ -5522,7 +5733,8 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                roomId: string;
+                messageId: string;
             };
             cookie?: never;
         };
@@ -5558,7 +5770,8 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                roomId: string;
+                messageId: string;
             };
             cookie?: never;
         };
@@ -5598,7 +5811,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                roomId: string;
             };
             cookie?: never;
         };
@@ -5611,6 +5824,8 @@ export interface operations {
             /** @description Invite, or give another role */
             201: {
                 headers: {
+                    /** @description Its path */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5643,7 +5858,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                roomId: string;
             };
             cookie?: never;
         };
@@ -5781,7 +5996,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                alertId: string;
             };
             cookie?: never;
         };
@@ -5882,13 +6097,13 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description From then on; default a day before `until` */
-                since?: number;
+                since?: string;
                 /** @description Up to then; default now. At most 90 days */
                 until?: string;
                 /** @description Of this team's processes */
                 teamId?: string;
                 /** @description 1 to 200 parts of the time; default 24 */
-                buckets?: string;
+                buckets?: number;
             };
             header?: {
                 /** @description Which workspace, for a user of several */
@@ -6002,7 +6217,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                agentId: string;
             };
             cookie?: never;
         };
@@ -6036,7 +6251,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                agentId: string;
             };
             cookie?: never;
         };
@@ -6052,7 +6267,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": components["schemas"]["AgentInUse"];
                 };
             };
             400: components["responses"]["Problem"];
@@ -6076,7 +6291,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                agentId: string;
             };
             cookie?: never;
         };
@@ -6112,7 +6327,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                agentId: string;
             };
             cookie?: never;
         };
@@ -6125,6 +6340,8 @@ export interface operations {
             /** @description Make a key for an agent */
             201: {
                 headers: {
+                    /** @description Its path */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6157,13 +6374,13 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                agentId: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Revoke an agent's keys */
+            /** @description Revoke an agent's keys: one that is named in the query, or in the body, or all */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6261,6 +6478,38 @@ export interface operations {
             503: components["responses"]["Problem"];
         };
     };
+    getKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Which workspace, for a user of several */
+                "x-workspace-id"?: components["parameters"]["Workspace"];
+            };
+            path: {
+                keyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Get a key, never its secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+        };
+    };
     revokeKey: {
         parameters: {
             query?: never;
@@ -6271,7 +6520,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                keyId: string;
             };
             cookie?: never;
         };
@@ -6465,7 +6714,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                webhookId: string;
             };
             cookie?: never;
         };
@@ -6499,7 +6748,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                webhookId: string;
             };
             cookie?: never;
         };
@@ -6540,7 +6789,7 @@ export interface operations {
                 "x-workspace-id"?: components["parameters"]["Workspace"];
             };
             path: {
-                id: string;
+                webhookId: string;
             };
             cookie?: never;
         };
@@ -6578,7 +6827,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
-                id: string;
+                webhookId: string;
             };
             cookie?: never;
         };
