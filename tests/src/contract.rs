@@ -241,15 +241,9 @@ pub fn check_problem(problem: &Value) {
     hold(&HTTP, "a problem", "/components/schemas/Problem", problem);
 }
 
-/// Holds a successful answer against the document. Paths that the document does not know are no operations.
-///
-/// # Panics
-/// When they differ.
-#[track_caller]
-pub fn check_answer(method: &str, path: &str, status: u16, body: &Value) {
-    let method = method.to_lowercase();
+/// The path of the document that a request's path is meant by, and its methods.
+fn path_of(method: &str, path: &str) -> Option<(&'static String, &'static Value)> {
     let parts: Vec<&str> = path.split('/').collect();
-    let paths = HTTP.root["paths"].as_object().into_iter().flatten();
     let fits = |template: &str| {
         let wanted: Vec<&str> = template.split('/').collect();
         wanted.len() == parts.len()
@@ -258,12 +252,29 @@ pub fn check_answer(method: &str, path: &str, status: u16, body: &Value) {
                 .zip(&parts)
                 .all(|(w, p)| w == p || (w.starts_with('{') && !p.is_empty()))
     };
+    let paths = HTTP.root["paths"].as_object().into_iter().flatten();
     // A path without a name in it is meant before one with.
-    let mut found: Vec<_> = paths
-        .filter(|(template, methods)| fits(template) && methods.get(&method).is_some())
-        .collect();
-    found.sort_by_key(|(template, _)| template.matches('{').count());
-    let Some((template, methods)) = found.first() else {
+    paths
+        .filter(|(template, methods)| fits(template) && methods.get(method).is_some())
+        .min_by_key(|(template, _)| template.matches('{').count())
+}
+
+/// The operation that a request asks for.
+#[must_use]
+pub fn operation_of(method: &str, path: &str) -> Option<String> {
+    let method = method.to_lowercase();
+    let (_, methods) = path_of(&method, path)?;
+    methods[&method]["operationId"].as_str().map(str::to_owned)
+}
+
+/// Holds a successful answer against the document. Paths that the document does not know are no operations.
+///
+/// # Panics
+/// When they differ.
+#[track_caller]
+pub fn check_answer(method: &str, path: &str, status: u16, body: &Value) {
+    let method = method.to_lowercase();
+    let Some((template, methods)) = path_of(&method, path) else {
         return;
     };
     let operation = &methods[&method];

@@ -17,6 +17,7 @@ pub mod contract;
 pub mod crash;
 pub mod database;
 pub mod document;
+pub mod example;
 pub mod hub;
 pub mod load;
 pub mod proxy;

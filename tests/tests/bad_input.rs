@@ -112,6 +112,13 @@ on_both_databases! {
         for (path, body) in bodies {
             let _ = malformed(hub.admin.post(path, &body).await);
         }
+        let patched = hub.admin.request(Method::PATCH, "/teams");
+        let _ = hub.admin.send(patched).await.refused(405, "invalid_request");
+        // A misspelt key must not revoke all of them.
+        let keys = hub.admin.request(Method::DELETE, "/agents/a/keys").json(&json!({ "kye": "x" }));
+        let _ = malformed(hub.admin.send(keys).await);
+        let three = malformed(hub.admin.get("/processes?teamId=none&limit=0&status=happy").await);
+        assert_eq!(array(&three, "/errors").len(), 3, "{three:#}");
         for query in ["limit=0", "limit=201", "limit=many", "status=happy"] {
             let _ = malformed(hub.admin.get(&format!("/processes?{query}")).await);
         }
