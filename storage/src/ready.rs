@@ -113,11 +113,13 @@ impl Store {
         workspace: &WorkspaceId,
         ids: &[AgentId],
     ) -> Result<Vec<(Agent, usize)>, Error> {
+        // Counted in one pass: one for each agent costs more, the more of them there are.
         let sql = format!(
-            "SELECT a.data, (SELECT COUNT(*) FROM attempts t \
-             WHERE t.workspace_id = a.workspace_id AND t.agent_id = a.id AND t.live = 1) \
-             FROM agents a WHERE a.workspace_id = $1 AND a.id {} AND a.archived = 0",
-            self.among(Kind::Text, 2)
+            "SELECT a.data, COALESCE(l.live, 0) FROM agents a LEFT JOIN \
+             (SELECT agent_id, COUNT(*) AS live FROM attempts \
+             WHERE workspace_id = $1 AND live = 1 AND agent_id {among} GROUP BY agent_id) AS l ON l.agent_id = a.id \
+             WHERE a.workspace_id = $1 AND a.id {among} AND a.archived = 0",
+            among = self.among(Kind::Text, 2)
         );
         self.counted(&sql, workspace, ids).await
     }
