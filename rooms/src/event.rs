@@ -314,9 +314,10 @@ changes! {
         /// What is being decided on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subject: Option<Value>,
-        /// SHA-256 of the subject's JSON.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        subject_hash: Option<String>,
+        /// SHA-256 of the subject's JSON; of `null` where there is none.
+        #[serde(default = "crate::decide::hash_of_nothing")]
+        #[schema(required = true)]
+        subject_hash: String,
         /// SHA-256 of what was asked.
         asked_hash: String,
         /// Who replaced it, where a person did.

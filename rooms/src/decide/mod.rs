@@ -542,6 +542,16 @@ pub fn hash(value: &Value) -> String {
     hex::encode(Sha256::digest(value.to_string().as_bytes()))
 }
 
+/// The hash of what is decided on; of `null` where the question says it all, so that every reply can name what it was given to.
+pub fn subject_hash(subject: Option<&Value>) -> String {
+    hash(subject.unwrap_or(&Value::Null))
+}
+
+/// Of logs from before every question had one.
+pub(crate) fn hash_of_nothing() -> String {
+    subject_hash(None)
+}
+
 fn check_text(path: &str, text: &str) -> Result<(), Refusal> {
     if text.trim().is_empty() {
         return Err(Refusal::field(path, "must not be empty"));

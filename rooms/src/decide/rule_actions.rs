@@ -283,7 +283,7 @@ impl Decider<'_> {
                 question.priority = priority;
                 question.assignees = assignees;
                 question.pauses_process = pauses;
-                question.subject_hash = Some(hash(&subject));
+                question.subject_hash = hash(&subject);
                 question.subject = Some(subject);
                 self.open_intervention(&process, None, None, question);
             }

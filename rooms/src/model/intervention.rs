@@ -337,9 +337,10 @@ pub struct HumanIntervention {
     /// What is being decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Value>,
-    /// SHA-256 of the subject's JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject_hash: Option<String>,
+    /// SHA-256 of the subject's JSON; of `null` where there is none.
+    #[serde(default = "crate::decide::hash_of_nothing")]
+    #[schema(required = true)]
+    pub subject_hash: String,
     /// SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing.
     #[serde(default)]
     pub asked_hash: String,

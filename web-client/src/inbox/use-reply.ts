@@ -44,7 +44,7 @@ export function useReply({ id, round, subjectHash, claimedBy }: HumanInterventio
     // The answer names what it answers, so that it cannot count for a later round or a changed subject.
     answer: (reply) =>
       run(async () => {
-        const basis = { interventionId: id, responseId: newId(), round, ...(subjectHash ? { subjectHash } : {}) };
+        const basis = { interventionId: id, responseId: newId(), round, subjectHash };
         return interventionIn((await connection.command("intervention:respond", { ...reply, ...basis })).data);
       }),
     claim: () => run(async () => interventionIn((await connection.command(claimedBy ? "intervention:release" : "intervention:claim", { interventionId: id })).data)),

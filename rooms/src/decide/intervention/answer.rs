@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::own::is_own_escalation;
 use super::work::check_assignees;
 use super::{intervention_change, resolved};
-use crate::decide::{Decider, MAX_TEXT, Ruled, hash};
+use crate::decide::{Decider, MAX_TEXT, Ruled, hash, subject_hash};
 use crate::event::{EventBody, QuestionChange};
 use crate::id::InterventionId;
 use crate::model::access::Permission;
@@ -75,7 +75,10 @@ impl Decider<'_> {
             return Err(resolved(&i));
         }
         let old_round = reply.round.is_some_and(|round| round != i.round);
-        let old_subject = reply.subject_hash.is_some() && reply.subject_hash != i.subject_hash;
+        let old_subject = reply
+            .subject_hash
+            .as_ref()
+            .is_some_and(|seen| *seen != i.subject_hash);
         if old_round || old_subject {
             return Err(Refusal::new(
                 Code::Superseded,
@@ -197,7 +200,7 @@ impl Decider<'_> {
             schema: i.schema.clone(),
             options: i.options.clone(),
             subject: reply.modifications.clone(),
-            subject_hash: reply.modifications.as_ref().map(hash),
+            subject_hash: subject_hash(reply.modifications.as_ref()),
             asked_hash: i.asked_hash.clone(),
             proposed_by: Some(vote.by.clone()),
         });

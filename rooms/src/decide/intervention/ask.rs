@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{intervention_change, pause_reason};
 use crate::decide::flow::attempt_change;
-use crate::decide::{Decider, MAX_TEXT, Ruled, hash, patch};
+use crate::decide::{Decider, MAX_TEXT, Ruled, hash, patch, subject_hash};
 use crate::event::{EventBody, QuestionChange};
 use crate::id::{AttemptId, StepId};
 use crate::model::access::PrincipalKind;
@@ -89,7 +89,7 @@ impl Decider<'_> {
             schema: ask.schema.clone(),
             options,
             subject: ask.subject.clone(),
-            subject_hash: ask.subject.as_ref().map(hash),
+            subject_hash: subject_hash(ask.subject.as_ref()),
             asked_hash,
             requester_counts: quorum.as_ref().is_none_or(|q| q.self_approval),
             quorum: quorum.unwrap_or_default(),
@@ -291,7 +291,7 @@ impl Decider<'_> {
             schema: ask.schema.clone(),
             options,
             subject: ask.subject.clone(),
-            subject_hash: ask.subject.as_ref().map(hash),
+            subject_hash: subject_hash(ask.subject.as_ref()),
             asked_hash,
             proposed_by: None,
         });

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::decide::flow::attempt_change;
-use crate::decide::{Decider, hash, json as to_json, patch};
+use crate::decide::{Decider, json as to_json, patch, subject_hash};
 use crate::event::EventBody;
 use crate::model::Priority;
 use crate::model::access::{Principal, PrincipalKind};
@@ -59,7 +59,7 @@ impl Decider<'_> {
             schema: None,
             options: None,
             subject: None,
-            subject_hash: None,
+            subject_hash: subject_hash(None),
             asked_hash: String::new(),
             round: 1,
             proposed_by: None,
@@ -101,7 +101,7 @@ impl Decider<'_> {
             "key": s.key, "name": s.name, "description": s.description, "dependencies": s.dependencies,
         })).collect::<Vec<_>>()}),
         );
-        question.subject_hash = question.subject.as_ref().map(hash);
+        question.subject_hash = subject_hash(question.subject.as_ref());
         self.emit(EventBody::InterventionRequested(question));
     }
 
@@ -123,7 +123,7 @@ impl Decider<'_> {
         );
         question.step_id = Some(step.id);
         question.subject = Some(json!({"description": step.description, "inputs": step.inputs}));
-        question.subject_hash = question.subject.as_ref().map(hash);
+        question.subject_hash = subject_hash(question.subject.as_ref());
         question.step = Some(patch(
             step,
             StepStatus::Pending,
@@ -181,7 +181,7 @@ impl Decider<'_> {
         question.step_id = Some(step.id);
         question.priority = Priority::Urgent;
         question.subject = Some(to_json(error));
-        question.subject_hash = question.subject.as_ref().map(hash);
+        question.subject_hash = subject_hash(question.subject.as_ref());
         question.options = Some(
             ESCALATION_OPTIONS
                 .iter()

@@ -1204,8 +1204,8 @@ export interface components {
             options?: components["schemas"]["ChoiceOption"][] | null;
             /** @description What is being decided on. */
             subject?: Json;
-            /** @description SHA-256 of the subject's JSON. */
-            subjectHash?: string | null;
+            /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
+            subjectHash: string;
             /** @description SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing. */
             askedHash?: string;
             /**
@@ -1899,8 +1899,8 @@ export interface components {
             options?: components["schemas"]["ChoiceOption"][] | null;
             /** @description What is being decided on. */
             subject?: Json;
-            /** @description SHA-256 of the subject's JSON. */
-            subjectHash?: string | null;
+            /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
+            subjectHash: string;
             /** @description SHA-256 of what was asked. */
             askedHash: string;
             /** @description Who replaced it, where a person did. */
@@ -4111,8 +4111,8 @@ export interface components {
                 options?: components["schemas"]["ChoiceOption"][] | null;
                 /** @description What is being decided on. */
                 subject?: Json;
-                /** @description SHA-256 of the subject's JSON. */
-                subjectHash?: string | null;
+                /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
+                subjectHash: string;
                 /** @description SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing. */
                 askedHash?: string;
                 /**

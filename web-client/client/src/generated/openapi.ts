@@ -2275,8 +2275,8 @@ export interface components {
             options?: components["schemas"]["ChoiceOption"][] | null;
             /** @description What is being decided on. */
             subject?: Json;
-            /** @description SHA-256 of the subject's JSON. */
-            subjectHash?: string | null;
+            /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
+            subjectHash: string;
             /** @description SHA-256 of what was asked (description, subject, schema, options): asking the same again changes nothing. */
             askedHash?: string;
             /**
@@ -3117,8 +3117,8 @@ export interface components {
             options?: components["schemas"]["ChoiceOption"][] | null;
             /** @description What is being decided on. */
             subject?: Json;
-            /** @description SHA-256 of the subject's JSON. */
-            subjectHash?: string | null;
+            /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
+            subjectHash: string;
             /** @description SHA-256 of what was asked. */
             askedHash: string;
             /** @description Who replaced it, where a person did. */
