@@ -177,7 +177,11 @@ impl Store {
             );
         }
         match filter.overdue {
-            Some((true, at)) => clause("status = 'pending' AND due_at < ?", at.into()),
+            // Asked for apart, so that those that are due are found by when, however few or many of all they are.
+            Some((true, at)) => clause(
+                "id IN (SELECT id FROM interventions WHERE workspace_id = $1 AND status = 'pending' AND due_at < ?)",
+                at.into(),
+            ),
             Some((false, at)) => {
                 clause(
                     "(status <> 'pending' OR due_at IS NULL OR due_at >= ?)",
