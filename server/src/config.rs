@@ -30,6 +30,8 @@ pub struct Config {
     pub rate_limit: u32,
     /// `BATON_RATE_BURST`: so many at once by a key that was silent before; 0 is as many as per second.
     pub rate_burst: u32,
+    /// `BATON_CACHE_ROOMS`: rooms whose state is kept in memory; those that were used longest ago are read again when they are asked for.
+    pub cache_rooms: u64,
     /// `BATON_RETENTION_ARCHIVE_AFTER`: rooms whose process has ended are archived once nothing has happened in them for so long.
     pub retention_archive_after: Span,
     /// `BATON_RETENTION_KEEP_FOR`: the log of an archived room is kept so much longer.
@@ -59,6 +61,7 @@ impl Default for Config {
             webhooks_allow_private: false,
             rate_limit: 20_000,
             rate_burst: 40_000,
+            cache_rooms: 20_000,
             retention_archive_after: Span::hours(24),
             retention_keep_for: Span::hours(7 * 24),
             retention_export: None,

@@ -37,8 +37,6 @@ use crate::wire::{Frame, Wire};
 
 /// Commands that wait in one lane; beyond that callers are told to come back.
 const QUEUE: usize = 10_000;
-/// Rooms whose state is kept in memory.
-const CACHED_ROOMS: u64 = 20_000;
 /// Things of which it is kept in memory in which room they are decided.
 const CACHED_HOMES: u64 = 100_000;
 
@@ -216,6 +214,7 @@ impl Hub {
             sessions: Sessions::default(),
             store,
             rate: Rate::new(config.rate_limit, config.rate_burst),
+            states: moka::sync::Cache::new(config.cache_rooms),
             config,
             refusals,
             work: Notify::new(),
@@ -226,7 +225,6 @@ impl Hub {
             draining: AtomicBool::new(false),
             in_flight: Arc::default(),
             lanes: OnceLock::new(),
-            states: moka::sync::Cache::new(CACHED_ROOMS),
             spaces: DashMap::new(),
             homes: moka::sync::Cache::new(CACHED_HOMES),
         });
@@ -410,6 +408,12 @@ impl Hub {
                 _ => self.states.invalidate(&committed.room),
             }
         }
+    }
+
+    /// How many rooms' states are in memory.
+    pub fn cached_rooms(&self) -> u64 {
+        self.states.run_pending_tasks();
+        self.states.entry_count()
     }
 
     /// Remembers where new things are decided, so that nobody has to ask.

@@ -313,6 +313,10 @@ async fn run(command: Cmd) -> anyhow::Result<()> {
                 "rate_burst               {}   (BATON_RATE_BURST: so many at once by a key that was silent; 0: as many as per second)",
                 config.rate_burst
             );
+            println!(
+                "cache_rooms              {}   (BATON_CACHE_ROOMS: rooms whose state is kept in memory)",
+                config.cache_rooms
+            );
             let after = config.retention_archive_after;
             println!(
                 "retention_archive_after  {after}   (BATON_RETENTION_ARCHIVE_AFTER: an ended process's room is archived when idle for so long)"

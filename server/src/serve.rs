@@ -191,6 +191,10 @@ fn recorder() -> anyhow::Result<()> {
         "Requests and commands beyond what their key may send"
     );
     metrics::describe_gauge!(
+        "baton_cached_rooms",
+        "Rooms whose state is kept in memory, at most BATON_CACHE_ROOMS"
+    );
+    metrics::describe_gauge!(
         "baton_open_alerts",
         "Alerts that nobody has resolved, in the whole store"
     );
@@ -379,6 +383,7 @@ pub async fn metrics(State(hub): State<Arc<Hub>>) -> String {
             metrics::gauge!("baton_open_alerts", "severity" => severity).set(count as f64);
         }
     }
+    metrics::gauge!("baton_cached_rooms").set(hub.cached_rooms() as f64);
     METRICS
         .get()
         .map(PrometheusHandle::render)
