@@ -35,6 +35,19 @@ impl Drop for Working {
 }
 
 impl Worker {
+    /// One that works without thinking, and notes nothing.
+    #[must_use]
+    pub fn quick(url: String, id: &str, key: String) -> Self {
+        Self {
+            url,
+            id: id.to_owned(),
+            key,
+            instance: format!("{id}-1"),
+            notes: 0,
+            pace: Duration::ZERO,
+        }
+    }
+
     /// Works until what is returned is dropped.
     #[must_use]
     pub fn start(self) -> Working {

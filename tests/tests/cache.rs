@@ -6,7 +6,6 @@ use tests::rest::Rest;
 use tests::server::{ADMIN_KEY, Server};
 use tests::worker::Worker;
 use tests::{Database, Hub, on_both_databases};
-use tokio::time::Duration;
 
 const CACHED: u64 = 4;
 const PROCESSES: usize = 25;
@@ -27,15 +26,7 @@ on_both_databases! {
             ]);
             processes.push(hub.process(&team, steps).await);
         }
-        let _worker = Worker {
-            url: hub.server.url(),
-            id: "worker".to_owned(),
-            key,
-            instance: "worker-1".to_owned(),
-            notes: 0,
-            pace: Duration::ZERO,
-        }
-        .start();
+        let _worker = Worker::quick(hub.server.url(), "worker", key).start();
         for process in &processes {
             let _ = hub.ends(process, "completed").await;
         }

@@ -10,7 +10,6 @@ use tests::script::{Language, Script};
 use tests::server::ADMIN_KEY;
 use tests::worker::Worker;
 use tests::{Database, Hub};
-use tokio::time::Duration;
 
 /// Runs a scenario as the admin.
 async fn scenario(hub: &Hub, name: &str) {
@@ -25,15 +24,7 @@ async fn scenario(hub: &Hub, name: &str) {
 async fn working(hub: &Hub) -> tests::worker::Working {
     let key = hub.register("worker", &[]).await;
     hub.team(&[member("worker")], json!({})).await;
-    Worker {
-        url: hub.server.url(),
-        id: "worker".to_owned(),
-        key,
-        instance: "worker-1".to_owned(),
-        notes: 0,
-        pace: Duration::ZERO,
-    }
-    .start()
+    Worker::quick(hub.server.url(), "worker", key).start()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
