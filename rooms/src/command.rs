@@ -10,6 +10,7 @@ use crate::id::{
 use crate::model::process::{Failure, ParentStep};
 use crate::policy::Operation;
 use crate::request as r;
+use crate::state::State;
 
 /// What may be asked of a room.
 #[derive(Clone, Debug, PartialEq)]
@@ -338,14 +339,35 @@ impl Command {
     }
 
     /// Whether its room's state alone decides it, and nobody but the room is told as a rule: then no lock is needed, where the state turns out
-    /// to be current.
-    pub fn stays_in_its_room(&self) -> bool {
+    /// to be current. A result may end the process, of which others are told.
+    pub fn stays_in_its_room(&self, state: &State) -> bool {
+        match self {
+            Self::PostMessage(_)
+            | Self::Broadcast(_)
+            | Self::Progress { .. }
+            | Self::AcceptAttempt { .. } => true,
+            Self::Complete { .. } | Self::Fail { .. } => state
+                .process
+                .as_ref()
+                .is_some_and(|p| p.tally.ended + 1 < p.steps.len() as u64),
+            _ => false,
+        }
+    }
+
+    /// Whether the workspace is told of it when it succeeds, so that its room is best locked at once. Of others it may be told as well.
+    pub fn tells_the_workspace(&self) -> bool {
         matches!(
             self,
-            Self::PostMessage(_)
-                | Self::Broadcast(_)
-                | Self::Progress { .. }
-                | Self::AcceptAttempt { .. }
+            Self::StartProcess { .. }
+                | Self::StartChild { .. }
+                | Self::ForkProcess { .. }
+                | Self::PauseProcess(_)
+                | Self::ResumeProcess(_)
+                | Self::CancelProcess(_)
+                | Self::RetryProcess(_)
+                | Self::RequestIntervention { .. }
+                | Self::ClaimIntervention { .. }
+                | Self::RespondIntervention { .. }
         )
     }
 

@@ -48,6 +48,11 @@ impl Needs {
             && !self.alert_rules
     }
 
+    /// Whether teams, agents or alert rules are needed.
+    pub fn asks_the_registry(&self) -> bool {
+        !self.teams.is_empty() || !self.agents.is_empty() || self.alert_rules
+    }
+
     /// Takes the other's needs too.
     pub fn merge(&mut self, other: Self) {
         self.teams.extend(other.teams);

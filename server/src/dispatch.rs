@@ -21,6 +21,18 @@ pub const PAGE: usize = 500;
 /// cost no more than this.
 const PAGES: usize = 20;
 
+/// So many steps are read beforehand, of the teams that could take some last time. Where more wait, the round trip does not count.
+const FEW: usize = 32;
+
+/// What the last round of a workspace saw.
+#[derive(Default)]
+struct Seen {
+    /// How far it looked, where it did not come to the end.
+    place: Option<Place>,
+    /// The teams that could take a step, where few waited.
+    open: Vec<TeamId>,
+}
+
 /// Runs until the process ends.
 pub async fn run(hub: Arc<Hub>) {
     let mut seen = HashMap::new();
@@ -36,10 +48,10 @@ pub async fn run(hub: Arc<Hub>) {
     }
 }
 
-/// Gives out what can be given. `seen`: how far the last round of a workspace looked, where it did not come to the end.
+/// Gives out what can be given. `seen`: by the last round of each workspace.
 async fn round(
     hub: &Arc<Hub>,
-    seen: &mut HashMap<WorkspaceId, Place>,
+    seen: &mut HashMap<WorkspaceId, Seen>,
 ) -> Result<(), storage::Error> {
     let mut spaces: BTreeMap<WorkspaceId, Vec<Taker>> = BTreeMap::new();
     for (space, agent, instance) in hub.agents.takers() {
@@ -48,21 +60,37 @@ async fn round(
     seen.retain(|space, _| spaces.contains_key(space));
     for (space, takers) in spaces {
         let system = Principal::system(space.clone());
-        let mut board = Board::read(hub, &space, &takers).await?;
+        let last = seen.remove(&space).unwrap_or_default();
+        // As a rule the same teams can take a step as last time, so their steps are read beside who they are.
+        let (mut board, mut few) = tokio::try_join!(
+            Board::read(hub, &space, &takers),
+            hub.store().ready_steps(&last.open, None, FEW),
+        )?;
+        let mut now = Seen::default();
         // The most urgent first, whatever was seen; then on from where the last round stopped.
-        let mut deeper = seen.remove(&space);
-        let mut after = None;
-        for _ in 0..PAGES {
-            let (ready, last) = board.page(hub, after).await?;
+        let mut deeper = last.place;
+        for n in 0..PAGES {
+            let open = board.open();
+            let (ready, end) = if n == 0 && open == last.open && few.len() < FEW {
+                (std::mem::take(&mut few), None)
+            } else {
+                page(hub, &open, now.place).await?
+            };
+            if n == 0 && ready.len() < FEW {
+                // Where nobody waits, those that could take a step last time are as likely as any to be the next.
+                now.open = if open.is_empty() {
+                    last.open.clone()
+                } else {
+                    open
+                };
+            }
             give_out(hub, &system, &mut board, ready).await;
-            after = deeper.take().max(last).filter(|_| last.is_some());
-            if after.is_none() {
+            now.place = deeper.take().max(end).filter(|_| end.is_some());
+            if now.place.is_none() {
                 break;
             }
         }
-        if let Some(place) = after {
-            seen.insert(space, place);
-        }
+        seen.insert(space, now);
     }
     Ok(())
 }
@@ -148,15 +176,8 @@ impl Board {
         })
     }
 
-    /// The next steps of the teams that can still take one; and the last place, when more may follow.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn page(
-        &self,
-        hub: &Hub,
-        after: Option<Place>,
-    ) -> Result<(Vec<ReadyStep>, Option<Place>), storage::Error> {
+    /// The teams that can still take a step.
+    pub fn open(&self) -> Vec<TeamId> {
         let mut open: Vec<TeamId> = self
             .teams
             .iter()
@@ -167,9 +188,7 @@ impl Board {
             .map(|(id, _)| *id)
             .collect();
         open.sort_unstable();
-        let ready = hub.store().ready_steps(&open, after, PAGE).await?;
-        let last = ready.get(PAGE - 1).map(|step| step.place);
-        Ok((ready, last))
+        open
     }
 
     /// Who to offer a step to, the best first, which is taken for given; none: nobody can take it now.
@@ -222,6 +241,20 @@ impl Board {
             candidate.live = to(candidate.live);
         }
     }
+}
+
+/// The next steps of these teams; and the last place, when more may follow.
+///
+/// # Errors
+/// The database's.
+pub async fn page(
+    hub: &Hub,
+    open: &[TeamId],
+    after: Option<Place>,
+) -> Result<(Vec<ReadyStep>, Option<Place>), storage::Error> {
+    let ready = hub.store().ready_steps(open, after, PAGE).await?;
+    let last = ready.get(PAGE - 1).map(|step| step.place);
+    Ok((ready, last))
 }
 
 fn has_room(team: &AgentTeam, live: usize) -> bool {

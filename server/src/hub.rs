@@ -537,10 +537,7 @@ impl Hub {
     pub async fn state_at(&self, room: RoomId, head: u64) -> Result<State, storage::Error> {
         let mut state = match self.states.get(&room).filter(|s| s.seq <= head) {
             Some(state) => state,
-            None => {
-                let mut tx = self.store.lane_tx().await?;
-                tx.snapshot(room).await?.unwrap_or_default()
-            }
+            None => self.store.snapshot(room).await?.unwrap_or_default(),
         };
         while state.seq < head {
             let events = self.store.events_from(room, state.seq, 1_000).await?;

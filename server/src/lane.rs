@@ -13,7 +13,7 @@ use rooms::id::{EventId, RoomId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::{Code, Command, Facts, Needs, Refusal, State, Timestamp, needs};
 use serde_json::Value;
-use storage::{Idempotency, RoomRow, Tx, WriteSet};
+use storage::{Ahead, Idempotency, RoomRow, Tx, WriteSet};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::{Ground, Loaded, decide_all, rand_seed};
@@ -162,8 +162,7 @@ fn spaces_of(batch: &[Job]) -> BTreeSet<WorkspaceId> {
 /// Commands whose rooms are at hand, decided without a lock and written by one statement, which holds only if nobody was quicker. `None`:
 /// the locks are needed.
 async fn at_once(hub: &Arc<Hub>, batch: &[Job]) -> Result<Option<Done>, storage::Error> {
-    let fits = |job: &Job| job.key.is_none() && job.command.stays_in_its_room();
-    if hub.store().kind() != "postgres" || !batch.iter().all(fits) {
+    if hub.store().kind() != "postgres" {
         return Ok(None);
     }
     let Some(now) = hub.clock.now() else {
@@ -174,13 +173,22 @@ async fn at_once(hub: &Arc<Hub>, batch: &[Job]) -> Result<Option<Done>, storage:
         ..Ground::default()
     };
     for job in batch {
-        if ground.loaded.contains_key(&job.room) {
-            continue;
-        }
-        let Some(state) = hub.cached(job.room).filter(|s| s.room.is_some()) else {
-            return Ok(None);
+        let state = match ground.loaded.get(&job.room) {
+            Some(loaded) => &loaded.before,
+            None => match hub.cached(job.room).filter(|s| s.room.is_some()) {
+                Some(state) => {
+                    &ground
+                        .loaded
+                        .entry(job.room)
+                        .or_insert(Loaded::new(state))
+                        .before
+                }
+                None => return Ok(None),
+            },
         };
-        ground.loaded.insert(job.room, Loaded::new(state));
+        if !job.command.stays_in_its_room(state) {
+            return Ok(None);
+        }
     }
     let spaces = spaces_of(batch);
     let nothing = spaces.iter().map(|s| (s.clone(), Needs::default()));
@@ -264,6 +272,42 @@ fn done(
     Done { replies, committed }
 }
 
+/// What the batch is going to need, as far as can be told from what is at hand. The order of locks: the batch's rooms, the workspaces', the teams'
+/// in which work is handed out, agents; each by their ids.
+fn ahead(
+    hub: &Hub,
+    batch: &[Job],
+    ids: &BTreeSet<RoomId>,
+    wide: bool,
+    known: &BTreeMap<WorkspaceId, Needs>,
+) -> Ahead {
+    let mut spaces = BTreeSet::new();
+    let mut wanted = known.clone();
+    for job in batch {
+        let space = &job.principal.workspace_id;
+        if wide || job.command.tells_the_workspace() {
+            spaces.extend(hub.known_workspace_room(space));
+        }
+        let makes = job.command.makes_its_room();
+        if let Some(state) = hub.cached(job.room).or(makes.then(State::default)) {
+            let more = needs(&state, &job.command);
+            wanted.entry(space.clone()).or_default().merge(more);
+        }
+    }
+    let registry = wanted.into_iter().find(|(_, n)| n.asks_the_registry());
+    let teams = registry.iter().filter(|(_, n)| n.slots);
+    let teams: BTreeSet<_> = teams
+        .flat_map(|(_, n)| &n.teams)
+        .map(|t| RoomId(t.0))
+        .collect();
+    let mut rooms = Vec::from_iter(ids.iter().copied());
+    for more in [spaces, teams] {
+        let more = more.into_iter().filter(|room| !rooms.contains(room));
+        rooms.extend(Vec::from_iter(more));
+    }
+    Ahead { rooms, registry }
+}
+
 /// One try. `None`: something was discovered late, and the batch must start over with the larger set.
 async fn attempt(
     hub: &Arc<Hub>,
@@ -276,19 +320,23 @@ async fn attempt(
     let used = if keys.is_empty() {
         BTreeMap::new()
     } else {
-        let now = tx.now().await?;
+        let now = match hub.clock.now() {
+            Some(now) => now,
+            None => tx.now().await?,
+        };
         tx.take_keys(&keys, now).await?
     };
 
     let ids: BTreeSet<RoomId> = batch.iter().map(|j| j.room).collect();
-    let opened = tx.open(&ids).await?;
+    let spaces = spaces_of(batch);
+    let opened = tx.open(ahead(hub, batch, &ids, wide, known)).await?;
     hub.clock.note(opened.now);
     let mut last = newest(&opened.rooms);
     let loaded = load(hub, &mut tx, &ids, &opened.rooms).await?;
 
-    let spaces = spaces_of(batch);
     let space_rooms = hub.workspace_rooms(&mut tx, &spaces).await?;
-    let mut space_heads: BTreeMap<RoomId, u64> = BTreeMap::new();
+    let at_hand = opened.rooms.iter().filter(|row| !ids.contains(&row.id));
+    let mut space_heads: BTreeMap<RoomId, u64> = at_hand.map(|row| (row.id, row.head)).collect();
     if wide {
         last = last.max(lock_spaces(&mut tx, &space_rooms, &loaded, &mut space_heads).await?);
     }
@@ -353,7 +401,13 @@ async fn attempt(
         .cloned()
         .collect();
     let echoes = std::mem::take(&mut decided.echoes);
-    if !echoes.is_empty() && !wide {
+    let told = echoes
+        .iter()
+        .filter_map(|e| space_rooms.get(&e.workspace_id));
+    if told
+        .into_iter()
+        .any(|room| !loaded.contains_key(room) && !space_heads.contains_key(room))
+    {
         if locked_rows {
             return Ok(None);
         }
@@ -446,12 +500,9 @@ async fn lock_spaces(
     loaded: &BTreeMap<RoomId, Loaded>,
     heads: &mut BTreeMap<RoomId, u64>,
 ) -> Result<Timestamp, storage::Error> {
-    let ids = rooms
-        .values()
-        .copied()
-        .filter(|id| !loaded.contains_key(id))
-        .collect();
-    let rows = tx.lock_rooms(&ids).await?;
+    let missing = |id: &RoomId| !loaded.contains_key(id) && !heads.contains_key(id);
+    let ids: BTreeSet<RoomId> = rooms.values().copied().filter(missing).collect();
+    let rows = tx.lock_rooms(&Vec::from_iter(ids)).await?;
     heads.extend(rows.iter().map(|row| (row.id, row.head)));
     Ok(newest(&rows))
 }

@@ -52,12 +52,26 @@ const ANSWERS: &[(&str, Kind)] = &[
 const KEEP_ANSWERS: &str = "UPDATE idempotency AS i SET response = v.response FROM {rows} \
      WHERE i.workspace_id = v.workspace_id AND i.principal = v.principal AND i.key = v.key";
 
+const TAKEN: &[(&str, Kind)] = &[
+    KEY_COLUMNS[0],
+    KEY_COLUMNS[1],
+    KEY_COLUMNS[2],
+    ("hash", Kind::Text),
+    ("response", Kind::Text),
+    ("at", Kind::Int),
+];
+/// A key that was used before is left as it is, and nothing comes back for it.
+const TAKE_ANSWERED: &str = "INSERT INTO idempotency (workspace_id, principal, key, hash, response, created_at) \
+     SELECT * FROM {rows} ON CONFLICT DO NOTHING RETURNING key";
+
 /// A batch as it is written.
 pub(crate) struct Gathered<'a> {
     /// Teams whose members are written anew.
     pub(crate) teams: Vec<Uuid>,
     /// The rows, in the order of the foreign keys.
     pub(crate) parts: Vec<Part>,
+    /// Answers for keys that are taken already.
+    answers: Vec<Vec<Value>>,
     /// The rooms' new heads, but for rooms that are written whole.
     heads: BTreeMap<RoomId, (u64, Timestamp)>,
     /// The events' texts as the log has them.
@@ -80,6 +94,7 @@ impl<'a> Gathered<'a> {
         let mut all = Self {
             teams: Vec::new(),
             parts: Vec::new(),
+            answers: Vec::new(),
             heads: BTreeMap::new(),
             texts: Vec::with_capacity(set.events.len()),
             edited: Vec::new(),
@@ -116,8 +131,7 @@ impl<'a> Gathered<'a> {
             row.push(response.as_str().into());
             row
         });
-        all.parts
-            .push(Part::Run(KEEP_ANSWERS, ANSWERS, answers.collect()));
+        all.answers = answers.collect();
         if let Some((at, rows)) = &set.audit {
             all.parts.push(audit::part(rows, *at));
         }
@@ -183,6 +197,8 @@ impl<'a> Gathered<'a> {
             .into_iter()
             .map(|(id, (seq, at))| vec![id.0.into(), seq.into(), at.into()]);
         let mut parts = std::mem::take(&mut self.parts);
+        let answers = std::mem::take(&mut self.answers);
+        parts.push(Part::Run(KEEP_ANSWERS, ANSWERS, answers));
         parts.push(Part::Run(MOVE_HEADS, HEADS, heads.collect()));
         parts
     }
@@ -202,6 +218,7 @@ impl<'a> Gathered<'a> {
 pub struct AtOnce {
     parts: Vec<Part>,
     rooms: u64,
+    keys: usize,
     webhooks: i64,
     /// The events' texts as the log has them.
     pub texts: Vec<String>,
@@ -220,8 +237,10 @@ const MOVE_FENCED: &str = "UPDATE rooms SET head = v.head, last_activity = v.at 
      WHERE rooms.id = v.id AND rooms.head = v.was AND rooms.last_activity <= v.at RETURNING rooms.id";
 const MOVE_FENCED_LOCKED: &str = "UPDATE rooms SET head = v.head, last_activity = v.at FROM {rows} JOIN locked ON locked.id = v.id \
      WHERE rooms.id = v.id AND rooms.head = v.was AND rooms.last_activity <= v.at RETURNING rooms.id";
-/// Fails, and with it the whole statement, unless every room was where it was taken to be and the webhooks are those that were looked at.
-const FENCE: &str = "1 / (CASE WHEN (SELECT COUNT(*) FROM p0) = {rooms} \
+/// Keys are taken before rooms are locked, as everywhere.
+const FENCE_KEYS: &str = "(SELECT COUNT(*) FROM p1) = {keys} AND ";
+/// Fails, and with it the whole statement, unless every key is new, every room was where it was taken to be and the webhooks are those that were looked at.
+const FENCE: &str = "1 / (CASE WHEN {keys}(SELECT COUNT(*) FROM p0) = {rooms} \
      AND (SELECT version FROM webhook_version WHERE id = 1) = {webhooks} THEN 1 ELSE 0 END)";
 
 /// A batch for [`Store::run_at_once`], if it can be: on Postgres, what touches no more than events, the read model's rows and timers of rooms
@@ -234,7 +253,6 @@ pub fn at_once(store: &Store, set: &WriteSet, webhooks: i64) -> Result<Option<At
         || !set.hooks.is_empty()
         || !set.reads.is_empty()
         || !set.fired.is_empty()
-        || !set.answers.is_empty()
         // A process ended, or goes on: the table of those that did is written under lock.
         || set.rooms.iter().any(|(before, after)| stage(before) != stage(after))
     {
@@ -267,11 +285,21 @@ pub fn at_once(store: &Store, set: &WriteSet, webhooks: i64) -> Result<Option<At
     } else {
         MOVE_FENCED
     };
-    let mut parts = vec![Part::Run(moved, FENCED_HEADS, heads)];
+    let taken = set.answers.iter().map(|(key, response)| {
+        let mut row = key_row(key);
+        row.extend([key.hash.as_str().into(), response.as_str().into()]);
+        row.push(set.events.first().map(|e| e.at).into());
+        row
+    });
+    let mut parts = vec![
+        Part::Run(moved, FENCED_HEADS, heads),
+        Part::Run(TAKE_ANSWERED, TAKEN, taken.collect()),
+    ];
     parts.append(&mut all.parts);
     Ok(Some(AtOnce {
         parts,
         rooms,
+        keys: set.answers.len(),
         webhooks,
         texts: all.texts,
     }))
@@ -281,7 +309,12 @@ impl Store {
     /// Writes a batch and commits it. `None`: somebody was quicker, or it cannot be done so; nothing was written. Else the time, by the
     /// database's clock.
     pub async fn run_at_once(&self, batch: AtOnce) -> Result<Option<Timestamp>, Error> {
+        let keys = match batch.keys {
+            0 => String::new(),
+            keys => FENCE_KEYS.replace("{keys}", &keys.to_string()),
+        };
         let fence = FENCE
+            .replace("{keys}", &keys)
             .replace("{rooms}", &batch.rooms.to_string())
             .replace("{webhooks}", &batch.webhooks.to_string());
         let tail =

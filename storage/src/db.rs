@@ -390,6 +390,14 @@ impl Store {
         })
     }
 
+    /// Begins a transaction that writes, for a caller that waits for it in any case.
+    pub(crate) async fn begin_here(&self) -> Result<Conn, Error> {
+        Ok(match self {
+            Self::Sqlite(_) => self.begin().await?,
+            Self::Postgres(pools) => Conn::Postgres(within(pools.writes.begin()).await?),
+        })
+    }
+
     /// Begins a transaction that only reads.
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {

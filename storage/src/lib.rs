@@ -26,4 +26,4 @@ pub mod verify;
 pub mod webhooks;
 
 pub use db::{Error, Store};
-pub use tx::{Idempotency, RoomRow, Tx, WriteSet};
+pub use tx::{Ahead, Idempotency, RoomRow, Tx, WriteSet};

@@ -43,9 +43,30 @@ pub struct Opened {
     pub now: Timestamp,
     /// Grows whenever a webhook is made or removed.
     pub webhooks: i64,
-    /// Its rooms, under lock.
+    /// Its rooms that exist, under lock.
     pub rooms: Vec<RoomRow>,
 }
+
+/// What a batch is expected to need, so that it is had with one statement. Nothing depends on it: what else turns out to be needed is read and
+/// locked then.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// The rooms to lock, in this order.
+    pub rooms: Vec<RoomId>,
+    /// What is to be read from one workspace's registry.
+    pub registry: Option<(WorkspaceId, Needs)>,
+}
+
+/// What was read from a registry when the transaction began.
+struct Registered {
+    workspace: WorkspaceId,
+    needs: Needs,
+    facts: Facts,
+}
+
+/// `$1` is the rooms. Locks are taken in the order of what is sorted.
+const LOCKING: &str = "SELECT r.id, r.workspace_id, r.head, r.last_activity FROM UNNEST($1::UUID[]) WITH ORDINALITY AS o (id, n) \
+                       JOIN rooms r ON r.id = o.id ORDER BY o.n FOR UPDATE OF r";
 
 fn room_row(row: &Row, from: usize) -> RoomRow {
     RoomRow {
@@ -93,6 +114,8 @@ pub struct WriteSet {
 /// A lane's transaction.
 pub struct Tx {
     pub(crate) conn: Conn,
+    locked: BTreeSet<RoomId>,
+    registered: Option<Registered>,
 }
 
 pub(crate) const KEY_COLUMNS: &[(&str, Kind)] = &[
@@ -109,15 +132,53 @@ pub(crate) fn key_row(k: &Idempotency) -> Vec<Value> {
     ]
 }
 
+/// The workspace, the agents, the teams, and whether the rules are wanted.
+fn registry_args(workspace: &WorkspaceId, needs: &Needs) -> Vec<Value> {
+    vec![
+        workspace.as_str().into(),
+        Value::Texts(needs.agents.iter().map(|a| a.0.clone()).collect()),
+        Value::Uuids(needs.teams.iter().map(|t| t.0).collect()),
+        needs.alert_rules.into(),
+    ]
+}
+
+fn register(kind: &str, data: &str, facts: &mut Facts) -> Result<(), Error> {
+    match kind {
+        "team" => {
+            let team: AgentTeam = parse(data)?;
+            facts.teams.insert(team.id, team);
+        }
+        "agent" => {
+            let agent: Agent = parse(data)?;
+            facts.agents.insert(agent.id.clone(), agent);
+        }
+        _ => {
+            let rules: AlertRules = parse(data)?;
+            facts.alert_rules = Some(Arc::new(rules.items));
+        }
+    }
+    Ok(())
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     Ok(serde_json::from_str(text)?)
 }
 
+const SNAPSHOT: &str = "SELECT state FROM snapshots WHERE room_id = $1";
+
 impl Store {
-    /// Begins a lane's transaction.
+    /// The newest snapshot of a room.
+    pub async fn snapshot(&self, room: RoomId) -> Result<Option<State>, Error> {
+        let rows = self.query(SNAPSHOT, vec![room.0.into()]).await?;
+        rows.first().map(|r| parse(r.text(0))).transpose()
+    }
+
+    /// Begins a lane's transaction. It is waited for to the end: whoever may go away before uses [`Store::begin`].
     pub async fn lane_tx(&self) -> Result<Tx, Error> {
         Ok(Tx {
-            conn: self.begin().await?,
+            conn: self.begin_here().await?,
+            locked: BTreeSet::new(),
+            registered: None,
         })
     }
 }
@@ -183,62 +244,87 @@ impl Tx {
         Ok(used)
     }
 
-    /// The first that a batch reads: the time, how far the webhooks have changed, and its rooms, which are locked in the order of their ids;
-    /// those that exist come back. The time may be of before the locks were had.
-    pub async fn open(&mut self, rooms: &BTreeSet<RoomId>) -> Result<Opened, Error> {
+    /// The first that a batch reads: the time, how far the webhooks have changed, its rooms under lock, and what is in the registry. The time
+    /// may be of before the locks were had.
+    pub async fn open(&mut self, ahead: Ahead) -> Result<Opened, Error> {
         if let Conn::Sqlite(_) = self.conn {
             let sql = "SELECT version FROM webhook_version WHERE id = 1";
             let version = self.conn.query(sql, Vec::new()).await?;
             return Ok(Opened {
                 now: self.conn.now().await?,
                 webhooks: version.first().map_or(0, |r| r.int(0)),
-                rooms: self.lock_rooms(rooms).await?,
+                rooms: self.lock_rooms(&ahead.rooms).await?,
             });
         }
-        let sql = format!(
-            "SELECT t.now, t.version, r.id, r.workspace_id, r.head, r.last_activity FROM \
-             (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT AS now, \
-             (SELECT version FROM webhook_version WHERE id = 1) AS version) AS t LEFT JOIN ({}) AS r ON true",
-            self.locking()
-        );
-        let ids = Value::Uuids(rooms.iter().map(|r| r.0).collect());
-        let rows = self.conn.query(&sql, vec![ids]).await?;
-        let (now, webhooks) = rows.first().map_or((0, 0), |r| (r.int(0), r.int(1)));
-        let found = rows.iter().filter(|r| !r.is_null(2));
-        Ok(Opened {
-            now: Timestamp(now),
-            webhooks,
-            rooms: found.map(|r| room_row(r, 2)).collect(),
-        })
+        let mut args = vec![Value::Uuids(ahead.rooms.iter().map(|r| r.0).collect())];
+        let mut with = format!("r AS MATERIALIZED ({LOCKING})");
+        // The branches are run in their order, so rooms are locked before agents are.
+        let mut branches = vec![
+            "SELECT 'now', NULL::UUID, NULL::TEXT, (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT, \
+             (SELECT version FROM webhook_version WHERE id = 1)"
+                .to_owned(),
+            "SELECT 'room', id, workspace_id, head, last_activity FROM r".to_owned(),
+        ];
+        if let Some((workspace, needs)) = &ahead.registry {
+            with.push_str(&format!(", {}", self.agents(needs, 2)));
+            branches.push("SELECT 'agent', NULL, data, NULL, NULL FROM a".to_owned());
+            let mut more = registry_args(workspace, needs);
+            if needs.slots {
+                more.truncate(2);
+            } else {
+                let rest = self.teams_and_rules(2);
+                branches.push(format!(
+                    "SELECT kind, NULL, data, NULL, NULL FROM ({rest}) AS t"
+                ));
+            }
+            args.extend(more);
+        }
+        let sql = format!("WITH {with} {}", branches.join(" UNION ALL "));
+        let mut opened = Opened {
+            now: Timestamp::default(),
+            webhooks: 0,
+            rooms: Vec::new(),
+        };
+        let mut facts = Facts::default();
+        for row in self.conn.query(&sql, args).await? {
+            match row.text(0) {
+                "now" => (opened.now, opened.webhooks) = (Timestamp(row.int(3)), row.int(4)),
+                "room" => opened.rooms.push(room_row(&row, 1)),
+                kind => register(kind, row.text(2), &mut facts)?,
+            }
+        }
+        self.locked.extend(ahead.rooms);
+        self.registered = ahead.registry.map(|(workspace, needs)| Registered {
+            workspace,
+            needs,
+            facts,
+        });
+        Ok(opened)
     }
 
-    fn locking(&self) -> String {
-        format!(
-            "SELECT id, workspace_id, head, last_activity FROM rooms WHERE id {} ORDER BY id{}",
-            self.conn.among(Kind::Uuid, 1),
-            self.conn.for_update()
-        )
-    }
-
-    /// Locks rooms in the order of their ids; those that exist come back.
-    pub async fn lock_rooms(&mut self, rooms: &BTreeSet<RoomId>) -> Result<Vec<RoomRow>, Error> {
+    /// Locks rooms in this order; those that exist come back.
+    pub async fn lock_rooms(&mut self, rooms: &[RoomId]) -> Result<Vec<RoomRow>, Error> {
         if rooms.is_empty() {
             return Ok(Vec::new());
         }
         let ids = Value::Uuids(rooms.iter().map(|r| r.0).collect());
-        let rows = self.conn.query(&self.locking(), vec![ids]).await?;
+        let rows = match self.conn {
+            Conn::Postgres(_) => self.conn.query(LOCKING, vec![ids]).await?,
+            Conn::Sqlite(_) => {
+                let sql = format!(
+                    "SELECT id, workspace_id, head, last_activity FROM rooms WHERE id {}",
+                    self.conn.among(Kind::Uuid, 1)
+                );
+                self.conn.query(&sql, vec![ids]).await?
+            }
+        };
+        self.locked.extend(rooms);
         Ok(rows.iter().map(|r| room_row(r, 0)).collect())
     }
 
     /// The newest snapshot of a room.
     pub async fn snapshot(&mut self, room: RoomId) -> Result<Option<State>, Error> {
-        let rows = self
-            .conn
-            .query(
-                "SELECT state FROM snapshots WHERE room_id = $1",
-                vec![room.0.into()],
-            )
-            .await?;
+        let rows = self.conn.query(SNAPSHOT, vec![room.0.into()]).await?;
         rows.first().map(|r| parse(r.text(0))).transpose()
     }
 
@@ -276,89 +362,107 @@ impl Tx {
 
     /// Reads what commands need to know from outside their rooms; under lock where work is handed out.
     pub async fn facts(&mut self, workspace: &WorkspaceId, needs: &Needs) -> Result<Facts, Error> {
-        let mut facts = Facts::default();
-        if needs.slots && !needs.teams.is_empty() {
-            // The team's room is the lock under which its live attempts are counted.
-            let rooms = needs.teams.iter().map(|t| RoomId(t.0)).collect();
+        let had = self
+            .registered
+            .take()
+            .filter(|had| had.workspace == *workspace && had.needs.covers(needs));
+        let mut facts = if needs.slots {
+            // The team's room is the lock under which its live attempts are counted. What was read before is of a moment at which the locks
+            // were not had, but for what was locked itself: the agents.
+            let rooms = needs.teams.iter().map(|t| RoomId(t.0));
+            let rooms: Vec<_> = rooms.filter(|r| !self.locked.contains(r)).collect();
             self.lock_rooms(&rooms).await?;
-        }
-        self.registered(workspace, needs, &mut facts).await?;
+            let mut facts = match had {
+                Some(had) => had.facts,
+                None => self.registered(workspace, needs).await?,
+            };
+            self.counted(workspace, needs, &mut facts).await?;
+            facts
+        } else {
+            match had {
+                Some(had) => had.facts,
+                None if needs.asks_the_registry() => self.registered(workspace, needs).await?,
+                None => Facts::default(),
+            }
+        };
         crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
         self.posted(workspace, needs, &mut facts).await?;
-        if needs.slots {
-            // Two branches, so that each finds its index of live attempts.
-            let sql = format!(
-                "SELECT agent_id, team_id, id FROM attempts WHERE workspace_id = $1 AND live = 1 AND agent_id {} \
-                 UNION SELECT agent_id, team_id, id FROM attempts WHERE live = 1 AND team_id {}",
-                self.conn.among(Kind::Text, 2),
-                self.conn.among(Kind::Uuid, 3)
-            );
-            let args = vec![
-                workspace.as_str().into(),
-                Value::Texts(needs.agents.iter().map(|a| a.0.clone()).collect()),
-                Value::Uuids(needs.teams.iter().map(|t| t.0).collect()),
-            ];
-            for team in &needs.teams {
-                facts.team_live.entry(*team).or_default();
-            }
-            for row in self.conn.query(&sql, args).await? {
-                let (agent, team) = (AgentId::from(row.text(0)), TeamId(row.uuid(1)));
-                if needs.agents.contains(&agent) {
-                    let live = facts.agent_live.entry(agent).or_default();
-                    live.insert(row.uuid(2).into());
-                }
-                if let Some(live) = facts.team_live.get_mut(&team) {
-                    live.insert(row.uuid(2).into());
-                }
-            }
-        }
         Ok(facts)
     }
 
-    /// Teams, agents and alert rules.
-    async fn registered(
-        &mut self,
-        workspace: &WorkspaceId,
-        needs: &Needs,
-        facts: &mut Facts,
-    ) -> Result<(), Error> {
-        if needs.teams.is_empty() && needs.agents.is_empty() && !needs.alert_rules {
-            return Ok(());
-        }
+    /// The agents, as the table `a`; under lock where work is handed out. See [`registry_args`].
+    fn agents(&self, needs: &Needs, from: usize) -> String {
         let lock = if needs.slots {
             self.conn.for_update()
         } else {
             ""
         };
+        format!(
+            "a AS (SELECT data FROM agents WHERE workspace_id = ${from} AND id {} ORDER BY id{lock})",
+            self.conn.among(Kind::Text, from + 1)
+        )
+    }
+
+    fn teams_and_rules(&self, from: usize) -> String {
+        format!(
+            "SELECT 'team' AS kind, data FROM teams WHERE workspace_id = ${from} AND id {} \
+             UNION ALL SELECT 'rules', data FROM alert_rules WHERE workspace_id = ${from} AND ${} = 1",
+            self.conn.among(Kind::Uuid, from + 2),
+            from + 3
+        )
+    }
+
+    /// Agents, teams and alert rules; where work is handed out, the agents alone, under lock.
+    async fn registered(&mut self, workspace: &WorkspaceId, needs: &Needs) -> Result<Facts, Error> {
         // One statement: each goes to the database and back.
-        let sql = format!(
-            "WITH a AS (SELECT data FROM agents WHERE workspace_id = $1 AND id {} ORDER BY id{lock}) \
-             SELECT 'team', data FROM teams WHERE workspace_id = $1 AND id {} \
-             UNION ALL SELECT 'agent', data FROM a \
-             UNION ALL SELECT 'rules', data FROM alert_rules WHERE workspace_id = $1 AND $4 = 1",
-            self.conn.among(Kind::Text, 2),
-            self.conn.among(Kind::Uuid, 3),
+        let mut sql = format!(
+            "WITH {} SELECT 'agent' AS kind, data FROM a",
+            self.agents(needs, 1)
         );
-        let args = vec![
-            workspace.as_str().into(),
-            Value::Texts(needs.agents.iter().map(|a| a.0.clone()).collect()),
-            Value::Uuids(needs.teams.iter().map(|t| t.0).collect()),
-            needs.alert_rules.into(),
-        ];
+        let mut args = registry_args(workspace, needs);
+        if needs.slots {
+            args.truncate(2);
+        } else {
+            sql.push_str(&format!(" UNION ALL {}", self.teams_and_rules(1)));
+        }
+        let mut facts = Facts::default();
         for row in self.conn.query(&sql, args).await? {
-            match row.text(0) {
-                "team" => {
-                    let team: AgentTeam = parse(row.text(1))?;
-                    facts.teams.insert(team.id, team);
-                }
-                "agent" => {
-                    let agent: Agent = parse(row.text(1))?;
-                    facts.agents.insert(agent.id.clone(), agent);
-                }
-                _ => {
-                    let rules: AlertRules = parse(row.text(1))?;
-                    facts.alert_rules = Some(Arc::new(rules.items));
-                }
+            register(row.text(0), row.text(1), &mut facts)?;
+        }
+        Ok(facts)
+    }
+
+    /// Teams and rules, and the live attempts of the agents and of the teams: two branches, so that each finds its index.
+    async fn counted(
+        &mut self,
+        workspace: &WorkspaceId,
+        needs: &Needs,
+        facts: &mut Facts,
+    ) -> Result<(), Error> {
+        let sql = format!(
+            "SELECT kind, data, NULL, NULL FROM ({}) AS t UNION ALL SELECT 'live', l.agent_id, l.team_id, l.id FROM \
+             (SELECT agent_id, team_id, id FROM attempts WHERE workspace_id = $1 AND live = 1 AND agent_id {} \
+             UNION SELECT agent_id, team_id, id FROM attempts WHERE live = 1 AND team_id {}) AS l",
+            self.teams_and_rules(1),
+            self.conn.among(Kind::Text, 2),
+            self.conn.among(Kind::Uuid, 3)
+        );
+        for team in &needs.teams {
+            facts.team_live.entry(*team).or_default();
+        }
+        let args = registry_args(workspace, needs);
+        for row in self.conn.query(&sql, args).await? {
+            if row.text(0) != "live" {
+                register(row.text(0), row.text(1), facts)?;
+                continue;
+            }
+            let (agent, team) = (AgentId::from(row.text(1)), TeamId(row.uuid(2)));
+            if needs.agents.contains(&agent) {
+                let live = facts.agent_live.entry(agent).or_default();
+                live.insert(row.uuid(3).into());
+            }
+            if let Some(live) = facts.team_live.get_mut(&team) {
+                live.insert(row.uuid(3).into());
             }
         }
         Ok(())

@@ -16,7 +16,7 @@ use super::table::Kind::{Many, Text, Whole};
 use super::table::{CommandRow, Does, by_hand, direct, in_workspace};
 use crate::contract::shape;
 use crate::contract::shapes::Work;
-use crate::dispatch::Board;
+use crate::dispatch::{Board, page};
 use crate::hub::{Hub, Outcome};
 use crate::lane::repeat;
 use crate::problem::storage_refusal;
@@ -99,7 +99,7 @@ async fn claim(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcom
     let mut attempts = Vec::new();
     let mut after = None;
     'pages: loop {
-        let (ready, last) = board.page(hub, after).await.map_err(wrap)?;
+        let (ready, last) = page(hub, &board.open(), after).await.map_err(wrap)?;
         for waiting in ready {
             if attempts.len() as u64 >= max {
                 break 'pages;

@@ -7,7 +7,7 @@ use rooms::id::{EventId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::{Permission, Principal, PrincipalKind};
 use rooms::{Command, Ctx, Facts, Refusal, State, decide, needs};
 use serde_json::{Value, json};
-use storage::{Store, WriteSet};
+use storage::{Ahead, Store, WriteSet};
 use uuid::Uuid;
 
 /// Runs commands on a store.
@@ -172,6 +172,26 @@ impl Clerk {
             }
         }
         Ok(())
+    }
+
+    /// Writes what [`Self::prepare`] gave with one statement, on Postgres; whether it took effect.
+    pub async fn write_at_once(&mut self, set: WriteSet) -> bool {
+        let mut tx = self.store.lane_tx().await.unwrap();
+        let hooks = tx.open(Ahead::default()).await.unwrap().webhooks;
+        drop(tx);
+        let write = storage::batch::at_once(&self.store, &set, hooks).unwrap();
+        let done = self
+            .store
+            .run_at_once(write.expect("it can be written so"))
+            .await;
+        let done = done.unwrap().is_some();
+        if done {
+            for (_, after) in set.rooms {
+                let room = after.room.as_ref().expect("it has a room").id;
+                self.states.insert(room, after);
+            }
+        }
+        done
     }
 
     /// Runs a command to its end.
