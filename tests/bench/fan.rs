@@ -162,8 +162,12 @@ pub async fn e1(run: &Run) -> anyhow::Result<Row> {
 pub async fn f3(run: &Run) -> anyhow::Result<Row> {
     let mut row = Row::new("F3", "200 posts/s over 100 rooms × 10 members: latency");
     let crowd = Crowd::gather(System::start(&run.place, Kind::Baton).await?, 100, 10).await?;
+    // What the way costs by itself: the same posts through a hub that keeps nothing.
+    let raw = Crowd::gather(System::start(&run.place, Kind::Raw).await?, 100, 10).await?;
     let posts = run.scaled(2_000);
-    crowd.steady(200.0, posts / 4, &run.place.postgres).await?;
+    for crowd in [&crowd, &raw] {
+        crowd.steady(200.0, posts / 4, &run.place.postgres).await?;
+    }
     let mut rounds = Vec::new();
     for _ in 0..run.rounds {
         let commit = run
@@ -171,14 +175,21 @@ pub async fn f3(run: &Run) -> anyhow::Result<Row> {
             .postgres
             .one_row_commit(&run.place.scratch, run.seconds(4.0).ceil() as u32)
             .await?;
+        raw.steady(200.0, posts, &run.place.postgres).await?;
+        let bare = raw.seen.latency.percentile(50.0);
         crowd.steady(200.0, posts, &run.place.postgres).await?;
         let at = |p| crowd.seen.latency.percentile(p);
-        rounds.push([at(50.0), at(99.0), at(99.9), commit.0, commit.1]);
+        rounds.push([at(50.0), at(99.0), at(99.9), commit.0, commit.1, bare]);
     }
     let middle = |n: usize| median(&rounds.iter().map(|r| r[n]).collect::<Vec<_>>());
     row.told("post → every member, p50", middle(0), "ms");
     row.told("post → every member, p99", middle(1), "ms");
     row.told("post → every member, p99.9", middle(2), "ms");
+    row.told(
+        "raw socketioxide, which keeps nothing: p50",
+        middle(5),
+        "ms",
+    );
     row.told("pgbench, 1 client, one-row INSERT, p50", middle(3), "ms");
     row.told("pgbench, 1 client, one-row INSERT, p99", middle(4), "ms");
     let ratio =
