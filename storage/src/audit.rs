@@ -145,21 +145,21 @@ impl Store {
         clause("action =", filter.action.clone().map(Into::into));
         clause("outcome =", filter.outcome.clone().map(Into::into));
         // Ids grow with time: the key itself bounds what is read.
-        clause(
-            "id >=",
-            filter
-                .since
-                .map(|at| rooms::ctx::uuid_v7(at, 0, 0))
-                .map(Into::into),
-        );
+        let bound = |at: Timestamp| Value::Uuid(rooms::ctx::uuid_v7(at, 0, 0));
+        clause("id >=", filter.since.map(bound));
+        clause("id <", filter.until.map(bound));
         clause("id <", filter.after.map(Into::into));
+        if filter.outcome.as_deref().is_some_and(|o| o != DONE) {
+            // As the index of what was refused says it.
+            clauses.push(format!("outcome <> '{DONE}'"));
+        }
         let sql = format!(
             "SELECT id, at, kind, principal, action, outcome, transport, address, room_id, target, detail, correlation \
              FROM audit WHERE {} ORDER BY id DESC LIMIT {}",
             clauses.join(" AND "),
             filter.limit.max(1)
         );
-        let rows = self.query(&sql, args).await?;
+        let rows = self.query_list(&sql, args).await?;
         Ok(rows
             .iter()
             .map(|r| {

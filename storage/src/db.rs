@@ -217,10 +217,13 @@ pub enum Store {
 }
 
 /// Connections to Postgres. Statements of lanes are the same again and again, with arrays of any length. Left to itself the server plans them
-/// anew for each short array, which costs more than to run them; so connections that write plan once. Those for lists are left to it.
+/// anew for each short array, which costs more than to run them; so connections that write plan once. Of lists it is the other way round: what it
+/// plans once is for a value that most rows have, and for one that few have it would read the whole table; so those are planned for the values
+/// that are asked for. The rest is left to it.
 #[derive(Clone, Debug)]
 pub struct Pools {
     reads: PgPool,
+    lists: PgPool,
     writes: PgPool,
 }
 
@@ -281,6 +284,11 @@ async fn ping(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 fn is_clean(age: Duration) -> bool {
     let given_up = *GIVEN_UP.lock().unwrap_or_else(PoisonError::into_inner);
     given_up.is_none_or(|at| at.elapsed() > age)
+}
+
+async fn query_on(pool: &PgPool, sql: &str, args: PgArguments) -> Result<Vec<Row>, Error> {
+    let rows = sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(pool);
+    within(rows).await?.iter().map(pg_row).collect()
 }
 
 impl Store {
@@ -365,8 +373,16 @@ impl Store {
             };
             let plan_once = [("plan_cache_mode", "force_generic_plan")];
             let writes = pool().connect_lazy_with(options.clone().options(plan_once));
+            let plan_each = [("plan_cache_mode", "force_custom_plan")];
+            let lists = pool()
+                .max_connections(10)
+                .connect_lazy_with(options.clone().options(plan_each));
             let reads = pool().connect_with(options).await?;
-            return Ok(Self::Postgres(Pools { reads, writes }));
+            return Ok(Self::Postgres(Pools {
+                reads,
+                lists,
+                writes,
+            }));
         }
         let scheme = url.split(':').next().unwrap_or_default();
         Err(Error::Url(format!(
@@ -431,12 +447,27 @@ impl Store {
                     .await?;
                 rows.iter().map(sqlite_row).collect()
             }
-            Self::Postgres(pools) => {
-                let rows =
-                    sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?).fetch_all(&pools.reads);
-                let rows = within(rows).await?;
-                rows.iter().map(pg_row).collect()
-            }
+            Self::Postgres(pools) => query_on(&pools.reads, sql, pg_args(args)?).await,
+        }
+    }
+
+    /// The same for a page of a list: planned for these arguments.
+    pub(crate) async fn query_list(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Sqlite(_) => self.query(sql, args).await,
+            Self::Postgres(pools) => query_on(&pools.lists, sql, pg_args(args)?).await,
+        }
+    }
+
+    /// The same for what is best done in one way, whatever the arguments.
+    pub(crate) async fn query_planned_once(
+        &self,
+        sql: &str,
+        args: Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Sqlite(_) => self.query(sql, args).await,
+            Self::Postgres(pools) => query_on(&pools.writes, sql, pg_args(args)?).await,
         }
     }
 
@@ -449,8 +480,7 @@ impl Store {
         let Self::Postgres(pools) = self else {
             return Ok(Vec::new());
         };
-        let rows = sqlx::query_with(AssertSqlSafe(sql), args).fetch_all(&pools.writes);
-        within(rows).await?.iter().map(pg_row).collect()
+        query_on(&pools.writes, sql, args).await
     }
 
     /// What follows a column's name where it must be one of an argument's many: `$n` is [`Value::Uuids`] or [`Value::Texts`]. However many
@@ -465,6 +495,7 @@ impl Store {
             Self::Sqlite(pool) => pool.close().await,
             Self::Postgres(pools) => {
                 pools.writes.close().await;
+                pools.lists.close().await;
                 pools.reads.close().await;
             }
         }

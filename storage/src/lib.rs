@@ -2,7 +2,7 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
-//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]), for the dispatcher ([`ready`]) and for monitoring
+//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]; `names` for a part of the name), for the dispatcher ([`ready`]) and for monitoring
 //! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), what is no longer kept ([`retention`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
@@ -15,6 +15,7 @@ pub mod db;
 pub mod keys;
 pub mod migrate;
 pub mod monitoring;
+mod names;
 pub mod projection;
 pub mod read;
 pub mod ready;

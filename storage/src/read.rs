@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::db::{Error, Kind, Row, Store, Value};
+use crate::names::{self, Args};
 
 /// What kind of thing an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +34,7 @@ pub enum Thing {
 }
 
 impl Thing {
-    fn table(self) -> &'static str {
+    pub(crate) fn table(self) -> &'static str {
         match self {
             Self::Room => "rooms",
             Self::Team => "teams",
@@ -43,6 +44,14 @@ impl Thing {
             Self::Communication => "communications",
             Self::Attempt => "attempts",
             Self::Alert => "alerts",
+        }
+    }
+
+    /// What is read of it.
+    pub(crate) fn columns(self) -> &'static str {
+        match self {
+            Self::Room => "data, id, head, first, log_id, last_activity",
+            _ => "data, id",
         }
     }
 
@@ -78,6 +87,47 @@ pub struct Filter {
     pub limit: u64,
 }
 
+impl Filter {
+    /// What must hold of a row, the search aside; the workspace is the first argument.
+    pub(crate) fn clauses(&self, args: &mut Args) -> String {
+        let mut clauses = vec!["workspace_id = $1".to_owned()];
+        let mut clause =
+            |text: &str, value: Value| clauses.push(text.replace('?', &args.add(value)));
+        for (column, value) in &self.equals {
+            clause(&format!("{column} = ?"), value.clone());
+        }
+        if let Some(person) = &self.assignee {
+            clause(
+                "id IN (SELECT intervention_id FROM assigned WHERE workspace_id = $1 AND person = ?)",
+                person.as_str().into(),
+            );
+        }
+        match self.overdue {
+            // Asked for apart, so that those that are due are found by when, however few or many of all they are.
+            Some((true, at)) => clause(
+                "id IN (SELECT id FROM interventions WHERE workspace_id = $1 AND status = 'pending' AND due_at < ?)",
+                at.into(),
+            ),
+            Some((false, at)) => {
+                clause(
+                    "(status <> 'pending' OR due_at IS NULL OR due_at >= ?)",
+                    at.into(),
+                );
+            }
+            None => {}
+        }
+        if let Some(id) = self.after {
+            clause("id < ?", id.into());
+        }
+        clauses.join(" AND ")
+    }
+
+    /// Whether nothing but a part of the name is asked for.
+    pub(crate) fn is_by_name_alone(&self) -> bool {
+        self.equals.is_empty() && self.assignee.is_none() && self.overdue.is_none()
+    }
+}
+
 /// A page of a room's log.
 #[derive(Debug)]
 pub struct LogPage {
@@ -98,7 +148,7 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Err
 }
 
 /// A text that LIKE takes as it is, with `ESCAPE '\\'`.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_")
@@ -135,16 +185,15 @@ impl Store {
         workspace: &WorkspaceId,
         id: Uuid,
     ) -> Result<Option<Json>, Error> {
-        let filter = Filter {
-            equals: vec![("id", id.into())],
-            limit: 1,
-            ..Filter::default()
-        };
-        Ok(self
-            .list(thing, workspace, &filter)
-            .await?
-            .into_iter()
-            .next())
+        let sql = format!(
+            "SELECT {} FROM {} WHERE id = $1 AND workspace_id = $2",
+            thing.columns(),
+            thing.table()
+        );
+        let rows = self
+            .query(&sql, vec![id.into(), workspace.as_str().into()])
+            .await?;
+        Ok(self.shown(thing, &rows).await?.into_iter().next())
     }
 
     /// A page of resources, newest first.
@@ -154,64 +203,37 @@ impl Store {
         workspace: &WorkspaceId,
         filter: &Filter,
     ) -> Result<Vec<Json>, Error> {
-        let mut args: Vec<Value> = vec![workspace.as_str().into()];
-        let mut clauses = vec!["workspace_id = $1".to_owned()];
-        let mut clause = |text: &str, value: Value| {
-            args.push(value);
-            clauses.push(text.replace('?', &format!("${}", args.len())));
-        };
-        for (column, value) in &filter.equals {
-            clause(&format!("{column} = ?"), value.clone());
+        // Every name contains nothing.
+        let search = filter.search.as_deref().filter(|text| !text.is_empty());
+        if let (Some(text), Some(kind)) = (search, names::kind(thing)) {
+            let rows = self.named(thing, kind, workspace, filter, text).await?;
+            return self.shown(thing, &rows).await;
         }
-        if let Some(text) = &filter.search {
-            let escaped = literal(&text.to_lowercase());
-            clause(
-                "LOWER(name) LIKE ? ESCAPE '\\'",
-                format!("%{escaped}%").into(),
-            );
+        let mut args = Args::new(workspace);
+        let mut clauses = filter.clauses(&mut args);
+        if let Some(text) = search {
+            let like = args.add(format!("%{}%", literal(&text.to_lowercase())).into());
+            clauses.push_str(&format!(" AND LOWER(name) LIKE {like} ESCAPE '\\'"));
         }
-        if let Some(person) = &filter.assignee {
-            clause(
-                "id IN (SELECT intervention_id FROM assigned WHERE workspace_id = $1 AND person = ?)",
-                person.as_str().into(),
-            );
-        }
-        match filter.overdue {
-            // Asked for apart, so that those that are due are found by when, however few or many of all they are.
-            Some((true, at)) => clause(
-                "id IN (SELECT id FROM interventions WHERE workspace_id = $1 AND status = 'pending' AND due_at < ?)",
-                at.into(),
-            ),
-            Some((false, at)) => {
-                clause(
-                    "(status <> 'pending' OR due_at IS NULL OR due_at >= ?)",
-                    at.into(),
-                );
-            }
-            None => {}
-        }
-        if let Some(id) = filter.after {
-            clause("id < ?", id.into());
-        }
-        let more = if thing == Thing::Room {
-            ", head, first, log_id, last_activity"
-        } else {
-            ""
-        };
         let sql = format!(
-            "SELECT data, id{more} FROM {} WHERE {} ORDER BY id DESC LIMIT {}",
+            "SELECT {} FROM {} WHERE {clauses} ORDER BY id DESC LIMIT {}",
+            thing.columns(),
             thing.table(),
-            clauses.join(" AND "),
             filter.limit.max(1)
         );
-        let rows = self.query(&sql, args).await?;
+        let rows = self.query_list(&sql, args.take()).await?;
+        self.shown(thing, &rows).await
+    }
+
+    /// Things as they are shown, from their [columns](Thing::columns).
+    async fn shown(&self, thing: Thing, rows: &[Row]) -> Result<Vec<Json>, Error> {
         let mut items: Vec<Json> = rows
             .iter()
             .map(|r| parse(r.text(0)))
             .collect::<Result<_, _>>()?;
         match thing {
             Thing::Room => {
-                for (item, row) in items.iter_mut().zip(&rows) {
+                for (item, row) in items.iter_mut().zip(rows) {
                     item["head"] = row.count(2).into();
                     item["first"] = row.count(3).into();
                     item["logId"] = json!(row.uuid(4));
@@ -220,7 +242,7 @@ impl Store {
                 let ids: Vec<Uuid> = rows.iter().map(|r| r.uuid(1)).collect();
                 self.fill_read_marks_of(&mut items, &ids).await?;
             }
-            Thing::Process => self.fill_steps(&mut items, &rows).await?,
+            Thing::Process => self.fill_steps(&mut items, rows).await?,
             _ => {}
         }
         Ok(items)
@@ -304,7 +326,7 @@ impl Store {
             "SELECT data FROM agents WHERE workspace_id = $1 AND archived = 0 AND id > $2 ORDER BY id LIMIT {limit}"
         );
         let rows = self
-            .query(&sql, vec![workspace.as_str().into(), after.into()])
+            .query_list(&sql, vec![workspace.as_str().into(), after.into()])
             .await?;
         rows.iter().map(|r| parse(r.text(0))).collect()
     }

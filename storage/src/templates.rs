@@ -43,7 +43,7 @@ impl Store {
              AND t.version = (SELECT MAX(n.version) FROM templates n WHERE n.id = t.id) \
              ORDER BY t.id DESC LIMIT {limit}"
         );
-        let rows = self.query(&sql, args).await?;
+        let rows = self.query_list(&sql, args).await?;
         rows.iter()
             .map(|r| Ok(serde_json::from_str(r.text(0))?))
             .collect()

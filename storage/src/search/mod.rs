@@ -143,7 +143,7 @@ impl Store {
              ORDER BY {order} LIMIT {}",
             search.limit.max(1)
         );
-        let rows = self.query(&sql, args).await?;
+        let rows = self.query_list(&sql, args).await?;
         let mut hits = Vec::with_capacity(rows.len());
         for row in rows {
             let message = as_it_stands(row.text(7), row.text(4), mentions_in(&row, 5))?;

@@ -111,6 +111,7 @@ impl Store {
         check.registry().await?;
         check.idempotency().await?;
         check.deliveries().await?;
+        check.names().await?;
         check.totals().await?;
         Ok(check.report)
     }

@@ -170,6 +170,27 @@ impl Check {
         Ok(())
     }
 
+    /// Every name can be searched for as it is, and no other.
+    pub(super) async fn names(&mut self) -> Result<(), Error> {
+        for (kind, table) in [("process", "processes"), ("team", "teams")] {
+            let named = format!(
+                "FROM {table} t LEFT JOIN names n ON n.kind = '{kind}' AND n.id = t.id AND n.workspace_id = t.workspace_id AND n.name = LOWER(t.name)"
+            );
+            let sql = format!("SELECT t.id {named} WHERE n.id IS NULL ORDER BY t.id LIMIT 100");
+            for row in self.conn.query(&sql, Vec::new()).await? {
+                self.report.wrong(format!(
+                    "the {kind} {} cannot be searched for by its name",
+                    row.uuid(0)
+                ));
+            }
+            let sql = format!("SELECT COUNT(*) FROM {table}");
+            let rows = self.conn.query(&sql, Vec::new()).await?;
+            self.counted
+                .add("names", rows.first().map_or(0, |r| r.count(0)));
+        }
+        Ok(())
+    }
+
     /// No table has rows that belong to no room.
     pub(super) async fn totals(&mut self) -> Result<(), Error> {
         for (table, counted) in std::mem::take(&mut self.counted.0) {

@@ -13,6 +13,7 @@ mod keys;
 mod migrations;
 mod mirror;
 mod monitoring;
+mod names;
 mod reads;
 mod retention;
 mod schema;

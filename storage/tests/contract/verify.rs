@@ -14,10 +14,11 @@ use crate::clerk::{Clerk, agent, body, person};
 use crate::mirror::play_into;
 
 /// Tables that no log can speak for: credentials, settings, marks of readers, what was asked for; and what a database keeps for itself.
-const BESIDE_THE_LOG: [&str; 10] = [
+const BESIDE_THE_LOG: [&str; 11] = [
     "api_keys",
     "audit",
     "message_words",
+    "name_pieces",
     "read_marks",
     "restores",
     "store",
@@ -253,6 +254,9 @@ on_both! {
             ("UPDATE interventions SET used = 1 - used WHERE process_id = $1", process(), "used of interventions"),
             ("UPDATE assigned SET person = 'bob' WHERE workspace_id = $1", vec!["one".into()], "is in the inbox of bob"),
             ("DELETE FROM assigned WHERE workspace_id = $1", vec!["one".into()], "is not in the inbox of eve"),
+            ("UPDATE names SET name = 'another' WHERE kind = 'process' AND id = $1", process(), "cannot be searched for by its name"),
+            ("DELETE FROM names WHERE kind = 'team' AND id = $1", vec![whole.team.into()], "cannot be searched for by its name"),
+            ("INSERT INTO names (kind, id, workspace_id, name) VALUES ('process', $1, 'one', 'Nobody')", vec![Uuid::nil().into()], "names has "),
             ("DELETE FROM interventions WHERE process_id = $1", process(), "interventions has no row"),
             ("UPDATE communications SET open = 0 WHERE process_id = $1", process(), "open of communications"),
             ("DELETE FROM communications WHERE process_id = $1", process(), "communications has no row"),

@@ -1,0 +1,10 @@
+DROP INDEX audit_refused;
+DROP TRIGGER processes_gone;
+DROP TRIGGER processes_renamed;
+DROP TRIGGER processes_named;
+DROP TRIGGER teams_gone;
+DROP TRIGGER teams_renamed;
+DROP TRIGGER teams_named;
+DROP TABLE name_pieces;
+DROP VIEW names_in_pieces;
+DROP TABLE names;

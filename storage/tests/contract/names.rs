@@ -1,0 +1,270 @@
+//! Lists searched by a part of the name find what a plain comparison finds, page by page, whatever the text.
+
+use rooms::Command;
+use rooms::id::RoomId;
+use serde_json::{Value as Json, json};
+use simulation::Random;
+use storage::Store;
+use storage::db::Value;
+use storage::read::{Filter, Thing};
+use uuid::Uuid;
+
+use crate::backend::on_both;
+use crate::clerk::{Clerk, body, person};
+
+/// What names are made of: words that many have, that few have, and what a database might take for something else.
+const WORDS: [&str; 20] = [
+    "Import",
+    "import",
+    "Batch",
+    "of",
+    "Paris",
+    "ROME",
+    "Ärger",
+    "ärger",
+    "naïve",
+    "日本語",
+    "🦀",
+    "100%",
+    "a_b",
+    "aXb",
+    "it's",
+    "\"quoted\"",
+    "back\\slash",
+    "AND",
+    "OR *",
+    "\u{1}",
+];
+
+fn name(random: &mut Random) -> String {
+    let mut name = format!("Process {}", random.below(1_000_000));
+    for _ in 0..random.below(4) {
+        name.push(' ');
+        name.push_str(random.pick(&WORDS).unwrap());
+    }
+    if random.chance(1) {
+        name.push_str(" Zebra");
+    }
+    // Of any length that a name may have.
+    if random.chance(2) {
+        name = name.chars().cycle().take(200).collect();
+    }
+    if random.chance(2) {
+        name = name.chars().take(1 + random.below(3) as usize).collect();
+    }
+    name
+}
+
+/// A part of a name, or of none; in another case, or as it is.
+fn text(random: &mut Random, names: &[String]) -> String {
+    let from: Vec<char> = random.pick(names).unwrap().chars().collect();
+    let start = random.below(from.len() as u64) as usize;
+    let most = if random.chance(70) { 4 } else { 30 };
+    let length = 1 + random.below(most) as usize;
+    let mut text: String = from.iter().skip(start).take(length).collect();
+    if random.chance(15) {
+        text.push(
+            *random
+                .pick(&['q', '%', '_', '\\', '\'', '"', '*', 'é', ' ', '日'])
+                .unwrap(),
+        );
+    }
+    match random.below(4) {
+        0 => text.to_uppercase(),
+        1 => text.to_lowercase(),
+        _ => text,
+    }
+}
+
+/// Writes processes, as many rows as names, with nothing in them but what lists ask for.
+async fn write(store: &Store, space: &str, like: RoomId, random: &mut Random, names: &[String]) {
+    let mut tx = store.begin().await.unwrap();
+    for name in names {
+        // Not in the order in which they are written.
+        let id = Uuid::from_u64_pair(random.draw() >> 16 << 16 | 0x7000, random.draw());
+        let status = *random
+            .pick(&["running", "running", "running", "failed"])
+            .unwrap();
+        let sql = "INSERT INTO processes (id, workspace_id, room_id, team_id, name, status, priority, data) \
+                   SELECT $1, $2, room_id, team_id, $3, $4, priority, $5 FROM processes WHERE id = $6";
+        let data = json!({"id": id, "name": name}).to_string();
+        let args = vec![
+            id.into(),
+            space.into(),
+            name.as_str().into(),
+            status.into(),
+            data.into(),
+            like.0.into(),
+        ];
+        assert_eq!(tx.execute(sql, args).await.unwrap(), 1);
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn change(store: &Store, sql: &str, args: Vec<Value>) -> u64 {
+    let mut tx = store.begin().await.unwrap();
+    let done = tx.execute(sql, args).await.unwrap();
+    tx.commit().await.unwrap();
+    done
+}
+
+/// Every process of a workspace, newest first: id, name in small letters, status.
+async fn all(store: &Store, space: &str) -> Vec<(Uuid, String, String)> {
+    let sql =
+        "SELECT id, LOWER(name), status FROM processes WHERE workspace_id = $1 ORDER BY id DESC";
+    let rows = store.query(sql, vec![space.into()]).await.unwrap();
+    rows.iter()
+        .map(|r| (r.uuid(0), r.text(1).to_owned(), r.text(2).to_owned()))
+        .collect()
+}
+
+/// A list, page by page.
+async fn paged(store: &Store, space: &str, filter: &Filter) -> Vec<Uuid> {
+    let mut found: Vec<Uuid> = Vec::new();
+    loop {
+        let page = Filter {
+            after: found.last().copied().or(filter.after),
+            ..filter.clone()
+        };
+        let items = store
+            .list(Thing::Process, &space.into(), &page)
+            .await
+            .unwrap();
+        assert!(items.len() as u64 <= filter.limit);
+        found.extend(
+            items
+                .iter()
+                .map(|i| i["id"].as_str().unwrap().parse::<Uuid>().unwrap()),
+        );
+        if (items.len() as u64) < filter.limit {
+            return found;
+        }
+    }
+}
+
+/// Searches for many texts, and compares.
+async fn compare(store: &Store, random: &mut Random, texts: &[String]) {
+    for space in ["one", "two"] {
+        let all = all(store, space).await;
+        for text in texts {
+            let status = *random
+                .pick(&[None, None, Some("running"), Some("failed"), Some("paused")])
+                .unwrap();
+            let filter = Filter {
+                search: Some(text.clone()),
+                equals: status.map(|s| ("status", s.into())).into_iter().collect(),
+                after: random.chance(30).then(|| random.pick(&all).unwrap().0),
+                limit: *random.pick(&[1, 7, 51, 201]).unwrap(),
+                ..Filter::default()
+            };
+            let small = text.to_lowercase();
+            let mut wanted: Vec<Uuid> = all
+                .iter()
+                .filter(|(id, name, is)| {
+                    name.contains(&small)
+                        && status.is_none_or(|s| s == is)
+                        && filter.after.is_none_or(|after| *id < after)
+                })
+                .map(|p| p.0)
+                .collect();
+            // Page by page takes long where each has one.
+            if filter.limit == 1 {
+                let items = store
+                    .list(Thing::Process, &space.into(), &filter)
+                    .await
+                    .unwrap();
+                wanted.truncate(1);
+                let found: Vec<Uuid> = items
+                    .iter()
+                    .map(|i| i["id"].as_str().unwrap().parse().unwrap())
+                    .collect();
+                assert_eq!(found, wanted, "{filter:?}");
+            } else {
+                assert_eq!(paged(store, space, &filter).await, wanted, "{filter:?}");
+            }
+        }
+    }
+}
+
+fn names_of(items: &[Json]) -> Vec<&str> {
+    items.iter().map(|i| i["name"].as_str().unwrap()).collect()
+}
+
+on_both! {
+    async fn a_search_finds_what_a_plain_comparison_finds(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        Clerk::open(&store, "two").await;
+        let team = clerk.team("Team", &["ann"]).await;
+        let like = clerk.process("The first", team, json!([{"key": "a", "name": "A"}]), json!({})).await;
+        let mut random = Random::new(7);
+        let mut names = Vec::new();
+        for (space, many) in [("one", 2_500), ("two", 600)] {
+            let some: Vec<String> = (0..many).map(|_| name(&mut random)).collect();
+            write(&store, space, like, &mut random, &some).await;
+            names.extend(some);
+        }
+        let mut texts: Vec<String> = (0..60).map(|_| text(&mut random, &names)).collect();
+        // What is nowhere; what everything has; and nothing at all.
+        for more in ["", "zzq", "zq", "\u{2}", "process", "zebra", "ZEBRA", "%", "_", "\\", "'", "\"", "*", "process:one", "é", "É", "%%", "日", "本語", "q%"] {
+            texts.push(more.to_owned());
+        }
+        texts.push("process 1".repeat(40));
+        compare(&store, &mut random, &texts).await;
+
+        // What is renamed is found by its new name alone, what changes otherwise as before, and what is gone no longer.
+        let ids: Vec<Uuid> = all(&store, "one").await.into_iter().map(|p| p.0).filter(|id| *id != like.0).collect();
+        for id in ids.iter().take(300) {
+            let name = name(&mut random);
+            let data = json!({"id": id, "name": name}).to_string();
+            let sql = "UPDATE processes SET name = $1, data = $2 WHERE id = $3";
+            assert_eq!(change(&store, sql, vec![name.as_str().into(), data.into(), (*id).into()]).await, 1);
+            names.push(name);
+        }
+        for id in ids.iter().skip(200).take(200) {
+            change(&store, "UPDATE processes SET status = 'paused', name = name WHERE id = $1", vec![(*id).into()]).await;
+        }
+        for id in ids.iter().rev().take(200) {
+            assert_eq!(change(&store, "DELETE FROM processes WHERE id = $1", vec![(*id).into()]).await, 1);
+        }
+        texts.extend((0..30).map(|_| text(&mut random, &names)));
+        compare(&store, &mut random, &texts).await;
+
+        // A store that had them all before names were kept finds them too.
+        assert_eq!(store.migrate_down(1).await.unwrap(), [15], "the test of a later version goes down further");
+        assert_eq!(store.migrate().await.unwrap(), [15]);
+        compare(&store, &mut random, &texts).await;
+    }
+
+    async fn rooms_and_teams_are_found_by_what_they_are_called_now(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        let admin = person("one", "admin");
+        let team = clerk.team("Night shift", &["ann"]).await;
+        // More than are looked at first, so that it is the pieces that find the old ones.
+        for n in 0..230 {
+            clerk.team(&format!("Team {n}"), &["ann"]).await;
+            let room = RoomId(Uuid::now_v7());
+            let make = json!({"name": format!("Room {n}"), "type": "workspace"});
+            clerk.run(&admin, room, Command::CreateRoom { room_id: room, room: body(make) }).await.unwrap();
+        }
+        let list = async |thing: Thing, text: &str| {
+            let filter = Filter { search: Some(text.to_owned()), limit: 50, ..Filter::default() };
+            store.list(thing, &"one".into(), &filter).await.unwrap()
+        };
+        assert_eq!(names_of(&list(Thing::Team, "night").await), ["Night shift"]);
+        assert_eq!(names_of(&list(Thing::Room, "night").await), ["Team: Night shift"]);
+        assert_eq!(names_of(&list(Thing::Room, "room 17").await), ["Room 179", "Room 178", "Room 177", "Room 176", "Room 175", "Room 174", "Room 173", "Room 172", "Room 171", "Room 170", "Room 17"]);
+        let rename = Command::UpdateTeam(body(json!({"name": "Day shift"})));
+        clerk.run(&admin, RoomId(team.0), rename).await.unwrap();
+        assert!(list(Thing::Team, "night").await.is_empty());
+        assert_eq!(names_of(&list(Thing::Team, "day SHIFT").await), ["Day shift"]);
+        clerk.run(&admin, RoomId(team.0), Command::ArchiveTeam).await.unwrap();
+        let gone = list(Thing::Team, "day").await;
+        assert_eq!((names_of(&gone), gone[0]["status"].as_str()), (vec!["Day shift"], Some("archived")));
+        assert!(list(Thing::Team, "team: ").await.is_empty(), "a team is not called what its room is called");
+        clerk.verified().await;
+    }
+}
