@@ -1,5 +1,6 @@
 //! What is no longer kept goes, and only that: rooms of ended processes, old logs, each with a file before it is removed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use tests::hub::member;
 use tests::rest::Rest;
 use tests::server::{ADMIN_KEY, Server, baton};
 use tests::{Database, Hub, SOON, array, check, number, on_both_databases, text};
+use tokio::process::Command;
 use tokio::time::{Duration, Instant, sleep};
 
 /// A hub that keeps nothing for long.
@@ -180,6 +182,201 @@ on_both_databases! {
         }
         assert_eq!(array(&hub.admin.get("/agents").await.expect(200), "/items").len(), 1);
     }
+}
+
+async fn sql(database: &Database, statement: &str) -> String {
+    let output = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["-v", "ON_ERROR_STOP=1", "--command", statement])
+        .arg(database.url())
+        .output()
+        .await
+        .expect("psql can be run");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{statement}: {error}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// What a node has counted so far.
+async fn counted(server: &Server, name: &str) -> u64 {
+    let page = reqwest::get(format!("{}/metrics", server.url())).await;
+    let page = page.expect("the node answers");
+    let page = page.text().await.expect("a page of text");
+    let found = page.lines().find_map(|line| line.strip_prefix(name));
+    found.map_or(0, |n| n.trim().parse().expect("a whole number"))
+}
+
+/// The turn is one node's. One that stood still for minutes takes it for its own when it goes on, and another has it by then: so here both have it
+/// all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_both_take_the_turn_archive_and_remove_everything_once() {
+    const ENDED: usize = 120;
+    const ALIVE: usize = 15;
+    const LONG: u64 = 1_100;
+    let database = Database::postgres().await;
+    let first = Server::start_with(
+        database.again(),
+        &[("BATON_RETENTION_ARCHIVE_AFTER", "off")],
+    )
+    .await;
+    let admin = Rest::new(&first.url(), ADMIN_KEY);
+    let mut hub = Hub {
+        server: first,
+        admin,
+    };
+    let _ = hub.register("ada", &[]).await;
+    let team = hub.team(&[member("ada")], json!({})).await;
+    let steps = json!([{ "key": "a", "name": "A", "requiredCapabilities": ["none has it"] }]);
+    let (mut ended, mut alive) = (Vec::new(), Vec::new());
+    for n in 0..ENDED + ALIVE {
+        let process = hub.process(&team, steps.clone()).await;
+        if n < ALIVE { &mut alive } else { &mut ended }.push(process);
+    }
+    let person = hub.person().await;
+    for n in 0..LONG {
+        let _ = person
+            .ask(
+                "message:send",
+                json!({ "roomId": ended[0].room, "body": format!("message {n}") }),
+            )
+            .await;
+    }
+    for process in &ended {
+        let _ = hub
+            .admin
+            .delete(&format!("/processes/{}", process.id))
+            .await
+            .expect(200);
+    }
+    drop(person);
+    hub.server.stop().await;
+
+    // Every step of it is written down by the database itself. Nobody has the turn until both are there.
+    let watch = "CREATE TABLE removed (room_id UUID, from_seq BIGINT, next_seq BIGINT); \
+        CREATE FUNCTION watch_logs() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN INSERT INTO removed VALUES (NEW.id, OLD.first, NEW.first); RETURN NULL; END'; \
+        CREATE TRIGGER watch_logs AFTER UPDATE OF first ON rooms FOR EACH ROW EXECUTE FUNCTION watch_logs(); \
+        CREATE TABLE archived (room_id UUID); \
+        CREATE FUNCTION watch_rooms() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN INSERT INTO archived VALUES (NEW.room_id); RETURN NULL; END'; \
+        CREATE TRIGGER watch_rooms AFTER INSERT ON events FOR EACH ROW WHEN (NEW.type = 'room.archived') EXECUTE FUNCTION watch_rooms(); \
+        CREATE FUNCTION leave_turn() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.retention_until = 0; RETURN NEW; END'; \
+        UPDATE store SET retention_until = 9000000000000000000";
+    sql(&database, watch).await;
+    let folder = database.folder().join("exported");
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    let export = folder.to_str().expect("a plain path");
+    let settings = [
+        ("BATON_RETENTION_ARCHIVE_AFTER", "1s"),
+        ("BATON_RETENTION_KEEP_FOR", "1s"),
+        ("BATON_RETENTION_EXPORT", export),
+    ];
+    let other = Server::start_with(database.again(), &settings).await;
+    let server = Server::start_with(database.again(), &settings).await;
+    let admin = Rest::new(&server.url(), ADMIN_KEY);
+    let hub = Hub { server, admin };
+    sql(&database, "CREATE TRIGGER leave_turn BEFORE UPDATE ON store FOR EACH ROW EXECUTE FUNCTION leave_turn(); UPDATE store SET level = level").await;
+    let deadline = Instant::now() + 2 * SOON;
+    while sql(&database, "SELECT COUNT(*) FROM retention").await != "0" {
+        assert!(Instant::now() < deadline, "some are still on their way");
+        sleep(Duration::from_millis(100)).await;
+    }
+
+    // Each was archived once, and its log removed in parts that join and of which none is large.
+    let parts = sql(
+        &database,
+        "SELECT room_id, from_seq, next_seq FROM removed ORDER BY room_id, from_seq",
+    )
+    .await;
+    let mut removed: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
+    for line in parts.lines() {
+        let mut fields = line.split('|');
+        let room = fields.next().unwrap();
+        let mut number = || fields.next().unwrap().parse::<u64>().unwrap();
+        removed.entry(room).or_default().push((number(), number()));
+    }
+    let archived = sql(&database, "SELECT room_id FROM archived ORDER BY room_id").await;
+    let mut rooms: Vec<&str> = ended.iter().map(|p| p.room.as_str()).collect();
+    rooms.sort_unstable();
+    assert_eq!(
+        archived.lines().collect::<Vec<_>>(),
+        rooms,
+        "each once, and none that lives"
+    );
+    assert_eq!(removed.keys().copied().collect::<Vec<_>>(), rooms);
+    let mut all = 0;
+    for process in &ended {
+        let room = hub
+            .admin
+            .get(&format!("/collaboration/rooms/{}", process.room))
+            .await
+            .expect(200);
+        let head = number(&room, "/head");
+        assert_eq!(
+            (number(&room, "/first"), room["archived"].as_bool()),
+            (head + 1, Some(true))
+        );
+        let mut next = 1;
+        for (from, to) in &removed[process.room.as_str()] {
+            assert_eq!(
+                *from,
+                next,
+                "{}: {:?}",
+                process.room,
+                removed[process.room.as_str()]
+            );
+            assert!(*to > next && *to - next <= 500, "a part of {}", to - next);
+            next = *to;
+        }
+        assert_eq!(next, head + 1);
+        all += head;
+        // What was removed is in a file before, whichever of them wrote it; what both wrote is the same.
+        let mut seqs: Vec<u64> = exported(&folder, &process.room)
+            .iter()
+            .map(|e| number(e, "/seq"))
+            .collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        assert_eq!(seqs, (1..=head).collect::<Vec<_>>());
+    }
+    assert!(
+        removed[ended[0].room.as_str()].len() >= 3,
+        "a long log goes in parts"
+    );
+    let shares = async |name: &str| {
+        (
+            counted(&hub.server, name).await,
+            counted(&other, name).await,
+        )
+    };
+    let (here, there) = shares("baton_events_removed_total").await;
+    assert!(here > 0 && there > 0, "both were at it: {here} and {there}");
+    assert_eq!(here + there, all, "and nothing was done twice");
+    let (here, there) = shares("baton_rooms_archived_total").await;
+    assert_eq!(here + there, ENDED as u64);
+    for process in &alive {
+        let room = hub
+            .admin
+            .get(&format!("/collaboration/rooms/{}", process.room))
+            .await
+            .expect(200);
+        assert_eq!(
+            (number(&room, "/first"), room["archived"].as_bool()),
+            (1, Some(false))
+        );
+        assert_eq!(text(&hub.read(process).await, "/status"), "running");
+        check::contiguous(&hub.events(&process.room).await);
+    }
+    assert_eq!(
+        sql(
+            &database,
+            "SELECT COUNT(*) FROM events e JOIN archived a ON a.room_id = e.room_id"
+        )
+        .await,
+        "0",
+        "nothing is left over"
+    );
+    check::verify(&hub).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A log as a file, before it is removed: JSON Lines, an event a line, exactly as it was sent.
 //!
 //! The file is there as a whole or not at all, and on the disk before anything is removed. Its name says the workspace, the room and which
-//! events: `WORKSPACE_ROOM_FIRST-LAST.jsonl`. Written twice it is the same file.
+//! events: `WORKSPACE_ROOM_FIRST-LAST.jsonl`. Written twice it is the same file, also where two nodes write it at once.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use storage::Store;
 use storage::retention::Log;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
+use uuid::Uuid;
 
 /// Events are read so many at a time.
 const PAGE: u64 = 200;
@@ -21,8 +22,23 @@ pub async fn write(store: &Store, folder: &Path, log: &Log, until: u64) -> anyho
         log.workspace, log.room, log.first
     );
     let path = folder.join(&name);
-    let part = folder.join(format!("{name}.part"));
-    let file = File::create(&part)
+    // Of its own: a node that stood still, and has lost its turn meanwhile, may be at the same log.
+    let part = folder.join(format!("{name}.{}.part", Uuid::now_v7().simple()));
+    let done = fill(store, &part, log, until).await;
+    if done.is_err() {
+        let _ = tokio::fs::remove_file(&part).await;
+        return done;
+    }
+    tokio::fs::rename(&part, &path)
+        .await
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    // The name has to survive a power cut too.
+    File::open(folder).await?.sync_all().await?;
+    Ok(())
+}
+
+async fn fill(store: &Store, part: &Path, log: &Log, until: u64) -> anyhow::Result<()> {
+    let file = File::create(part)
         .await
         .with_context(|| format!("cannot write {}", part.display()))?;
     let mut file = BufWriter::new(file);
@@ -40,10 +56,5 @@ pub async fn write(store: &Store, folder: &Path, log: &Log, until: u64) -> anyho
     }
     file.flush().await?;
     file.into_inner().sync_all().await?;
-    tokio::fs::rename(&part, &path)
-        .await
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    // The name has to survive a power cut too.
-    File::open(folder).await?.sync_all().await?;
     Ok(())
 }
