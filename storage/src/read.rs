@@ -91,17 +91,22 @@ impl Filter {
     /// What must hold of a row, the search aside; the workspace is the first argument.
     pub(crate) fn clauses(&self, args: &mut Args) -> String {
         let mut clauses = vec!["workspace_id = $1".to_owned()];
-        let mut clause =
-            |text: &str, value: Value| clauses.push(text.replace('?', &args.add(value)));
         for (column, value) in &self.equals {
-            clause(&format!("{column} = ?"), value.clone());
+            clauses.push(format!("{column} = {}", args.add(value.clone())));
         }
         if let Some(person) = &self.assignee {
-            clause(
-                "id IN (SELECT intervention_id FROM assigned WHERE workspace_id = $1 AND person = ?)",
-                person.as_str().into(),
-            );
+            // The inbox is read from the cursor on as well, or Postgres may walk to it from its beginning.
+            let on = match self.after {
+                Some(id) => format!(" AND intervention_id < {}", args.add(id.into())),
+                None => String::new(),
+            };
+            clauses.push(format!(
+                "id IN (SELECT intervention_id FROM assigned WHERE workspace_id = $1 AND person = {}{on})",
+                args.add(person.as_str().into())
+            ));
         }
+        let mut clause =
+            |text: &str, value: Value| clauses.push(text.replace('?', &args.add(value)));
         match self.overdue {
             // Asked for apart, so that those that are due are found by when, however few or many of all they are.
             Some((true, at)) => clause(
