@@ -7,19 +7,23 @@ use std::time::Duration;
 
 use rooms::Command;
 use rooms::decide::attempt::fits;
-use rooms::id::{AgentId, InstanceId, RoomId, TeamId, WorkspaceId};
+use rooms::id::{AgentId, InstanceId, RoomId, StepId, TeamId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::model::team::AgentTeam;
 use storage::ready::{Place, ReadyStep};
 
 use crate::hub::Hub;
+use crate::under_way::UnderWay;
 
 /// Steps are read so many at a time.
 pub const PAGE: usize = 500;
 /// A round looks at so many pages, and the next one goes on after them: steps that nobody here can take hide none behind them for long, and
 /// cost no more than this.
 const PAGES: usize = 20;
+
+/// An offer that takes longer waits for a lock that somebody else holds. It is left to itself, and what others can take is not kept waiting.
+const OFFERED: Duration = Duration::from_millis(500);
 
 /// So many steps are read beforehand, of the teams that could take some last time. Where more wait, the round trip does not count.
 const FEW: usize = 32;
@@ -36,12 +40,13 @@ struct Seen {
 /// Runs until the process ends.
 pub async fn run(hub: Arc<Hub>) {
     let mut seen = HashMap::new();
+    let offering = UnderWay::default();
     loop {
         let _ = tokio::time::timeout(Duration::from_secs(1), hub.work.notified()).await;
         if hub.is_draining() {
             continue;
         }
-        if let Err(e) = round(&hub, &mut seen).await {
+        if let Err(e) = round(&hub, &mut seen, &offering).await {
             tracing::warn!(error = %e, "could not look for ready steps");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -52,6 +57,7 @@ pub async fn run(hub: Arc<Hub>) {
 async fn round(
     hub: &Arc<Hub>,
     seen: &mut HashMap<WorkspaceId, Seen>,
+    offering: &UnderWay<StepId>,
 ) -> Result<(), storage::Error> {
     let mut spaces: BTreeMap<WorkspaceId, Vec<Taker>> = BTreeMap::new();
     for (space, agent, instance) in hub.agents.takers() {
@@ -84,7 +90,7 @@ async fn round(
                     open
                 };
             }
-            give_out(hub, &system, &mut board, ready).await;
+            give_out(hub, &system, &mut board, ready, offering).await;
             now.place = deeper.take().max(end).filter(|_| end.is_some());
             if now.place.is_none() {
                 break;
@@ -101,13 +107,32 @@ async fn give_out(
     system: &Principal,
     board: &mut Board,
     mut ready: Vec<ReadyStep>,
+    offering: &UnderWay<StepId>,
 ) {
     while !ready.is_empty() {
         let mut rest = Vec::new();
         let mut offers = Vec::new();
         for waiting in ready {
+            let Some(begun) = offering.begin(waiting.step.id) else {
+                continue;
+            };
             match board.choose(&waiting) {
-                Some(tries) => offers.push(offer(hub, system, waiting, tries)),
+                Some(tries) => {
+                    let (hub, system) = (Arc::clone(hub), system.clone());
+                    let (team, chosen) = (waiting.team_id, tries[0].0.clone());
+                    let offered = tokio::spawn(async move {
+                        let _begun = begun;
+                        offer(&hub, &system, waiting, tries).await
+                    });
+                    offers.push(async move {
+                        // One that may succeed yet is taken for taken.
+                        let taken = match tokio::time::timeout(OFFERED, offered).await {
+                            Ok(taken) => taken.unwrap_or_default(),
+                            Err(_) => Some(chosen.clone()),
+                        };
+                        (team, chosen, taken)
+                    });
+                }
                 None => rest.push(waiting),
             }
         }
@@ -261,14 +286,13 @@ fn has_room(team: &AgentTeam, live: usize) -> bool {
     live < team.configuration.max_concurrent_tasks as usize
 }
 
-/// Offers to the first that can take it: of which team the step is, who was chosen, and who has the offer.
+/// Offers to the first that can take it: who has the offer.
 async fn offer(
     hub: &Arc<Hub>,
     system: &Principal,
     waiting: ReadyStep,
     tries: Vec<Taker>,
-) -> (TeamId, AgentId, Option<AgentId>) {
-    let chosen = tries[0].0.clone();
+) -> Option<AgentId> {
     for (agent_id, instance_id) in tries {
         let command = Command::Offer {
             step_id: waiting.step.id,
@@ -280,11 +304,11 @@ async fn offer(
             .execute(system, RoomId(waiting.process_id.0), command, None, None)
             .await
         {
-            Ok(_) => return (waiting.team_id, chosen, Some(agent_id)),
+            Ok(_) => return Some(agent_id),
             // The step is taken or gone: nobody else need be asked.
             Err(refusal) if refusal.code == rooms::Code::IllegalTransition => break,
             Err(_) => {}
         }
     }
-    (waiting.team_id, chosen, None)
+    None
 }

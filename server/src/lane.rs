@@ -2,7 +2,7 @@
 //!
 //! So the cost of a commit is shared by everything in the batch. Under light load a batch is one command and nothing waits. State is
 //! applied to copies and installed in the cache after the commit; a batch that fails is run again one by one, so that a bad
-//! neighbour costs nobody else.
+//! neighbour costs nobody else. What needs a lock that another node does not let go waits for it beside its lane.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use rooms::{Code, Command, Facts, Needs, Refusal, State, Timestamp, needs};
 use serde_json::Value;
 use storage::{Ahead, Idempotency, RoomRow, Tx, WriteSet};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::batch::{Ground, Loaded, decide_all, rand_seed};
 use crate::caller::Asked;
@@ -49,11 +50,69 @@ pub struct Job {
     pub reply: oneshot::Sender<Result<Outcome, Refusal>>,
 }
 
+/// What waits for locks that somebody else holds, beside the lane: so that a node which stands still in the middle of a transaction holds up what
+/// needs that transaction's rooms, and nothing else.
+#[derive(Default)]
+struct Aside {
+    /// Ends with the commands that were set aside; says whether the database hangs.
+    waits: Option<JoinHandle<bool>>,
+    /// The rooms of those, and of what is behind them.
+    rooms: BTreeSet<RoomId>,
+    /// What came for these rooms since, in order, and what is to be set aside next.
+    behind: Vec<Job>,
+}
+
+impl Aside {
+    /// Until those that were set aside are done, if there are any: what came behind them, and whether the database hangs.
+    async fn over(&mut self) -> (Vec<Job>, bool) {
+        let Some(waits) = &mut self.waits else {
+            return std::future::pending().await;
+        };
+        let hangs = waits.await.unwrap_or_default();
+        self.waits = None;
+        self.rooms.clear();
+        (std::mem::take(&mut self.behind), hangs)
+    }
+
+    /// Sets commands aside. One batch at a time waits: more would take the lanes' connections.
+    fn set(&mut self, hub: &Arc<Hub>, batch: Vec<Job>) {
+        self.rooms.extend(batch.iter().map(|job| job.room));
+        if self.waits.is_some() {
+            self.behind.extend(batch);
+            return;
+        }
+        let hub = Arc::clone(hub);
+        self.waits = Some(tokio::spawn(async move {
+            run_batch(&hub, batch, Locks::Waited).await.hangs
+        }));
+    }
+
+    /// Keeps what must stay behind what was set aside.
+    fn keep(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (behind, free) = jobs
+            .into_iter()
+            .partition(|job| self.rooms.contains(&job.room));
+        self.behind.extend::<Vec<Job>>(behind);
+        free
+    }
+}
+
 /// Runs until the hub is gone.
 pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     let mut hangs = false;
-    while queue.recv_many(&mut jobs, BATCH).await > 0 {
+    let mut aside = Aside::default();
+    loop {
+        tokio::select! {
+            biased;
+            (behind, hung) = aside.over() => {
+                jobs.extend(behind);
+                hangs |= hung;
+            }
+            received = queue.recv_many(&mut jobs, BATCH) => if received == 0 {
+                return;
+            },
+        }
         // Whoever is about to send, now that its last command is answered, does so first: no time passes, and batches grow under load.
         tokio::task::yield_now().await;
         if jobs.len() < BATCH {
@@ -62,19 +121,29 @@ pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
                 queue.recv_many(&mut jobs, more).await;
             }
         }
-        // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
-        // turn out to need, comes before them. Apart, neither makes the other start over. What follows in the same room stays behind it.
-        let mut behind = BTreeSet::new();
-        let (handing_out, rest): (Vec<_>, Vec<_>) = jobs.drain(..).partition(|job| {
-            if job.command.hands_out_work() {
-                behind.insert(job.room);
-            }
-            behind.contains(&job.room)
-        });
-        for batch in [rest, handing_out] {
-            let batch = if hangs { in_time(batch) } else { batch };
-            if !batch.is_empty() {
-                hangs = run_batch(&hub, batch).await;
+        while !jobs.is_empty() {
+            let next = jobs.drain(..jobs.len().min(BATCH)).collect();
+            // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
+            // turn out to need, comes before them. Apart, neither makes the other start over. What follows in the same room stays behind it.
+            let mut behind = BTreeSet::new();
+            let (handing_out, rest): (Vec<_>, Vec<_>) =
+                aside.keep(next).into_iter().partition(|job| {
+                    if job.command.hands_out_work() {
+                        behind.insert(job.room);
+                    }
+                    behind.contains(&job.room)
+                });
+            for batch in [rest, handing_out] {
+                // The first of the two may have set rooms of the second aside.
+                let batch = aside.keep(batch);
+                let batch = if hangs { in_time(batch) } else { batch };
+                if !batch.is_empty() {
+                    let ran = run_batch(&hub, batch, Locks::Tried).await;
+                    hangs = ran.hangs;
+                    if !ran.locked.is_empty() {
+                        aside.set(&hub, ran.locked);
+                    }
+                }
             }
         }
     }
@@ -92,30 +161,79 @@ fn in_time(batch: Vec<Job>) -> Vec<Job> {
     in_time
 }
 
-/// Whether the database hangs.
-async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>) -> bool {
-    let mut hangs = false;
+/// How long locks that somebody else holds are waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Locks {
+    /// A moment.
+    Tried,
+    /// As long as anybody can hold one.
+    Waited,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Ran {
+    /// Whether the database hangs.
+    hangs: bool,
+    /// What was not done, since somebody else holds a lock that it needs.
+    locked: Vec<Job>,
+}
+
+async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>, locks: Locks) -> Ran {
+    let mut ran = Ran::default();
     let began = Instant::now();
     metrics::histogram!("baton_batch_size").record(batch.len() as f64);
-    match execute(hub, &batch).await {
+    match execute(hub, &batch, locks).await {
         Ok(done) => finish(hub, batch, done),
-        // Run again, what may have been committed would take effect twice; and of what gets no answer each one would have to wait for its own.
-        Err(e) if batch.len() == 1 || e.is_unknown() || e.is_overdue() => {
-            hangs = e.is_unknown() || e.is_overdue();
-            refuse(batch, &e);
-        }
-        Err(_) => {
-            for job in batch {
-                let single = [job];
-                match execute(hub, &single).await {
-                    Ok(done) => finish(hub, single.into(), done),
-                    Err(e) => refuse(single.into(), &e),
+        Err(e) if e.is_locked() && locks == Locks::Tried => {
+            let (free, held) = by_lock(hub, batch).await;
+            ran.locked = held;
+            if !free.is_empty() {
+                match execute(hub, &free, locks).await {
+                    Ok(done) => finish(hub, free, done),
+                    // Of a team, an agent or the workspace, which several of them may need.
+                    Err(e) if e.is_locked() => ran.locked.extend(free),
+                    Err(e) => ran.hangs = failed(hub, free, e).await,
                 }
             }
         }
+        Err(e) => ran.hangs = failed(hub, batch, e).await,
     }
     metrics::histogram!("baton_commit_seconds").record(began.elapsed().as_secs_f64());
-    hangs
+    ran
+}
+
+/// The commands whose rooms nobody holds, and those whose rooms somebody does.
+async fn by_lock(hub: &Arc<Hub>, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let rooms: BTreeSet<RoomId> = batch.iter().map(|job| job.room).collect();
+    if rooms.len() == 1 {
+        return (Vec::new(), batch);
+    }
+    match hub.store().unlocked(&rooms).await {
+        // None of them is held: it is something that they share.
+        Ok(free) if free.len() < rooms.len() => {
+            batch.into_iter().partition(|job| free.contains(&job.room))
+        }
+        _ => (Vec::new(), batch),
+    }
+}
+
+/// Refuses a batch that failed, or runs it again command by command. Whether the database hangs.
+async fn failed(hub: &Arc<Hub>, batch: Vec<Job>, e: storage::Error) -> bool {
+    let hangs = e.is_unknown() || e.is_overdue();
+    // Run again, what may have been committed would take effect twice; and of what gets no answer each one would have to wait for its own.
+    if batch.len() == 1 || hangs {
+        refuse(batch, &e);
+        return hangs;
+    }
+    for job in batch {
+        let single = [job];
+        match execute(hub, &single, Locks::Waited).await {
+            Ok(done) => finish(hub, single.into(), done),
+            Err(e) => refuse(single.into(), &e),
+        }
+    }
+    false
 }
 
 fn refuse(batch: Vec<Job>, e: &storage::Error) {
@@ -140,14 +258,16 @@ fn finish(hub: &Arc<Hub>, batch: Vec<Job>, done: Done) {
     }
 }
 
-async fn execute(hub: &Arc<Hub>, batch: &[Job]) -> Result<Done, storage::Error> {
-    if let Some(done) = at_once(hub, batch).await? {
+async fn execute(hub: &Arc<Hub>, batch: &[Job], locks: Locks) -> Result<Done, storage::Error> {
+    if locks == Locks::Tried
+        && let Some(done) = at_once(hub, batch).await?
+    {
         return Ok(done);
     }
     let mut wide = false;
     let mut known: BTreeMap<WorkspaceId, Needs> = BTreeMap::new();
     loop {
-        match attempt(hub, batch, wide, &mut known).await? {
+        match attempt(hub, batch, locks, wide, &mut known).await? {
             Some(done) => return Ok(done),
             None => wide = true,
         }
@@ -217,6 +337,7 @@ async fn at_once(hub: &Arc<Hub>, batch: &[Job]) -> Result<Option<Done>, storage:
     match hub.store().run_at_once(write).await {
         Ok(Some(now)) => hub.clock.note(now),
         Ok(None) => return Ok(None),
+        Err(e) if e.is_locked() => return Err(e),
         Err(e) => find_out(hub, e, &set, &changed).await?,
     }
     metrics::counter!("baton_transactions_total").increment(1);
@@ -312,10 +433,14 @@ fn ahead(
 async fn attempt(
     hub: &Arc<Hub>,
     batch: &[Job],
+    locks: Locks,
     wide: bool,
     known: &mut BTreeMap<WorkspaceId, Needs>,
 ) -> Result<Option<Done>, storage::Error> {
-    let mut tx = hub.store().lane_tx().await?;
+    let mut tx = match locks {
+        Locks::Tried => hub.store().brief_lane_tx().await?,
+        Locks::Waited => hub.store().lane_tx().await?,
+    };
     let keys: BTreeSet<Idempotency> = batch.iter().filter_map(|j| j.key.clone()).collect();
     let used = if keys.is_empty() {
         BTreeMap::new()

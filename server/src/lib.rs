@@ -36,6 +36,7 @@ pub mod span;
 pub mod timers;
 pub mod tls;
 pub mod transport;
+pub mod under_way;
 pub mod web;
 pub mod webhooks;
 pub mod wire;

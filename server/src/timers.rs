@@ -9,9 +9,13 @@ use rooms::id::RoomId;
 use rooms::model::access::Principal;
 
 use crate::hub::Hub;
+use crate::under_way::UnderWay;
 
 /// How often due timers are looked for.
 const EVERY: Duration = Duration::from_millis(100);
+
+/// A timer that takes longer waits for a lock that somebody else holds. It is left to itself, and the others are looked for again.
+const FIRED: Duration = Duration::from_secs(1);
 
 /// A look that takes so much longer than it should was an absence, and not a busy moment: the database hung, or this process stood still.
 const ABSENCE: Duration = Duration::from_secs(3);
@@ -20,6 +24,7 @@ const ABSENCE: Duration = Duration::from_secs(3);
 /// that the hub's own absence costs no agent its work: a lease that ran out meanwhile gets its full length from then on.
 pub async fn run(hub: Arc<Hub>) {
     let mut since = Instant::now();
+    let firing = UnderWay::default();
     loop {
         let began = Instant::now();
         tokio::time::sleep(EVERY).await;
@@ -47,9 +52,13 @@ pub async fn run(hub: Arc<Hub>) {
                     continue;
                 }
             }
+            let Some(begun) = firing.begin((room, timer.key())) else {
+                continue;
+            };
             let wakes = matches!(timer, Timer::Reoffer { .. });
             let hub = Arc::clone(&hub);
-            fired.push(async move {
+            fired.push(tokio::spawn(async move {
+                let _begun = begun;
                 let system = Principal::system(space);
                 if !outbound(&hub, &system, room, &timer).await {
                     return;
@@ -65,9 +74,9 @@ pub async fn run(hub: Arc<Hub>) {
                 if wakes {
                     hub.work.notify_one();
                 }
-            });
+            }));
         }
-        futures::future::join_all(fired).await;
+        let _ = tokio::time::timeout(FIRED, futures::future::join_all(fired)).await;
     }
 }
 

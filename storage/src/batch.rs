@@ -325,6 +325,7 @@ impl Store {
         };
         match self.query_prepared(&sql, args).await {
             Ok(rows) => Ok(rows.first().map(|row| Timestamp(row.int(1)))),
+            Err(e) if e.is_locked() => Err(e),
             // It failed as a whole: whoever takes the locks finds out what is true.
             Err(Error::Sqlx(sqlx::Error::Database(e)))
                 if e.code().is_some_and(|code| !code.starts_with("57P")) =>

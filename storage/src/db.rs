@@ -172,6 +172,11 @@ impl Error {
         }
     }
 
+    /// Whether a lock that was needed was held by somebody else for too long. Nothing was done.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Sqlx(sqlx::Error::Database(e)) if e.code().is_some_and(|c| c == "55P03"))
+    }
+
     /// Whether the database is away or busy, so that the same may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -238,6 +243,13 @@ pub enum Conn {
 /// How long one statement may take on Postgres. A network that swallows what it is given would else hold its caller for minutes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a lock that another session holds is waited for, so that whoever never lets it go holds up nobody for longer. A node that was frozen
+/// in the middle of a transaction has lost its locks sooner, by its idle session's end.
+const WAIT_FOR_LOCK: &str = "5s";
+/// How long a lane waits for one, with all that waits behind it: longer than any transaction of a healthy node takes.
+const LANE_WAITS_FOR_LOCK: &str = "250ms";
+const BEGIN_PATIENTLY: &str = "BEGIN; SET LOCAL lock_timeout = '5s'";
+
 /// How long it may take to have a connection; and how long one that should live may take to say so.
 const ACQUIRED: Duration = Duration::from_secs(5);
 const ALIVE: Duration = Duration::from_secs(2);
@@ -264,9 +276,12 @@ async fn within<T>(done: impl Future<Output = Result<T, sqlx::Error>>) -> Result
 
 /// Begins a transaction in a task of its own, which ends even if its caller goes away: a connection of sqlx on which a BEGIN is abandoned comes back to
 /// its pool inside of the transaction, and what is then written on it for itself would never be committed.
-async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let pool = pool.clone();
-    tokio::spawn(async move { within(pool.begin()).await })
+    tokio::spawn(async move { within(pool.begin_with(statement)).await })
         .await
         .unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
@@ -348,7 +363,7 @@ impl Store {
                 .statement_cache_capacity(512)
                 // A node that is frozen, or cut off, in the middle of a transaction loses it and its locks, so that it holds up nobody for long.
                 .options([
-                    ("lock_timeout", "5s"),
+                    ("lock_timeout", WAIT_FOR_LOCK),
                     ("idle_in_transaction_session_timeout", "4s"),
                     ("tcp_user_timeout", "4000"),
                     ("tcp_keepalives_idle", "2"),
@@ -371,8 +386,11 @@ impl Store {
                     })
                     .after_release(|_, meta| Box::pin(std::future::ready(Ok(is_clean(meta.age)))))
             };
-            let plan_once = [("plan_cache_mode", "force_generic_plan")];
-            let writes = pool().connect_lazy_with(options.clone().options(plan_once));
+            let for_lanes = [
+                ("plan_cache_mode", "force_generic_plan"),
+                ("lock_timeout", LANE_WAITS_FOR_LOCK),
+            ];
+            let writes = pool().connect_lazy_with(options.clone().options(for_lanes));
             let plan_each = [("plan_cache_mode", "force_custom_plan")];
             let lists = pool()
                 .max_connections(10)
@@ -402,12 +420,13 @@ impl Store {
     pub async fn begin(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pools) => Conn::Postgres(begin(&pools.writes).await?),
+            Self::Postgres(pools) => Conn::Postgres(begin(&pools.writes, BEGIN_PATIENTLY).await?),
         })
     }
 
-    /// Begins a transaction that writes, for a caller that waits for it in any case.
-    pub(crate) async fn begin_here(&self) -> Result<Conn, Error> {
+    /// The same, for a caller that waits for it in any case, and for a lock that somebody else holds only a moment: what then fails
+    /// [is locked](Error::is_locked).
+    pub(crate) async fn begin_briefly(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(_) => self.begin().await?,
             Self::Postgres(pools) => Conn::Postgres(within(pools.writes.begin()).await?),
@@ -418,7 +437,7 @@ impl Store {
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
-            Self::Postgres(pools) => Conn::Postgres(begin(&pools.reads).await?),
+            Self::Postgres(pools) => Conn::Postgres(begin(&pools.reads, "BEGIN").await?),
         })
     }
 

@@ -173,13 +173,36 @@ impl Store {
         rows.first().map(|r| parse(r.text(0))).transpose()
     }
 
-    /// Begins a lane's transaction. It is waited for to the end: whoever may go away before uses [`Store::begin`].
+    /// Begins a lane's transaction.
     pub async fn lane_tx(&self) -> Result<Tx, Error> {
         Ok(Tx {
-            conn: self.begin_here().await?,
+            conn: self.begin().await?,
             locked: BTreeSet::new(),
             registered: None,
         })
+    }
+
+    /// The same, but locks are waited for a moment only. It is waited for to the end: whoever may go away before uses [`Store::begin`].
+    pub async fn brief_lane_tx(&self) -> Result<Tx, Error> {
+        Ok(Tx {
+            conn: self.begin_briefly().await?,
+            locked: BTreeSet::new(),
+            registered: None,
+        })
+    }
+
+    /// Those of these rooms of which nobody holds the lock just now.
+    pub async fn unlocked(&self, rooms: &BTreeSet<RoomId>) -> Result<BTreeSet<RoomId>, Error> {
+        let Self::Postgres(_) = self else {
+            return Ok(rooms.clone());
+        };
+        let sql = format!(
+            "SELECT id FROM rooms WHERE id {} FOR UPDATE SKIP LOCKED",
+            self.among(Kind::Uuid, 1)
+        );
+        let ids = Value::Uuids(rooms.iter().map(|r| r.0).collect());
+        let rows = self.query(&sql, vec![ids]).await?;
+        Ok(rows.iter().map(|r| RoomId(r.uuid(0))).collect())
     }
 }
 

@@ -1,12 +1,13 @@
 //! A TCP proxy between clients, nodes and what they depend on: it balances connections over targets, cuts them, and swallows what it
 //! is given, all on demand.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, timeout};
@@ -20,6 +21,8 @@ pub enum Path {
     Cut,
     /// Connections stay, and nothing passes.
     Stalled,
+    /// Connections stay until something long is to pass: as over a path that loses large packets.
+    Scant,
 }
 
 #[derive(Debug)]
@@ -44,10 +47,16 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// A proxy that hands each connection to the next target that takes it.
-    ///
-    /// # Panics
-    /// When it cannot listen.
     pub async fn start(targets: &[String]) -> Self {
+        Self::listen(targets, None).await
+    }
+
+    /// The same, where the network takes no more from a target than this many bytes that nobody reads.
+    pub async fn narrow(targets: &[String], bytes: u32) -> Self {
+        Self::listen(targets, Some(bytes)).await
+    }
+
+    async fn listen(targets: &[String], bytes: Option<u32>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a proxy can listen");
@@ -64,7 +73,7 @@ impl Proxy {
                 })
                 .collect(),
         );
-        let accepts = tokio::spawn(accept(listener, Arc::clone(&targets)));
+        let accepts = tokio::spawn(accept(listener, Arc::clone(&targets), bytes));
         Self {
             address,
             targets,
@@ -84,7 +93,18 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, targets: Arc<Vec<Target>>) {
+async fn connect(address: &str, bytes: Option<u32>) -> io::Result<TcpStream> {
+    let Some(bytes) = bytes else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(bytes)?;
+    socket
+        .connect(address.parse().map_err(io::Error::other)?)
+        .await
+}
+
+async fn accept(listener: TcpListener, targets: Arc<Vec<Target>>, bytes: Option<u32>) {
     let next = Arc::new(AtomicUsize::new(0));
     while let Ok((client, _)) = listener.accept().await {
         let (targets, next) = (Arc::clone(&targets), Arc::clone(&next));
@@ -95,7 +115,7 @@ async fn accept(listener: TcpListener, targets: Arc<Vec<Target>>) {
                 if *path.borrow() == Path::Cut {
                     continue;
                 }
-                let connect = TcpStream::connect(&target.address);
+                let connect = connect(&target.address, bytes);
                 if let Ok(Ok(server)) = timeout(Duration::from_secs(1), connect).await {
                     carry(client, server, path).await;
                     return;
@@ -124,9 +144,12 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut path: watch::
         let Ok(n @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        if path.wait_for(|path| *path != Path::Stalled).await.is_err()
-            || to.write_all(&buffer[..n]).await.is_err()
-        {
+        let passes = |path: &Path| match path {
+            Path::Open | Path::Cut => true,
+            Path::Stalled => false,
+            Path::Scant => n < buffer.len(),
+        };
+        if path.wait_for(passes).await.is_err() || to.write_all(&buffer[..n]).await.is_err() {
             return;
         }
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use tokio::process::{Child, Command};
 use tokio::time::{Duration, sleep};
 
+use crate::services::signal;
 use crate::{Database, SOON};
 
 /// The key of `user:admin` in the workspace `default`.
@@ -219,6 +220,41 @@ impl Server {
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         child.kill().await.expect("the process can be killed");
+    }
+
+    /// It stands still when this returns, until [`Server::thaw`].
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn freeze(&self) {
+        signal(self.pid(), "STOP").await;
+        let threads = format!("/proc/{}/task", self.pid());
+        let stands = || {
+            let threads = fs::read_dir(&threads).expect("the process has threads");
+            let mut states = threads.flatten().map(|thread| {
+                let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+                // After the name, which stands in parentheses.
+                stat.rsplit(')')
+                    .next()
+                    .unwrap_or_default()
+                    .trim_start()
+                    .starts_with('T')
+            });
+            states.all(|stopped| stopped)
+        };
+        let began = Instant::now();
+        while !stands() {
+            assert!(began.elapsed() < SOON, "the server does not stand still");
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn thaw(&self) {
+        signal(self.pid(), "CONT").await;
     }
 
     /// Its process.
