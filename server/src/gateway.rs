@@ -19,8 +19,6 @@ use rooms::{Code, Refusal, State, request as r};
 use serde_json::{Value, json};
 use socketioxide::extract::{Event, TryData};
 use storage::read::{LogPage, Thing};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::agents::{self, AgentSocket};
 use crate::caller::{Asked, Caller, Source, Transport};
@@ -28,6 +26,7 @@ use crate::commands::table::Kind::{Flag, Many, One, Text, Whole};
 use crate::commands::table::{CommandRow, Does, direct};
 use crate::commands::{self, Begun, Key, Payload, Pending};
 use crate::contract::{shape, shapes};
+use crate::door::Door;
 use crate::hub::{Hub, Outcome};
 use crate::presence::{self, Entry};
 use crate::problem::{problem, storage_refusal};
@@ -44,7 +43,11 @@ const PAGE: u64 = 500;
 
 type Answered = Result<Outcome, Refusal>;
 
-struct Ask {
+/// What a connection asks that is not begun.
+pub type Asks = Door<Box<Ask>>;
+
+/// One command as it came.
+pub struct Ask {
     name: String,
     data: Result<Value, String>,
     ack: AckSender,
@@ -96,9 +99,9 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
         hub.agents.connect(&principal.workspace_id, &agent, entry);
     }
     metrics::gauge!("baton_connections").increment(1.0);
-    let (asks, queue) = mpsc::channel::<Box<Ask>>(QUEUE);
-    let over = CancellationToken::new();
-    hub.sessions.open(&socket, &key, over.clone());
+    let door = Arc::new(Asks::default());
+    hub.sessions.open(&socket, &key, Arc::clone(&door));
+    let asks = Arc::clone(&door);
     let limits = Arc::clone(hub);
     // The closure runs in order of arrival; only its future is spawned, and that has nothing left to do.
     socket.on_fallback(
@@ -108,23 +111,19 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
                 return ready(());
             }
             let data = data.map_err(|e| e.to_string());
-            match asks.try_send(Box::new(Ask { name, data, ack })) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(ask)) => {
-                    let detail = format!(
-                        "more than {QUEUE} commands of this connection are waiting; await the acks"
-                    );
-                    refuse(ask.ack, &Refusal::new(Code::RateLimited, detail));
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            if let Err(ask) = asks.enter(Box::new(Ask { name, data, ack }), QUEUE) {
+                let detail = format!(
+                    "more than {QUEUE} commands of this connection are waiting; await the acks"
+                );
+                refuse(ask.ack, &Refusal::new(Code::RateLimited, detail));
             }
             ready(())
         },
     );
     // The worker holds the socket and the socket the queue: only the end of the connection breaks that circle.
-    let gone = over.clone();
+    let gone = Arc::clone(&door);
     socket.on_disconnect(move || {
-        gone.cancel();
+        gone.close();
         ready(())
     });
     let peer = socket
@@ -142,7 +141,7 @@ async fn connect(hub: &Arc<Hub>, socket: Socket, auth: Value) -> Result<(), Refu
         source,
         joined: Vec::new(),
     };
-    tokio::spawn(work(session, queue, over));
+    tokio::spawn(work(session, door));
     Ok(())
 }
 
@@ -157,17 +156,16 @@ async fn foremost(ahead: &mut Ahead) -> Option<(AckSender, Box<Pending>, Answere
     Some((ack, pending, answer))
 }
 
-async fn work(mut session: Session, mut queue: mpsc::Receiver<Box<Ask>>, over: CancellationToken) {
+async fn work(mut session: Session, door: Arc<Asks>) {
     let mut ahead = Ahead::new();
-    loop {
+    while !door.is_closed() {
         let more = ahead.is_empty() || ahead.len() < AHEAD && !session.hub.is_busy();
         tokio::select! {
             biased;
-            () = over.cancelled() => break,
             Some((ack, pending, answer)) = foremost(&mut ahead), if !ahead.is_empty() => {
                 session.settle(Some(ack), *pending, answer);
             }
-            ask = queue.recv(), if more => match ask {
+            ask = door.next(more) => match ask {
                 // In a box of its own, so that a session that waits is small.
                 Some(ask) => Box::pin(session.answer(*ask, &mut ahead)).await,
                 None => break,

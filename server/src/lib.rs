@@ -19,6 +19,7 @@ pub mod delivery;
 pub mod demo;
 pub mod dispatch;
 mod docs;
+pub mod door;
 pub mod gateway;
 mod handshake;
 pub mod hub;

@@ -267,7 +267,8 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         .max_payload(MAX_BODY as u64)
         .ws_max_message_size(MAX_BODY)
         .ws_max_frame_size(MAX_BODY)
-        .ws_read_buffer_size(1024)
+        // Kept by each connection. What is longer is read in so many parts.
+        .ws_read_buffer_size(512)
         // Packets. A client that lags by more is cut off, and resumes from the log.
         .max_buffer_size(2048)
         .connect_timeout(Duration::from_secs(15))

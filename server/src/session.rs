@@ -7,8 +7,8 @@ use dashmap::DashMap;
 use serde_json::json;
 use socketioxide::socket::Sid;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
+use crate::gateway::Asks;
 use crate::hub::Hub;
 use crate::wire::{Frame, Sent, Socket};
 
@@ -55,7 +55,7 @@ impl End {
 struct Live {
     socket: Socket,
     key: String,
-    over: CancellationToken,
+    door: Arc<Asks>,
 }
 
 /// The sessions that live here.
@@ -63,12 +63,12 @@ struct Live {
 pub struct Sessions(DashMap<Sid, Live>);
 
 impl Sessions {
-    /// A session has begun, on the credential with this id. The token is cancelled when the hub ends it.
-    pub fn open(&self, socket: &Socket, key: &str, over: CancellationToken) {
+    /// A session has begun, on the credential with this id. Its door is closed when the hub ends it.
+    pub fn open(&self, socket: &Socket, key: &str, door: Arc<Asks>) {
         let live = Live {
             socket: socket.clone(),
             key: key.to_owned(),
-            over,
+            door,
         };
         self.0.insert(socket.id, live);
     }
@@ -104,7 +104,7 @@ pub fn end(hub: &Arc<Hub>, session: Sid, why: End) {
     let Some((_, live)) = hub.sessions.0.remove(&session) else {
         return;
     };
-    live.over.cancel();
+    live.door.close();
     if why == End::SlowConsumer {
         metrics::counter!("baton_slow_consumers_total").increment(1);
     }
