@@ -207,6 +207,18 @@ fn recorder() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How often what was measured is added up. Each measurement takes memory until then, whether or not anybody reads the metrics.
+const ADDED_UP: Duration = Duration::from_secs(5);
+
+async fn add_up() {
+    loop {
+        tokio::time::sleep(ADDED_UP).await;
+        if let Some(handle) = METRICS.get() {
+            handle.run_upkeep();
+        }
+    }
+}
+
 fn cors(config: &Config) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([
@@ -318,6 +330,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
     )?;
 
     let tasks = vec![
+        tokio::spawn(add_up()),
         tokio::spawn(delivery::sweep(Arc::clone(&hub))),
         tokio::spawn(agents::sweep(Arc::clone(&hub))),
         tokio::spawn(dispatch::run(Arc::clone(&hub))),
