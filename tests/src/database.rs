@@ -38,22 +38,7 @@ impl Database {
             );
         };
         let name = format!("baton_{}", Uuid::now_v7().simple());
-        let output = Command::new("psql")
-            .arg(&maintenance)
-            .args([
-                "--no-psqlrc",
-                "--quiet",
-                "--command",
-                &format!("CREATE DATABASE {name}"),
-            ])
-            .output()
-            .await
-            .expect("psql can be run");
-        assert!(
-            output.status.success(),
-            "psql: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        run(&maintenance, &format!("CREATE DATABASE {name}")).await;
         let (server, _) = maintenance
             .rsplit_once('/')
             .expect("the URL names a maintenance database");
@@ -86,17 +71,7 @@ impl Database {
     /// # Panics
     /// When it fails.
     pub async fn sql(&self, statement: &str) -> String {
-        let output = psql(&self.url)
-            .args(["--command", statement])
-            .output()
-            .await
-            .expect("psql can be run");
-        assert!(
-            output.status.success(),
-            "{statement}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        run(&self.url, statement).await
     }
 
     /// Begins a transaction in a Postgres that has run this statement, and holds what it locked.
@@ -181,6 +156,24 @@ fn psql(url: &str) -> Command {
         .args(["--set", "ON_ERROR_STOP=1"])
         .kill_on_drop(true);
     command
+}
+
+/// Runs one statement, and gives what it printed.
+///
+/// # Panics
+/// When it fails.
+pub(crate) async fn run(url: &str, statement: &str) -> String {
+    let output = psql(url)
+        .args(["--command", statement])
+        .output()
+        .await
+        .expect("psql can be run");
+    assert!(
+        output.status.success(),
+        "{statement}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 fn folder() -> TempDir {

@@ -359,19 +359,7 @@ impl Postgres {
     /// # Panics
     /// When it fails.
     pub async fn sql(&self, statement: &str) -> String {
-        let output = Command::new("psql")
-            .arg(self.url_at(&self.address()))
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--command", statement])
-            .output()
-            .await
-            .expect("psql can be run");
-        assert!(
-            output.status.success(),
-            "{statement}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        crate::database::run(&self.url_at(&self.address()), statement).await
     }
 }
 

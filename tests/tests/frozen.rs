@@ -15,6 +15,7 @@ use tests::proxy::{Path, Proxy};
 use tests::rest::Rest;
 use tests::server::ADMIN_KEY;
 use tests::{Agent, Database, Hub, SOON, Server, check, number, text};
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
 
 /// The longest that a node which stands still may hold up anybody.
@@ -109,7 +110,19 @@ fn message(room: &str, body: &str) -> Value {
 }
 
 /// Sends a command without waiting for its answer.
-fn send(by: &Agent, payload: &Value) -> tokio::task::JoinHandle<Result<Reply, CommandError>> {
+type Answer = JoinHandle<Result<Reply, CommandError>>;
+
+/// What the node answers once it is let go agrees with what came of the post elsewhere; it may know by now, or know that it does not.
+async fn agrees(by: &Agent, first: Answer, post: Value, seq: u64) {
+    match first.await.expect("it is answered") {
+        Ok(reply) => assert_eq!(reply.seq, Some(seq)),
+        Err(CommandError::Refused(problem)) => assert_eq!(problem["retryable"], true),
+        Err(other) => panic!("{other}"),
+    }
+    assert_eq!(by.ask("message:send", post).await.seq, Some(seq));
+}
+
+fn send(by: &Agent, payload: &Value) -> Answer {
     let (client, payload) = (by.client.clone(), payload.clone());
     tokio::spawn(async move { client.command("message:send", payload).await })
 }
@@ -181,14 +194,7 @@ async fn a_node_that_stands_still_with_a_rooms_lock_loses_it_and_what_it_had_not
     assert_ne!(again, next);
 
     two.frozen.thaw().await;
-    // It may know by now what became of it, or that it does not know.
-    match first.await.expect("it is answered") {
-        Ok(reply) => assert_eq!(reply.seq, Some(again)),
-        Err(CommandError::Refused(problem)) => assert_eq!(problem["retryable"], true),
-        Err(other) => panic!("{other}"),
-    }
-    let repeated = there.ask("message:send", unsaid).await;
-    assert_eq!(repeated.seq, Some(again));
+    agrees(&there, first, unsaid, again).await;
     there.ask("message:send", message(&room, "after")).await;
     let mut heard = Vec::new();
     while heard.last().is_none_or(|body| body != "after") {
@@ -239,13 +245,7 @@ async fn a_node_that_does_not_read_what_it_asked_for_under_lock_holds_up_nobody_
 
     network.set(0, Path::Open);
     two.frozen.thaw().await;
-    match first.await.expect("it is answered") {
-        Ok(reply) => assert_eq!(reply.seq, Some(again)),
-        Err(CommandError::Refused(problem)) => assert_eq!(problem["retryable"], true),
-        Err(other) => panic!("{other}"),
-    }
-    let repeated = there.ask("message:send", unsaid).await;
-    assert_eq!(repeated.seq, Some(again));
+    agrees(&there, first, unsaid, again).await;
     let said = bodies(&two, &room).await;
     assert_eq!(said.iter().filter(|body| *body == "unsaid").count(), 1);
     check::verify(&two.hub).await;
