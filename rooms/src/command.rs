@@ -338,6 +338,20 @@ impl Command {
         matches!(self, Self::Offer { .. } | Self::AcceptHandoff { .. })
     }
 
+    /// Whether a step may become ready by it, as a rule.
+    pub fn may_ready_a_step(&self) -> bool {
+        matches!(
+            self,
+            Self::StartProcess { .. }
+                | Self::StartChild { .. }
+                | Self::ResumeProcess(_)
+                | Self::RetryProcess(_)
+                | Self::Complete { .. }
+                | Self::Fail { .. }
+                | Self::RespondIntervention { .. }
+        )
+    }
+
     /// Whether its room's state alone decides it, and nobody but the room is told as a rule: then no lock is needed, where the state turns out
     /// to be current. A result may end the process, of which others are told.
     pub fn stays_in_its_room(&self, state: &State) -> bool {

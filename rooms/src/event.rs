@@ -643,6 +643,35 @@ event_bodies! {
 }
 
 impl EventBody {
+    /// The attempt that takes a slot from here on, and whose.
+    pub fn begins(&self) -> Option<(&AgentId, AttemptId)> {
+        let attempt = match self {
+            Self::AssignmentOffered(offer) => &offer.attempt,
+            Self::HandoffAccepted(change) => change.attempt.as_ref()?,
+            _ => return None,
+        };
+        Some((&attempt.agent_id, attempt.id))
+    }
+
+    /// The attempt that gives its slot back.
+    pub fn ends(&self) -> Option<AttemptId> {
+        match self {
+            Self::AssignmentRejected(c)
+            | Self::AssignmentExpired(c)
+            | Self::AssignmentReleased(c)
+            | Self::AssignmentSuspended(c)
+            | Self::AssignmentCancelled(c) => {
+                debug_assert_ne!(c.status, AttemptStatus::Leased);
+                Some(c.id)
+            }
+            Self::StepCompleted(c)
+            | Self::StepFailed(c)
+            | Self::StepSkipped(c)
+            | Self::StepRetryScheduled(c) => c.attempt_id,
+            _ => None,
+        }
+    }
+
     /// Whether the workspace's room hears of it too: `process.*`, `alert.*` and `intervention.*` but commented and voted.
     pub fn is_echoed(&self) -> bool {
         let name = self.name();

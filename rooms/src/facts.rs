@@ -9,8 +9,8 @@ use crate::event::EventBody;
 use crate::id::{AgentId, AttemptId, MessageId, ProcessId, RoomId, TeamId, TemplateId};
 use crate::model::access::PrincipalKind;
 use crate::model::agent::Agent;
-use crate::model::attempt::AttemptStatus;
 use crate::model::monitoring::AlertRule;
+use crate::model::step::ProcessStep;
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::model::template::ProcessTemplate;
 use crate::state::ProcessState;
@@ -34,6 +34,8 @@ pub struct Needs {
     pub alert_rules: bool,
     /// Lock what is read and count live attempts: the command hands out work.
     pub slots: bool,
+    /// With that, read which steps wait already, in all teams of these agents.
+    pub queue: bool,
 }
 
 impl Needs {
@@ -63,11 +65,13 @@ impl Needs {
         self.streams.extend(other.streams);
         self.alert_rules |= other.alert_rules;
         self.slots |= other.slots;
+        self.queue |= other.queue;
     }
 
     /// Whether everything that `other` asks for is already asked for.
     pub fn covers(&self, other: &Self) -> bool {
         (self.slots || !other.slots)
+            && (self.queue || !other.queue)
             && (self.alert_rules || !other.alert_rules)
             && other.teams.is_subset(&self.teams)
             && other.agents.is_subset(&self.agents)
@@ -88,6 +92,30 @@ pub struct Posted {
     /// It was taken out of the conversation.
     pub removed: bool,
 }
+
+/// A step that waits for an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Of which process.
+    pub process_id: ProcessId,
+    /// Whose.
+    pub team_id: TeamId,
+    /// The process's priority as a number: see [`crate::model::Priority::rank`].
+    pub priority: i64,
+    /// The step.
+    pub step: Arc<ProcessStep>,
+}
+
+impl Waiting {
+    /// The most urgent first, then the one that has waited longest.
+    pub fn order(&self) -> impl Ord + use<> {
+        let reversed = std::cmp::Reverse(self.priority);
+        (reversed, self.step.ready_at, self.step.id)
+    }
+}
+
+/// So many of [`Facts::queue`] are read at most.
+pub const QUEUE: usize = 32;
 
 /// What was read. Kept up to date within a batch by [`Facts::absorb`].
 #[derive(Clone, Debug, Default)]
@@ -110,6 +138,8 @@ pub struct Facts {
     pub streams: BTreeMap<(RoomId, String), MessageId>,
     /// The workspace's rules for alerts; none: it has set none.
     pub alert_rules: Option<Arc<Vec<AlertRule>>>,
+    /// Steps that waited when this was read, the first [`QUEUE`] of them; none: they were not asked for.
+    pub queue: Option<Vec<Waiting>>,
 }
 
 impl Facts {
@@ -169,31 +199,13 @@ impl Facts {
                     team.status = TeamStatus::Archived;
                 }
             }
-            EventBody::AssignmentOffered(offer) => {
-                self.begin(team, &offer.attempt.agent_id, offer.attempt.id)
-            }
-            EventBody::HandoffAccepted(change) => {
-                if let Some(attempt) = &change.attempt {
-                    self.begin(team, &attempt.agent_id, attempt.id);
-                }
-            }
-            EventBody::AssignmentRejected(c)
-            | EventBody::AssignmentExpired(c)
-            | EventBody::AssignmentReleased(c)
-            | EventBody::AssignmentSuspended(c)
-            | EventBody::AssignmentCancelled(c) => {
-                debug_assert_ne!(c.status, AttemptStatus::Leased);
-                self.end(c.id);
-            }
-            EventBody::StepCompleted(c)
-            | EventBody::StepFailed(c)
-            | EventBody::StepSkipped(c)
-            | EventBody::StepRetryScheduled(c) => {
-                if let Some(id) = c.attempt_id {
-                    self.end(id);
-                }
-            }
             _ => {}
+        }
+        if let Some((agent, attempt)) = body.begins() {
+            self.begin(team, agent, attempt);
+        }
+        if let Some(attempt) = body.ends() {
+            self.end(attempt);
         }
     }
 

@@ -154,6 +154,18 @@ impl Agents {
             .unwrap_or_default()
     }
 
+    /// The running copy to offer to, when the agent takes work here.
+    pub fn taker(&self, space: &WorkspaceId, agent: &AgentId) -> Option<Option<InstanceId>> {
+        let sockets = self.sockets.get(&(space.clone(), agent.clone()))?;
+        let socket = sockets.iter().rev().find(|s| s.ready)?;
+        Some(socket.instance.clone())
+    }
+
+    /// Whether some agent of the workspace takes work here.
+    pub fn work_in(&self, space: &WorkspaceId) -> bool {
+        self.takers.contains_key(space)
+    }
+
     /// Agents that take work here, with the instance to offer to.
     pub fn takers(&self) -> Vec<(WorkspaceId, AgentId, Option<InstanceId>)> {
         self.sockets

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use rooms::event::Event;
 use rooms::id::{EventId, RoomId, WorkspaceId};
-use rooms::model::access::PrincipalKind;
+use rooms::model::access::{Principal, PrincipalKind};
 use rooms::{Code, Command, Ctx, Facts, Needs, Refusal, State, Timestamp, decide, needs};
+use serde_json::Value;
 use storage::audit::AuditRow;
 use storage::{Idempotency, WriteSet};
 
+use crate::handout::{self, Takers};
 use crate::hub::Outcome;
-use crate::lane::{Job, repeat};
+use crate::lane::Job;
 
 /// A room of a batch, with its state before and after.
 pub struct Loaded {
@@ -48,6 +50,8 @@ pub struct Ground {
     pub due: BTreeMap<(RoomId, String), Option<Timestamp>>,
     /// How far those have read who say how far they have read now.
     pub marks: BTreeMap<(RoomId, PrincipalKind, String), u64>,
+    /// Who can be offered what the batch makes ready.
+    pub takers: Takers,
 }
 
 /// What it comes to.
@@ -60,22 +64,103 @@ pub struct Decided {
     pub refused_keys: Vec<Idempotency>,
     /// What the workspaces' rooms are told too.
     pub echoes: Vec<Event>,
+    /// Whether it leaves nothing for the dispatcher, provided that who let go of a step had a slot to spare.
+    pub settled: bool,
+}
+
+/// What a batch has come to so far.
+pub(crate) struct Batch {
+    now: Timestamp,
+    pub(crate) set: WriteSet,
+    echoes: Vec<Event>,
+}
+
+/// What one command has come to.
+pub(crate) struct Taken {
+    pub(crate) reply: Result<Value, Refusal>,
+    /// The room's newest seq after it.
+    seq: u64,
+    /// Whether something has happened.
+    grew: bool,
+}
+
+impl Batch {
+    /// Decides a command on what those before it made of its room.
+    pub(crate) fn take(
+        &mut self,
+        room: &mut Loaded,
+        id: RoomId,
+        command: &Command,
+        principal: &Principal,
+        correlation: Option<&String>,
+        facts: &mut Facts,
+    ) -> Taken {
+        let now = self.now;
+        let decision = {
+            let ctx = Ctx::new(now, principal, facts, rand_seed());
+            decide(&room.after, command, &ctx)
+        };
+        let process = decision.state.process.as_ref().map(|p| &p.process);
+        let mut seq = room.after.seq;
+        let mut cause: Option<EventId> = None;
+        for draft in decision.events {
+            seq += 1;
+            facts.absorb(Some(id), process.map(|p| p.team_id), &draft.body);
+            let event = Event {
+                id: EventId(rooms::ctx::uuid_v7(now, rand_seed(), rand_seed())),
+                room_id: id,
+                seq,
+                body: draft.body,
+                at: now,
+                workspace_id: principal.workspace_id.clone(),
+                channel: draft.channel,
+                actor: principal.actor(),
+                process_id: process.map(|p| p.id),
+                step_id: draft.step_id,
+                causation_id: cause,
+                correlation_id: correlation.cloned(),
+                origin: None,
+            };
+            cause.get_or_insert(event.id);
+            if event.body.is_echoed() {
+                self.echoes.push(event.clone());
+            }
+            self.set.events.push(event);
+        }
+        let grew = seq > room.after.seq;
+        room.after = decision.state;
+        room.after.seq = seq;
+        let space = &principal.workspace_id;
+        let timers = decision.timers.into_iter();
+        self.set
+            .timers
+            .extend(timers.map(|op| (id, space.clone(), op)));
+        Taken {
+            reply: decision.reply,
+            seq,
+            grew,
+        }
+    }
 }
 
 /// Decides all of it. `None`: something is needed that was not read; it is put into `known`.
 pub fn decide_all(
-    batch: &[Job],
+    jobs: &[Job],
     ground: &mut Ground,
     known: &mut BTreeMap<WorkspaceId, Needs>,
 ) -> Option<Decided> {
     let now = ground.now;
-    let mut set = WriteSet::default();
-    let mut replies = Vec::with_capacity(batch.len());
+    let mut batch = Batch {
+        now,
+        set: WriteSet::default(),
+        echoes: Vec::new(),
+    };
+    let mut replies = Vec::with_capacity(jobs.len());
     let mut refused_keys = Vec::new();
     let mut answered = std::mem::take(&mut ground.used);
-    let mut echoes: Vec<Event> = Vec::new();
     let mut audited = Vec::new();
-    for job in batch {
+    let was_full = handout::is_full(ground);
+    for job in jobs {
         let key_name = job
             .key
             .as_ref()
@@ -117,43 +202,23 @@ pub fn decide_all(
                 )));
                 continue;
             }
-            set.fired.push((job.room, key, *due));
+            batch.set.fired.push((job.room, key, *due));
         }
         let facts = ground.facts.entry(space.clone()).or_default();
-        let decision = {
-            let ctx = Ctx::new(now, &job.principal, facts, rand_seed());
-            decide(&room.after, &job.command, &ctx)
-        };
-        let team = decision.state.process.as_ref().map(|p| p.process.team_id);
-        let mut seq = room.after.seq;
-        let mut cause: Option<EventId> = None;
-        for draft in decision.events {
-            seq += 1;
-            facts.absorb(Some(job.room), team, &draft.body);
-            let event = Event {
-                id: EventId(rooms::ctx::uuid_v7(now, rand_seed(), rand_seed())),
-                room_id: job.room,
-                seq,
-                body: draft.body,
-                at: now,
-                workspace_id: space.clone(),
-                channel: draft.channel,
-                actor: job.principal.actor(),
-                process_id: decision.state.process.as_ref().map(|p| p.process.id),
-                step_id: draft.step_id,
-                causation_id: cause,
-                correlation_id: job.correlation.clone(),
-                origin: None,
-            };
-            cause.get_or_insert(event.id);
-            if event.body.is_echoed() {
-                echoes.push(event.clone());
-            }
-            set.events.push(event);
-        }
-        let grew = seq > room.after.seq;
+        let Taken {
+            mut reply,
+            seq,
+            grew,
+        } = batch.take(
+            room,
+            job.room,
+            &job.command,
+            &job.principal,
+            job.correlation.as_ref(),
+            facts,
+        );
         if let (true, Some(asked)) = (grew, &job.asked) {
-            let row = match &decision.reply {
+            let row = match &reply {
                 Ok(_) => asked.done(&job.principal),
                 Err(refusal) => asked.refused(&job.principal, refusal),
             };
@@ -163,15 +228,6 @@ pub fn decide_all(
                 ..row
             });
         }
-        room.after = decision.state;
-        room.after.seq = seq;
-        set.timers.extend(
-            decision
-                .timers
-                .into_iter()
-                .map(|op| (job.room, space.clone(), op)),
-        );
-        let mut reply = decision.reply;
         if let (Command::MarkRead(read), Ok(data)) = (&job.command, &mut reply) {
             let who = (job.room, job.principal.kind, job.principal.id.clone());
             let mark = ground.marks.entry(who).or_default();
@@ -179,7 +235,7 @@ pub fn decide_all(
             *mark = read.seq.min(seq).max(*mark);
             *data = serde_json::json!({"lastReadSeq": *mark});
             let (room, kind, id) = (job.room, job.principal.kind, job.principal.id.clone());
-            set.reads.push((room, kind, id, *mark));
+            batch.set.reads.push((room, kind, id, *mark));
         }
         match reply {
             Ok(data) => {
@@ -192,7 +248,7 @@ pub fn decide_all(
                     let kept =
                         serde_json::json!({"data": outcome.data, "seq": outcome.seq}).to_string();
                     answered.insert(name, (key.hash.clone(), kept.clone()));
-                    set.answers.push((key.clone(), kept));
+                    batch.set.answers.push((key.clone(), kept));
                 }
                 replies.push(Ok(outcome));
             }
@@ -202,12 +258,39 @@ pub fn decide_all(
             }
         }
     }
+    if !ground.takers.is_empty() {
+        handout::hand_out(ground, &mut batch);
+    }
+    let settled = !was_full && handout::is_settled(ground, &batch.set.events);
+    let mut set = batch.set;
     set.audit = Some((now, audited));
     Some(Decided {
         set,
         replies,
         refused_keys,
-        echoes,
+        echoes: batch.echoes,
+        settled,
+    })
+}
+
+/// The first answer again, for the same request.
+pub fn repeat(key: &Idempotency, hash: &str, response: &str) -> Result<Outcome, Refusal> {
+    if hash != key.hash {
+        return Err(Refusal::new(
+            Code::IdempotencyConflict,
+            "this key was used for another request; take a new one",
+        ));
+    }
+    let kept: Value = serde_json::from_str(response).map_err(|_| {
+        Refusal::new(
+            Code::Unavailable,
+            "the first request with this key is still under way; try again",
+        )
+    })?;
+    Ok(Outcome {
+        data: kept["data"].clone(),
+        seq: kept["seq"].as_u64(),
+        repeated: true,
     })
 }
 

@@ -1,4 +1,6 @@
-//! The dispatcher: ready steps find agents. It runs when something was committed, when an agent says it is ready, and once a second.
+//! The dispatcher: ready steps find agents. It runs when something was committed, when an agent says it is ready, and once a second. As a rule a
+//! step has found its agent before, in the transaction that made it ready ([`crate::handout`]); here are those that had to wait.
+//!
 //! It only proposes; `decide` checks the fit, the slots and the team's limit under lock, so two nodes cannot give one step twice.
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,13 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rooms::Command;
-use rooms::decide::attempt::fits;
-use rooms::id::{AgentId, InstanceId, RoomId, StepId, TeamId, WorkspaceId};
+use rooms::id::{AgentId, RoomId, StepId, TeamId, WorkspaceId};
 use rooms::model::access::Principal;
-use rooms::model::agent::Agent;
-use rooms::model::team::AgentTeam;
 use storage::ready::{Place, ReadyStep};
 
+use crate::board::{Board, Taker};
 use crate::hub::Hub;
 use crate::under_way::UnderWay;
 
@@ -116,7 +116,7 @@ async fn give_out(
             let Some(begun) = offering.begin(waiting.step.id) else {
                 continue;
             };
-            match board.choose(&waiting) {
+            match board.choose(waiting.team_id, &waiting.step) {
                 Some(tries) => {
                     let (hub, system) = (Arc::clone(hub), system.clone());
                     let (team, chosen) = (waiting.team_id, tries[0].0.clone());
@@ -153,121 +153,6 @@ async fn give_out(
     }
 }
 
-/// An agent that takes work, and the running copy to offer to.
-pub type Taker = (AgentId, Option<InstanceId>);
-
-struct Candidate {
-    agent: Agent,
-    instance: Option<InstanceId>,
-    live: usize,
-}
-
-impl Candidate {
-    fn is_free(&self) -> bool {
-        self.live < self.agent.slots as usize
-    }
-}
-
-/// Who could take what, as it was when it was read and as it will be once what was chosen is taken.
-pub struct Board {
-    candidates: Vec<Candidate>,
-    teams: HashMap<TeamId, (AgentTeam, usize)>,
-}
-
-impl Board {
-    /// Reads it: two queries, however many agents, teams and steps there are.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn read(
-        hub: &Hub,
-        space: &WorkspaceId,
-        takers: &[Taker],
-    ) -> Result<Self, storage::Error> {
-        let ids: Vec<AgentId> = takers.iter().map(|t| t.0.clone()).collect();
-        let (loads, teams) = tokio::try_join!(
-            hub.store().loads(space, &ids),
-            hub.store().waiting_teams(space, &ids),
-        )?;
-        let mut instances: HashMap<AgentId, Option<InstanceId>> = takers.iter().cloned().collect();
-        let candidates = loads.into_iter().map(|(agent, live)| Candidate {
-            instance: instances.remove(&agent.id).flatten(),
-            agent,
-            live,
-        });
-        Ok(Self {
-            candidates: candidates.collect(),
-            teams: teams.into_iter().map(|t| (t.0.id, t)).collect(),
-        })
-    }
-
-    /// The teams that can still take a step.
-    pub fn open(&self) -> Vec<TeamId> {
-        let mut open: Vec<TeamId> = self
-            .teams
-            .iter()
-            .filter(|(_, (team, live))| {
-                let mut members = self.candidates.iter().filter(|c| c.is_free());
-                has_room(team, *live) && members.any(|c| team.member(&c.agent.id).is_some())
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        open.sort_unstable();
-        open
-    }
-
-    /// Who to offer a step to, the best first, which is taken for given; none: nobody can take it now.
-    pub fn choose(&mut self, waiting: &ReadyStep) -> Option<Vec<Taker>> {
-        let (team, live) = self.teams.get_mut(&waiting.team_id)?;
-        if !has_room(team, *live) {
-            return None;
-        }
-        // The agent that suspended the step first, one that it was taken from last; then by the members' priority, then the least loaded
-        // of its slots.
-        let mut fitting: Vec<(usize, (bool, bool, u32, usize))> = self
-            .candidates
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.is_free())
-            .filter_map(|(n, c)| {
-                let member = team.member(&c.agent.id)?;
-                let first = waiting.step.preferred_agent_id.as_ref() != Some(&c.agent.id);
-                let load = c.live * 1000 / (c.agent.slots.max(1) as usize);
-                let avoided = waiting.step.avoid_agent_id.as_ref() == Some(&c.agent.id);
-                fits(&waiting.step, &c.agent, member)
-                    .then_some((n, (avoided, first, member.priority, load)))
-            })
-            .collect();
-        fitting.sort_by_key(|f| f.1);
-        let best = fitting.first()?.0;
-        *live += 1;
-        self.candidates[best].live += 1;
-        let taker = |n: usize| {
-            let candidate = &self.candidates[n];
-            (candidate.agent.id.clone(), candidate.instance.clone())
-        };
-        Some(fitting.into_iter().map(|(n, _)| taker(n)).collect())
-    }
-
-    fn take(&mut self, team: TeamId, agent: &AgentId) {
-        self.change(team, agent, |live| live + 1);
-    }
-
-    /// What was chosen came to nothing.
-    pub fn give_back(&mut self, team: TeamId, agent: &AgentId) {
-        self.change(team, agent, |live| live.saturating_sub(1));
-    }
-
-    fn change(&mut self, team: TeamId, agent: &AgentId, to: fn(usize) -> usize) {
-        if let Some((_, live)) = self.teams.get_mut(&team) {
-            *live = to(*live);
-        }
-        if let Some(candidate) = self.candidates.iter_mut().find(|c| c.agent.id == *agent) {
-            candidate.live = to(candidate.live);
-        }
-    }
-}
-
 /// The next steps of these teams; and the last place, when more may follow.
 ///
 /// # Errors
@@ -280,10 +165,6 @@ pub async fn page(
     let ready = hub.store().ready_steps(open, after, PAGE).await?;
     let last = ready.get(PAGE - 1).map(|step| step.place);
     Ok((ready, last))
-}
-
-fn has_room(team: &AgentTeam, live: usize) -> bool {
-    live < team.configuration.max_concurrent_tasks as usize
 }
 
 /// Offers to the first that can take it: who has the offer.

@@ -31,6 +31,7 @@ use crate::presence::Presence;
 use crate::rate::Rate;
 use crate::refusals::{self, Refusals};
 use crate::relay::{Alone, Channel, Message, Relay, SharedRelay};
+use crate::roster::Roster;
 use crate::session::{self, Sessions};
 use crate::transport::Transports;
 use crate::wire::{Frame, Wire};
@@ -74,6 +75,8 @@ pub struct Committed {
     pub events: Vec<Logged>,
     /// The state after them, where it was loaded.
     pub state: Option<State>,
+    /// What it made ready is given out, and nobody waits for what it let go of.
+    pub settled: bool,
 }
 
 /// Whether an event makes no step ready and frees no slot: the dispatcher need not look.
@@ -89,6 +92,21 @@ fn leaves_work_alone(body: &EventBody) -> bool {
             | EventBody::CommunicationResponded(_)
             | EventBody::Custom(_)
     )
+}
+
+/// Whether an event is about steps that find or leave their agents, or goes with such: where all of that is settled, the dispatcher need not look.
+fn may_be_settled(body: &EventBody) -> bool {
+    body.begins().is_some()
+        || body.ends().is_some()
+        || matches!(
+            body,
+            EventBody::StepReady(_)
+                | EventBody::ProcessCreated(_)
+                | EventBody::ProcessStarted(_)
+                | EventBody::ProcessCompleted(_)
+                | EventBody::RoomCreated(_)
+                | EventBody::ParticipantJoined(_)
+        )
 }
 
 /// Where the relay is found once it is known; until then, and without one, a node is alone.
@@ -163,6 +181,8 @@ pub struct Hub {
     pub delivery: Delivery,
     /// Agents' sockets.
     pub agents: Agents,
+    /// Who could take a step, as far as it is remembered.
+    pub roster: Roster,
     /// How fast a key may ask.
     pub rate: Rate,
     /// The audit of refusals.
@@ -213,6 +233,7 @@ impl Hub {
             transports: Arc::default(),
             sessions: Sessions::default(),
             store,
+            roster: Roster::default(),
             rate: Rate::new(config.rate_limit, config.rate_burst),
             states: moka::sync::Cache::new(config.cache_rooms),
             config,
@@ -381,10 +402,12 @@ impl Hub {
         }
         if let Some(state) = &committed.state {
             if state.process.is_some() {
-                self.learn(&committed);
+                let spared = self.learn(&committed);
                 crate::addressed::tell(&self.agents, &committed.events, state);
+                let settled = committed.settled && spared;
                 let mut bodies = committed.events.iter().map(|e| &e.event.body);
-                let wakes = bodies.any(|body| !leaves_work_alone(body));
+                let wakes = bodies
+                    .any(|body| !leaves_work_alone(body) && !(settled && may_be_settled(body)));
                 if wakes {
                     self.work.notify_one();
                 }
@@ -416,18 +439,33 @@ impl Hub {
         self.states.entry_count()
     }
 
-    /// Remembers where new things are decided, so that nobody has to ask.
-    fn learn(&self, committed: &Committed) {
+    /// Remembers where new things are decided, so that nobody has to ask, and who has what. Whether everybody who let go of a step had a slot to spare.
+    fn learn(&self, committed: &Committed) -> bool {
+        let mut spared = true;
         for logged in &committed.events {
             let event = &logged.event;
+            let space = &event.workspace_id;
             let thing = match &event.body {
-                EventBody::ProcessCreated(_) => (Thing::Process, event.room_id.0),
-                EventBody::AssignmentOffered(offered) => (Thing::Attempt, offered.attempt.id.0),
-                _ => continue,
+                EventBody::ProcessCreated(_) => Some((Thing::Process, event.room_id.0)),
+                EventBody::AssignmentOffered(offered) => {
+                    Some((Thing::Attempt, offered.attempt.id.0))
+                }
+                _ => None,
             };
-            let home = (event.workspace_id.clone(), event.room_id);
-            self.homes.insert(thing, home);
+            if let Some(thing) = thing {
+                self.homes.insert(thing, (space.clone(), event.room_id));
+            }
+            if let Some((agent, _)) = event.body.begins() {
+                self.roster.began(space, agent);
+            }
+            let process = committed.state.as_ref().and_then(|s| s.process.as_ref());
+            let ended = event.body.ends().and_then(|id| process?.attempts.get(&id));
+            if let Some(attempt) = ended {
+                spared &= self.roster.can_spare(space, &attempt.agent_id);
+                self.roster.ended(space, &attempt.agent_id);
+            }
         }
+        spared
     }
 
     /// A cached state.

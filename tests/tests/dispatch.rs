@@ -11,6 +11,13 @@ fn steps(count: usize, capability: &str) -> Value {
     (0..count).map(step).collect()
 }
 
+/// Steps one after the other.
+fn chain(count: usize) -> Value {
+    let key = |n: usize| format!("s{n}");
+    let step = |n| json!({ "key": key(n), "name": "Step", "dependencies": (n > 0).then(|| key(n - 1)).as_slice() });
+    (0..count).map(step).collect()
+}
+
 fn urgent(team: &str, steps: &Value) -> Value {
     json!({ "name": "Urgent", "teamId": team, "priority": "urgent", "steps": steps })
 }
@@ -69,5 +76,51 @@ on_both_databases! {
         // She has one slot, and the step that she refused would still be chosen first for it.
         let second = ann.take().await;
         assert_ne!(second.step(), first.step());
+    }
+
+    async fn a_step_is_offered_in_the_transaction_that_makes_it_ready(database: Database) {
+        let hub = Hub::start(database).await;
+        let mut ann = hub.agent("ann", &[]).await;
+        let team = hub.team(&[member("ann")], json!({})).await;
+        // With the first the node gets to know who is there.
+        for known in [false, true] {
+            let process = hub.process(&team, chain(3)).await;
+            for _ in 0..3 {
+                let work = ann.take().await;
+                ann.complete(&work, json!({})).await;
+            }
+            hub.ends(&process, "completed").await;
+            let events = hub.events(&process.room).await;
+            let at = |kind: &str| events.iter().filter(|e| e["type"] == kind).map(|e| e["at"].clone()).collect::<Vec<_>>();
+            let (ready, offered) = (at("step.ready"), at("assignment.offered"));
+            assert_eq!((ready.len(), offered.len()), (3, 3), "{events:?}");
+            if known {
+                // All events of a transaction are of one moment.
+                assert_eq!(ready, offered);
+            }
+        }
+    }
+
+    async fn a_slot_that_is_let_go_of_goes_to_who_is_next(database: Database) {
+        let hub = Hub::start(database).await;
+        let mut ann = hub.agent("ann", &[]).await;
+        let team = hub.team(&[member("ann")], json!({})).await;
+        let first = hub.process(&team, chain(2)).await;
+        let work = ann.take().await;
+        // Who has waited longer than the step that is about to be ready has the slot first ...
+        let waiting = hub.process(&team, chain(1)).await;
+        ann.complete(&work, json!({})).await;
+        let next = ann.take().await;
+        assert_eq!(next.offer["process"]["id"], waiting.id);
+        ann.complete(&next, json!({})).await;
+        let last = ann.take().await;
+        assert_eq!(last.offer["process"]["id"], first.id);
+        ann.complete(&last, json!({})).await;
+        // ... unless that is more urgent.
+        let hurried = hub.process_with(urgent(&team, &chain(2))).await;
+        let work = ann.take().await;
+        hub.process(&team, chain(1)).await;
+        ann.complete(&work, json!({})).await;
+        assert_eq!(ann.take().await.offer["process"]["id"], hurried.id);
     }
 }

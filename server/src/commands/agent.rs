@@ -14,11 +14,12 @@ use super::Request;
 use super::payload::{Nothing, Payload};
 use super::table::Kind::{Many, Text, Whole};
 use super::table::{CommandRow, Does, by_hand, direct, in_workspace};
+use crate::batch::repeat;
+use crate::board::Board;
 use crate::contract::shape;
 use crate::contract::shapes::Work;
-use crate::dispatch::{Board, page};
+use crate::dispatch::page;
 use crate::hub::{Hub, Outcome};
-use crate::lane::repeat;
 use crate::problem::storage_refusal;
 
 pub fn rows() -> Vec<CommandRow> {
@@ -104,7 +105,7 @@ async fn claim(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcom
             if attempts.len() as u64 >= max {
                 break 'pages;
             }
-            if board.choose(&waiting).is_none() {
+            if board.choose(waiting.team_id, &waiting.step).is_none() {
                 continue;
             }
             let command = Command::Offer {
