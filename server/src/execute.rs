@@ -1,6 +1,7 @@
 //! A batch is executed: its rooms locked and brought up to their heads, decided, written, committed. Where the rooms' states are enough, by one
 //! statement without a lock.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,13 +103,14 @@ fn guess(hub: &Hub, batch: &[Job]) -> Option<Guess> {
     let mut worth = false;
     for job in batch {
         let space = &job.principal.workspace_id;
-        if !ground.loaded.contains_key(&job.room) {
-            let cached = hub.cached(job.room).filter(|s| s.room.is_some());
-            let new = job.command.makes_its_room().then(State::default);
-            let state = Loaded::new(cached.or(new)?);
-            ground.loaded.insert(job.room, state);
-        }
-        let state = &ground.loaded.get(&job.room)?.before;
+        let state = match ground.loaded.entry(job.room) {
+            Entry::Occupied(known) => &known.into_mut().before,
+            Entry::Vacant(unknown) => {
+                let cached = hub.cached(job.room).filter(|s| s.room.is_some());
+                let new = job.command.makes_its_room().then(State::default);
+                &unknown.insert(Loaded::new(cached.or(new)?)).before
+            }
+        };
         by_state &= job.command.stays_in_its_room(state);
         worth |= job.command.may_ready_a_step() && hub.agents.work_in(space);
         let wanted = ground.wanted.entry(space.clone()).or_default();
@@ -222,8 +224,8 @@ fn done(
     Done { replies, committed }
 }
 
-/// What the batch is going to need, as far as can be told from what is at hand. The order of locks: the batch's rooms, the workspaces', the teams'
-/// in which work is handed out, agents; each by their ids.
+/// What the batch is going to need, as far as can be told from what is at hand. The order of locks: the batch's rooms and those of the teams in which
+/// work is handed out, then the workspaces' rooms, then agents; each by their ids.
 fn ahead(hub: &Hub, batch: &[Job], ids: &BTreeSet<RoomId>, plan: &Plan) -> Ahead {
     let mut spaces = BTreeSet::new();
     let mut wanted = plan.needs.clone();
@@ -244,11 +246,12 @@ fn ahead(hub: &Hub, batch: &[Job], ids: &BTreeSet<RoomId>, plan: &Plan) -> Ahead
         .flat_map(|(_, n)| &n.teams)
         .map(|t| RoomId(t.0))
         .collect();
-    let mut rooms = Vec::from_iter(ids.iter().copied());
-    for more in [spaces, teams] {
-        let more = more.into_iter().filter(|room| !rooms.contains(room));
-        rooms.extend(Vec::from_iter(more));
+    let mut rooms: BTreeSet<RoomId> = ids.union(&teams).copied().collect();
+    for job in batch {
+        let known = hub.known_workspace_room(&job.principal.workspace_id);
+        spaces.extend(known.filter(|room| rooms.remove(room)));
     }
+    let rooms = rooms.into_iter().chain(spaces).collect();
     Ahead { rooms, registry }
 }
 
@@ -300,8 +303,8 @@ async fn attempt(
                 .merge(more);
         }
     }
-    for (space, more) in std::mem::take(&mut plan.needs) {
-        wanted.entry(space).or_default().merge(more);
+    for (space, more) in &plan.needs {
+        wanted.entry(space.clone()).or_default().merge(more.clone());
     }
     let mut facts: BTreeMap<WorkspaceId, Facts> = BTreeMap::new();
     for (space, needs) in &wanted {

@@ -407,7 +407,7 @@ impl Hub {
                 let settled = committed.settled && spared;
                 let mut bodies = committed.events.iter().map(|e| &e.event.body);
                 let wakes = bodies
-                    .any(|body| !leaves_work_alone(body) && !(settled && may_be_settled(body)));
+                    .any(|body| !(leaves_work_alone(body) || settled && may_be_settled(body)));
                 if wakes {
                     self.work.notify_one();
                 }

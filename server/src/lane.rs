@@ -119,30 +119,44 @@ pub async fn run(hub: Arc<Hub>, mut queue: mpsc::Receiver<Job>) {
         }
         while !jobs.is_empty() {
             let next = jobs.drain(..jobs.len().min(BATCH)).collect();
-            // What hands out work locks agents' rows, which come last in the order of locks; a workspace's room, which only some of the others
-            // turn out to need, comes before them. Apart, neither makes the other start over. What follows in the same room stays behind it.
-            let mut behind = BTreeSet::new();
-            let (handing_out, rest): (Vec<_>, Vec<_>) =
-                aside.keep(next).into_iter().partition(|job| {
-                    if job.command.hands_out_work() {
-                        behind.insert(job.room);
-                    }
-                    behind.contains(&job.room)
-                });
-            for batch in [rest, handing_out] {
-                // The first of the two may have set rooms of the second aside.
-                let batch = aside.keep(batch);
-                let batch = if hangs { in_time(batch) } else { batch };
-                if !batch.is_empty() {
-                    let ran = run_batch(&hub, batch, Locks::Tried).await;
-                    hangs = ran.hangs;
-                    if !ran.locked.is_empty() {
-                        aside.set(&hub, ran.locked);
-                    }
+            let next = aside.keep(next);
+            let next = if hangs { in_time(next) } else { next };
+            let (handing_out, rest) = apart(&hub, next);
+            let both = [rest, handing_out].map(|batch| run_some(&hub, batch));
+            let ran = futures::future::join_all(both).await;
+            let mut ran = ran.into_iter().flatten().peekable();
+            if ran.peek().is_some() {
+                hangs = false;
+            }
+            for ran in ran {
+                hangs |= ran.hangs;
+                if !ran.locked.is_empty() {
+                    aside.set(&hub, ran.locked);
                 }
             }
         }
     }
+}
+
+async fn run_some(hub: &Arc<Hub>, batch: Vec<Job>) -> Option<Ran> {
+    if batch.is_empty() {
+        return None;
+    }
+    Some(run_batch(hub, batch, Locks::Tried).await)
+}
+
+/// What may hand out work, with all that is for the same rooms, and the rest. The one locks teams and agents, which others may have locked; the other
+/// mostly goes without a lock, and side by side with it. SQLite has one writer: there each transaction more is a commit more.
+fn apart(hub: &Hub, jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    if hub.store().kind() == "sqlite" {
+        return (Vec::new(), jobs);
+    }
+    let hands_out = |job: &&Job| {
+        let space = &job.principal.workspace_id;
+        job.command.hands_out_work() || job.command.may_ready_a_step() && hub.agents.work_in(space)
+    };
+    let rooms: BTreeSet<RoomId> = jobs.iter().filter(hands_out).map(|job| job.room).collect();
+    jobs.into_iter().partition(|job| rooms.contains(&job.room))
 }
 
 /// Those that have not waited for too long.
