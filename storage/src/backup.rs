@@ -26,7 +26,7 @@ impl Store {
     /// Writes a consistent copy of an SQLite store to a new file, beside a server that goes on writing. It is there as a whole or not at
     /// all.
     pub async fn back_up(&self, to: &Path) -> Result<(), Error> {
-        let Self::Sqlite(pool) = self else {
+        let Self::Sqlite(file) = self else {
             return Err(Error::Backup(
                 "Postgres is backed up with its own tools: pg_dump --format=custom, or a base backup with its WAL".to_owned(),
             ));
@@ -42,7 +42,7 @@ impl Store {
         let text = part.to_string_lossy().into_owned();
         sqlx::query(AssertSqlSafe(sql))
             .bind(text)
-            .execute(pool)
+            .execute(&file.pool)
             .await?;
         std::fs::File::open(&part)
             .and_then(|f| f.sync_all())

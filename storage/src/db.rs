@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rooms::Timestamp;
@@ -21,6 +21,8 @@ use sqlx::{
     SqlitePool, Transaction, TypeInfo, ValueRef,
 };
 use uuid::Uuid;
+
+use crate::checkpoint::{self, Checkpoints};
 
 /// A connection that was used more recently is taken to be alive.
 const RESTED: Duration = Duration::from_millis(500);
@@ -216,9 +218,16 @@ impl Error {
 #[derive(Clone, Debug)]
 pub enum Store {
     /// One file.
-    Sqlite(SqlitePool),
+    Sqlite(File),
     /// A server.
     Postgres(Pools),
+}
+
+/// Connections to a file of SQLite.
+#[derive(Clone, Debug)]
+pub struct File {
+    pub(crate) pool: SqlitePool,
+    checkpoints: Arc<Checkpoints>,
 }
 
 /// Connections to Postgres. Statements of lanes are the same again and again, with arrays of any length. Left to itself the server plans them
@@ -345,16 +354,19 @@ impl Store {
                     options.get_filename().display()
                 )));
             }
+            let options = checkpoint::bounded(options);
             let pool = SqlitePoolOptions::new()
                 .max_connections(8)
                 .test_before_acquire(false)
                 // Where the disk is full SQLite rolls back by itself. sqlx then takes the transaction for open still, and would begin no other.
                 .before_acquire(|connection, _| {
                     Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
-                })
-                .connect_with(options)
-                .await?;
-            return Ok(Self::Sqlite(pool));
+                });
+            let (checkpoints, pool) = Checkpoints::start(&options, pool);
+            return Ok(Self::Sqlite(File {
+                pool: pool.connect_with(options).await?,
+                checkpoints: Arc::new(checkpoints),
+            }));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url)
@@ -419,7 +431,7 @@ impl Store {
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite(pool) => Conn::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite(file) => Conn::Sqlite(file.pool.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pools) => Conn::Postgres(begin(&pools.writes, BEGIN_PATIENTLY).await?),
         })
     }
@@ -436,7 +448,7 @@ impl Store {
     /// Begins a transaction that only reads.
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite(pool) => Conn::Sqlite(pool.begin().await?),
+            Self::Sqlite(file) => Conn::Sqlite(file.pool.begin().await?),
             Self::Postgres(pools) => Conn::Postgres(begin(&pools.reads, "BEGIN").await?),
         })
     }
@@ -460,9 +472,9 @@ impl Store {
     /// One query outside of a transaction.
     pub async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match self {
-            Self::Sqlite(pool) => {
+            Self::Sqlite(file) => {
                 let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
-                    .fetch_all(pool)
+                    .fetch_all(&file.pool)
                     .await?;
                 rows.iter().map(sqlite_row).collect()
             }
@@ -511,7 +523,10 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(file) => {
+                file.checkpoints.end().await;
+                file.pool.close().await;
+            }
             Self::Postgres(pools) => {
                 pools.writes.close().await;
                 pools.lists.close().await;
@@ -984,11 +999,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_is_worth_another_try() -> Result<(), Error> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect("sqlite::memory:")
-            .await?;
-        let store = Store::Sqlite(pool);
+        let store = Store::connect("sqlite::memory:").await?;
         let mut conn = store.begin().await?;
         conn.script("PRAGMA max_page_count = 3; CREATE TABLE t (v TEXT)")
             .await?;

@@ -1,6 +1,6 @@
 //! Baton's durable state. The only crate that knows sqlx.
 //!
-//! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]), migrations ([`migrate`]),
+//! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]; `checkpoint` for SQLite's log), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
 //! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]; `names` for a part of the name), for the dispatcher ([`ready`]) and for monitoring
 //! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), what is no longer kept ([`retention`]), credentials ([`keys`]), backups ([`backup`]) and
@@ -11,6 +11,7 @@ pub mod audit;
 pub mod backup;
 pub mod batch;
 pub mod change;
+mod checkpoint;
 pub mod db;
 pub mod keys;
 pub mod migrate;
