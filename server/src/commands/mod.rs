@@ -52,7 +52,7 @@ static TABLE: LazyLock<Vec<CommandRow>> = LazyLock::new(|| {
         communication::rows(),
         alert::rows(),
         room::rows(),
-        crate::gateway::rows(),
+        crate::gateway::own::rows(),
     ]
     .into_iter()
     .flatten()

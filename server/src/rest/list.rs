@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::call::Call;
 use super::route::{Answer, ok};
-use crate::gateway;
+use crate::gateway::own;
 use crate::problem::Refused;
 
 /// A page of things, newest first. What the query filters by is taken from it: `status`, `type`, `teamId`, `processId`, `search`.
@@ -85,7 +85,7 @@ pub async fn process_room(call: &Call, id: Uuid) -> Result<RoomId, Refused> {
 
 /// A part of a room's log: `since` and `limit`.
 pub async fn log(call: &Call, room: RoomId) -> Answer {
-    gateway::readable(&call.hub, &call.principal, room).await?;
+    own::readable(&call.hub, &call.principal, room).await?;
     let since = call.number("since")?.unwrap_or(0);
     let limit = call.limit(100);
     let found = call
@@ -96,6 +96,6 @@ pub async fn log(call: &Call, room: RoomId) -> Answer {
         .ok_or_else(|| Refusal::not_found("room", room))?;
     let more = found.events.last().is_some_and(|e| e.0 < found.head);
     ok(json!({
-        "items": gateway::parsed(&found.events), "first": found.first, "head": found.head, "logId": found.log_id, "more": more,
+        "items": own::parsed(&found.events), "first": found.first, "head": found.head, "logId": found.log_id, "more": more,
     }))
 }

@@ -15,7 +15,7 @@ use super::list::{items, log, paged};
 use super::route::{Answer, Route, Run, ok, route, runs};
 use crate::commands::payload::truncated;
 use crate::contract::shapes as s;
-use crate::gateway;
+use crate::gateway::own;
 use crate::problem::Refused;
 
 pub fn routes() -> Vec<Route> {
@@ -141,7 +141,7 @@ async fn list(call: Call) -> Answer {
 
 async fn get(call: Call) -> Answer {
     let mut room = [call.one(Thing::Room).await?];
-    gateway::readable(&call.hub, &call.principal, RoomId(call.uuid("room")?)).await?;
+    own::readable(&call.hub, &call.principal, RoomId(call.uuid("room")?)).await?;
     fill_read_mark(&call, &mut room).await?;
     let [room] = room;
     ok(room)
@@ -166,7 +166,7 @@ async fn fill_read_mark(call: &Call, rooms: &mut [Value]) -> Result<(), Refused>
 
 async fn message(call: Call) -> Answer {
     let room = RoomId(call.uuid("room")?);
-    gateway::readable(&call.hub, &call.principal, room).await?;
+    own::readable(&call.hub, &call.principal, room).await?;
     let unknown = || Refusal::not_found("message", truncated(call.part("messageId")));
     let id = Uuid::parse_str(call.part("messageId")).map_err(|_| unknown())?;
     let found = call.hub.store().message(room, id).await?;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::route::{Answer, Route, ok, route};
 use crate::contract::shapes as s;
-use crate::gateway;
+use crate::gateway::own;
 use crate::problem::Refused;
 
 /// For a caller who may not see all rooms, so many matches are looked through for one page. What lies beyond is the next page's.
@@ -99,7 +99,7 @@ async fn room(call: &Call) -> Result<Option<RoomId>, Refused> {
     let space = &call.principal.workspace_id;
     let found = call.hub.room_of(thing, space, named).await?;
     let room = found.ok_or_else(|| Refusal::not_found(thing.name(), named))?;
-    gateway::readable(&call.hub, &call.principal, room).await?;
+    own::readable(&call.hub, &call.principal, room).await?;
     Ok(Some(room))
 }
 
@@ -159,7 +159,7 @@ async fn visible(
 /// Whether the caller's role in the room is one that reads it.
 fn may_read(call: &Call, room: &CollaborationRoom) -> bool {
     let principal = &call.principal;
-    let kind = gateway::kind_of(principal);
+    let kind = own::kind_of(principal);
     let given = room
         .participants
         .iter()
