@@ -41,6 +41,7 @@ const ALL: &[Migration] = &[
     migration!(13, "0013_retention"),
     migration!(14, "0014_inbox"),
     migration!(15, "0015_names"),
+    migration!(16, "0016_large_lists"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

@@ -1,10 +1,11 @@
-//! Lists searched by a part of the name, at a cost that does not grow with those of processes and teams.
+//! Lists searched by a part of the name, at a cost that does not grow with how many there are.
 //!
 //! What many names have is found among the newest of the list within a few looks. What few have is found by the pieces of three characters
-//! that names are kept in beside the tables (migration 15). Which of the two it is shows when the newest have been looked at. Either way a name
+//! that names are kept in beside the tables (migrations 15 and 16). Which of the two it is shows when the newest have been looked at. Either way a name
 //! is compared as a whole in the end, so what is found, and its order, depends on neither.
 
 use rooms::id::WorkspaceId;
+use rooms::model::room::{OF_PROCESS, RoomType};
 use uuid::Uuid;
 
 use crate::db::{Error, Row, Store, Value};
@@ -39,13 +40,42 @@ impl Args {
     }
 }
 
-/// The kind of a thing whose name is kept in pieces. A room's is not: each process has one, and its name would cost the start of the process as much
-/// again as its own.
-pub(crate) fn kind(thing: Thing) -> Option<&'static str> {
-    match thing {
-        Thing::Process | Thing::Team => Some(thing.name()),
-        _ => None,
+/// Whether names of these are kept in pieces.
+pub(crate) fn are_kept(thing: Thing) -> bool {
+    matches!(thing, Thing::Process | Thing::Team | Thing::Room)
+}
+
+/// Where pieces lead to things whose names contain a text.
+#[derive(Debug, PartialEq, Eq)]
+enum Source<'a> {
+    /// Names of this kind that contain it.
+    Within(&'static str, &'a str),
+    /// Names of this kind that begin with it.
+    Beginning(&'static str, &'a str),
+    /// All rooms of processes.
+    RoomsOfProcesses,
+}
+
+/// Every source of a list's names that contain the text. The rooms of processes are found by the names of the processes, whose ids they have: kept
+/// apart, theirs would cost the start of a process as much again as its own.
+fn sources(thing: Thing, text: &str) -> Vec<Source<'_>> {
+    let mut sources = vec![Source::Within(thing.name(), text)];
+    if thing != Thing::Room {
+        return sources;
     }
+    let before = OF_PROCESS.to_lowercase();
+    if before.contains(text) {
+        sources.push(Source::RoomsOfProcesses);
+        return sources;
+    }
+    let process = Thing::Process.name();
+    sources.push(Source::Within(process, text));
+    // It may begin in what stands before the name, and end in the name.
+    let rests = before
+        .char_indices()
+        .filter_map(|(at, _)| text.strip_prefix(&before[at..]));
+    sources.extend(rests.map(|rest| Source::Beginning(process, rest)));
+    sources
 }
 
 /// The pieces of three characters that a name with this text in it has; of a shorter text, what one of them begins with.
@@ -100,7 +130,6 @@ impl Store {
     pub(crate) async fn named(
         &self,
         thing: Thing,
-        kind: &str,
         workspace: &WorkspaceId,
         filter: &Filter,
         text: &str,
@@ -124,7 +153,7 @@ impl Store {
             seen += look;
             look *= GROWTH;
             if (found.len() as u64) * SCARCE < seen {
-                let rows = self.by_pieces(thing, kind, workspace, &rest, &text);
+                let rows = self.by_pieces(thing, workspace, &rest, &text);
                 found.extend(rows.await?);
                 return Ok(found);
             }
@@ -170,39 +199,62 @@ impl Store {
     async fn by_pieces(
         &self,
         thing: Thing,
-        kind: &str,
         workspace: &WorkspaceId,
         filter: &Filter,
         text: &str,
     ) -> Result<Vec<Row>, Error> {
         let mut args = Args::new(workspace);
         let clauses = filter.clauses(&mut args);
-        let list = format!("{kind}:{}", workspace.as_str());
-        let (from, wanted) = match self {
-            Self::Sqlite(_) => (
-                "name_pieces CROSS JOIN names n ON n.rowid = name_pieces.rowid WHERE name_pieces MATCH",
-                args.add(for_sqlite(&list, text).into()),
-            ),
-            Self::Postgres(_) => (
-                "names n WHERE name_pieces(n.kind, n.workspace_id, n.name) @@",
-                format!("{}::tsquery", args.add(for_postgres(&list, text).into())),
-            ),
-        };
-        let like = args.add(format!("%{}%", literal(text)).into());
-        let beyond = match filter.after {
-            Some(id) => format!(" AND n.id < {}", args.add(id.into())),
-            None => String::new(),
-        };
-        // Where nothing else is asked for, the page is cut before its rows are read.
         let page = format!(" ORDER BY id DESC LIMIT {}", filter.limit);
-        let cut = if filter.is_by_name_alone() {
-            page.as_str()
-        } else {
-            ""
+        let mut parts = Vec::new();
+        for source in sources(thing, text) {
+            let (kind, text, like) = match source {
+                Source::Within(kind, text) => (kind, text, format!("%{}%", literal(text))),
+                Source::Beginning(kind, text) => (kind, text, format!("{}%", literal(text))),
+                Source::RoomsOfProcesses => {
+                    let process = RoomType::Process.as_str();
+                    parts.push(format!(
+                        "SELECT id FROM rooms WHERE {clauses} AND type = '{process}'{page}"
+                    ));
+                    continue;
+                }
+            };
+            let list = format!("{kind}:{}", workspace.as_str());
+            let (from, wanted) = match self {
+                Self::Sqlite(_) => (
+                    "name_pieces CROSS JOIN names n ON n.rowid = name_pieces.rowid WHERE name_pieces MATCH",
+                    args.add(for_sqlite(&list, text).into()),
+                ),
+                Self::Postgres(_) => (
+                    "names n WHERE name_pieces(n.kind, n.workspace_id, n.name) @@",
+                    format!("{}::tsquery", args.add(for_postgres(&list, text).into())),
+                ),
+            };
+            let like = args.add(like.into());
+            let beyond = match filter.after {
+                Some(id) => format!(" AND n.id < {}", args.add(id.into())),
+                None => String::new(),
+            };
+            // Where nothing else is asked for, the page is cut before its rows are read.
+            let cut = if filter.is_by_name_alone() {
+                page.as_str()
+            } else {
+                ""
+            };
+            parts.push(format!(
+                "SELECT n.id FROM {from} {wanted} AND n.name LIKE {like} ESCAPE '\\'{beyond}{cut}"
+            ));
+        }
+        let ids = match parts.as_slice() {
+            [one] => one.clone(),
+            // SQLite takes an order within a part in brackets of its own alone.
+            many => many
+                .iter()
+                .enumerate()
+                .map(|(n, part)| format!("SELECT id FROM ({part}) AS part_{n}"))
+                .collect::<Vec<_>>()
+                .join(" UNION ALL "),
         };
-        let ids = format!(
-            "SELECT n.id FROM {from} {wanted} AND n.name LIKE {like} ESCAPE '\\'{beyond}{cut}"
-        );
         let sql = format!(
             "SELECT {} FROM {} WHERE {clauses} AND {}{page}",
             thing.columns(),
@@ -225,6 +277,33 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_of_a_process_is_found_by_the_name_of_the_process() {
+        use Source::{Beginning, RoomsOfProcesses, Within};
+        assert_eq!(sources(Thing::Team, "s: b"), [Within("team", "s: b")]);
+        assert_eq!(
+            sources(Thing::Room, "bee"),
+            [Within("room", "bee"), Within("process", "bee")]
+        );
+        for (text, rest) in [
+            (" b", "b"),
+            (": bee", "bee"),
+            ("s: s: b", "s: b"),
+            ("process: 100%", "100%"),
+        ] {
+            let all = [
+                Within("room", text),
+                Within("process", text),
+                Beginning("process", rest),
+            ];
+            assert_eq!(sources(Thing::Room, text), all);
+        }
+        for text in ["s", "cess", "process: "] {
+            let all = [Within("room", text), RoomsOfProcesses];
+            assert_eq!(sources(Thing::Room, text), all);
+        }
+    }
 
     #[test]
     fn a_text_is_asked_for_by_pieces_of_it() {

@@ -10,7 +10,7 @@ use crate::model::process::{
     OrchestrationProcess, ParentStep, ProcessContext, ProcessMetrics, ProcessStatus,
 };
 use crate::model::room::{
-    Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
+    Channel, CollaborationRoom, OF_PROCESS, Participant, ParticipantType, RoomRole, RoomType,
 };
 use crate::model::step::{ProcessStep, StepPhase, StepStatus, SubProcess};
 use crate::model::team::{AgentTeam, TeamStatus};
@@ -79,7 +79,7 @@ impl Decider<'_> {
         let log_id: LogId = self.ctx.id();
         self.emit(EventBody::RoomCreated(CollaborationRoom {
             id: process.room_id,
-            name: format!("Process: {}", process.name),
+            name: format!("{OF_PROCESS}{}", process.name),
             kind: RoomType::Process,
             workspace_id: process.workspace_id.clone(),
             process_id: Some(process.id),

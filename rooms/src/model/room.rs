@@ -8,6 +8,9 @@ use super::{Object, Priority};
 use crate::Timestamp;
 use crate::id::{LogId, MessageId, ProcessId, RoomId, TeamId, WorkspaceId};
 
+/// What the name of a process's room begins with. The name of the process follows, and neither ever changes.
+pub const OF_PROCESS: &str = "Process: ";
+
 /// What a room belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -22,7 +25,7 @@ pub enum RoomType {
 
 impl RoomType {
     /// As the wire spells it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Process => "process",
             Self::Team => "team",

@@ -444,6 +444,14 @@ impl Conn {
         }
     }
 
+    /// A table that is read by this index. Postgres finds it by itself: it knows how much there is of what.
+    pub(crate) fn by_index(&self, table: &str, index: &str) -> String {
+        match self {
+            Self::Sqlite(_) => format!("{table} INDEXED BY {index}"),
+            Self::Postgres(_) => table.to_owned(),
+        }
+    }
+
     /// See [`Store::among`].
     pub fn among(&self, kind: Kind, n: usize) -> String {
         rows::among(matches!(self, Self::Postgres(_)), kind, n)

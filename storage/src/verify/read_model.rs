@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rooms::State;
+use rooms::model::room::{OF_PROCESS, RoomType};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -172,21 +173,39 @@ impl Check {
 
     /// Every name can be searched for as it is, and no other.
     pub(super) async fn names(&mut self) -> Result<(), Error> {
-        for (kind, table) in [("process", "processes"), ("team", "teams")] {
+        let own = format!("type <> '{}'", RoomType::Process.as_str());
+        for (kind, table, which) in [
+            ("process", "processes", "1 = 1"),
+            ("team", "teams", "1 = 1"),
+            ("room", "rooms", own.as_str()),
+        ] {
             let named = format!(
                 "FROM {table} t LEFT JOIN names n ON n.kind = '{kind}' AND n.id = t.id AND n.workspace_id = t.workspace_id AND n.name = LOWER(t.name)"
             );
-            let sql = format!("SELECT t.id {named} WHERE n.id IS NULL ORDER BY t.id LIMIT 100");
+            let sql = format!(
+                "SELECT t.id {named} WHERE {which} AND n.id IS NULL ORDER BY t.id LIMIT 100"
+            );
             for row in self.conn.query(&sql, Vec::new()).await? {
                 self.report.wrong(format!(
                     "the {kind} {} cannot be searched for by its name",
                     row.uuid(0)
                 ));
             }
-            let sql = format!("SELECT COUNT(*) FROM {table}");
+            let sql = format!("SELECT COUNT(*) FROM {table} WHERE {which}");
             let rows = self.conn.query(&sql, Vec::new()).await?;
             self.counted
                 .add("names", rows.first().map_or(0, |r| r.count(0)));
+        }
+        // The room of a process is found by the name of the process.
+        let sql = format!(
+            "SELECT r.id FROM rooms r LEFT JOIN processes p ON p.id = r.id AND p.workspace_id = r.workspace_id AND r.name = '{OF_PROCESS}' || p.name \
+             WHERE NOT ({own}) AND p.id IS NULL ORDER BY r.id LIMIT 100"
+        );
+        for row in self.conn.query(&sql, Vec::new()).await? {
+            self.report.wrong(format!(
+                "the room {} is not called what its process is called, and cannot be searched for",
+                row.uuid(0)
+            ));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use rooms::Command;
 use rooms::id::RoomId;
+use rooms::model::room::OF_PROCESS;
 use serde_json::{Value as Json, json};
 use simulation::Random;
 use storage::Store;
@@ -76,7 +77,12 @@ fn text(random: &mut Random, names: &[String]) -> String {
     }
 }
 
-/// Writes processes, as many rows as names, with nothing in them but what lists ask for.
+/// A process's room is called after it.
+fn room_name(process: &str) -> String {
+    format!("{OF_PROCESS}{process}")
+}
+
+/// Writes processes with their rooms, as many as names, with nothing in them but what lists ask for; and rooms of none.
 async fn write(store: &Store, space: &str, like: RoomId, random: &mut Random, names: &[String]) {
     let mut tx = store.begin().await.unwrap();
     for name in names {
@@ -97,6 +103,30 @@ async fn write(store: &Store, space: &str, like: RoomId, random: &mut Random, na
             like.0.into(),
         ];
         assert_eq!(tx.execute(sql, args).await.unwrap(), 1);
+        let mut rooms = vec![(id, "process", room_name(name))];
+        if random.chance(20) {
+            let own = Uuid::from_u64_pair(random.draw() >> 16 << 16 | 0x7000, random.draw());
+            let called = if random.chance(20) {
+                room_name(name)
+            } else {
+                name.clone()
+            };
+            rooms.push((own, *random.pick(&["team", "workspace"]).unwrap(), called));
+        }
+        for (id, kind, name) in rooms {
+            let sql = "INSERT INTO rooms (id, workspace_id, type, name, team_id, head, first, log_id, last_activity, data) \
+                       SELECT $1, $2, $3, $4, team_id, head, first, log_id, last_activity, $5 FROM rooms WHERE id = $6";
+            let data = json!({"id": id, "name": name}).to_string();
+            let args = vec![
+                id.into(),
+                space.into(),
+                kind.into(),
+                name.into(),
+                data.into(),
+                like.0.into(),
+            ];
+            assert_eq!(tx.execute(sql, args).await.unwrap(), 1);
+        }
     }
     tx.commit().await.unwrap();
 }
@@ -108,28 +138,35 @@ async fn change(store: &Store, sql: &str, args: Vec<Value>) -> u64 {
     done
 }
 
-/// Every process of a workspace, newest first: id, name in small letters, status.
-async fn all(store: &Store, space: &str) -> Vec<(Uuid, String, String)> {
-    let sql =
-        "SELECT id, LOWER(name), status FROM processes WHERE workspace_id = $1 ORDER BY id DESC";
-    let rows = store.query(sql, vec![space.into()]).await.unwrap();
+/// Every process or room of a workspace, newest first: id, name in small letters, status or type.
+async fn all(store: &Store, thing: Thing, space: &str) -> Vec<(Uuid, String, String)> {
+    let (table, _, kind) = filtered(thing);
+    let sql = format!(
+        "SELECT id, LOWER(name), {kind} FROM {table} WHERE workspace_id = $1 ORDER BY id DESC"
+    );
+    let rows = store.query(&sql, vec![space.into()]).await.unwrap();
     rows.iter()
         .map(|r| (r.uuid(0), r.text(1).to_owned(), r.text(2).to_owned()))
         .collect()
 }
 
+/// The table of a thing; what its lists are filtered by, of which the last is of none; and in which column that is.
+fn filtered(thing: Thing) -> (&'static str, [&'static str; 3], &'static str) {
+    match thing {
+        Thing::Room => ("rooms", ["process", "team", "none"], "type"),
+        _ => ("processes", ["running", "failed", "paused"], "status"),
+    }
+}
+
 /// A list, page by page.
-async fn paged(store: &Store, space: &str, filter: &Filter) -> Vec<Uuid> {
+async fn paged(store: &Store, thing: Thing, space: &str, filter: &Filter) -> Vec<Uuid> {
     let mut found: Vec<Uuid> = Vec::new();
     loop {
         let page = Filter {
             after: found.last().copied().or(filter.after),
             ..filter.clone()
         };
-        let items = store
-            .list(Thing::Process, &space.into(), &page)
-            .await
-            .unwrap();
+        let items = store.list(thing, &space.into(), &page).await.unwrap();
         assert!(items.len() as u64 <= filter.limit);
         found.extend(
             items
@@ -144,15 +181,23 @@ async fn paged(store: &Store, space: &str, filter: &Filter) -> Vec<Uuid> {
 
 /// Searches for many texts, and compares.
 async fn compare(store: &Store, random: &mut Random, texts: &[String]) {
-    for space in ["one", "two"] {
-        let all = all(store, space).await;
+    for (thing, space) in [
+        (Thing::Process, "one"),
+        (Thing::Process, "two"),
+        (Thing::Room, "one"),
+        (Thing::Room, "two"),
+    ] {
+        let all = all(store, thing, space).await;
+        let (_, kinds, column) = filtered(thing);
         for text in texts {
-            let status = *random
-                .pick(&[None, None, Some("running"), Some("failed"), Some("paused")])
-                .unwrap();
+            let kind = if random.chance(60) {
+                random.pick(&kinds).copied()
+            } else {
+                None
+            };
             let filter = Filter {
                 search: Some(text.clone()),
-                equals: status.map(|s| ("status", s.into())).into_iter().collect(),
+                equals: kind.map(|k| (column, k.into())).into_iter().collect(),
                 after: random.chance(30).then(|| random.pick(&all).unwrap().0),
                 limit: *random.pick(&[1, 7, 51, 201]).unwrap(),
                 ..Filter::default()
@@ -162,25 +207,23 @@ async fn compare(store: &Store, random: &mut Random, texts: &[String]) {
                 .iter()
                 .filter(|(id, name, is)| {
                     name.contains(&small)
-                        && status.is_none_or(|s| s == is)
+                        && kind.is_none_or(|k| k == is)
                         && filter.after.is_none_or(|after| *id < after)
                 })
                 .map(|p| p.0)
                 .collect();
             // Page by page takes long where each has one.
             if filter.limit == 1 {
-                let items = store
-                    .list(Thing::Process, &space.into(), &filter)
-                    .await
-                    .unwrap();
+                let items = store.list(thing, &space.into(), &filter).await.unwrap();
                 wanted.truncate(1);
                 let found: Vec<Uuid> = items
                     .iter()
                     .map(|i| i["id"].as_str().unwrap().parse().unwrap())
                     .collect();
-                assert_eq!(found, wanted, "{filter:?}");
+                assert_eq!(found, wanted, "{thing:?} {filter:?}");
             } else {
-                assert_eq!(paged(store, space, &filter).await, wanted, "{filter:?}");
+                let found = paged(store, thing, space, &filter).await;
+                assert_eq!(found, wanted, "{thing:?} {filter:?}");
             }
         }
     }
@@ -207,33 +250,46 @@ on_both! {
         }
         let mut texts: Vec<String> = (0..60).map(|_| text(&mut random, &names)).collect();
         // What is nowhere; what everything has; and nothing at all.
-        for more in ["", "zzq", "zq", "\u{2}", "process", "zebra", "ZEBRA", "%", "_", "\\", "'", "\"", "*", "process:one", "é", "É", "%%", "日", "本語", "q%"] {
+        for more in ["", "zzq", "zq", "\u{2}", "process", "zebra", "ZEBRA", "%", "_", "\\", "'", "\"", "*", "process:one", "process: ", ": ", ": i", "s: ", " ", "ss: process 1", "S: ZEBRA", "cess: import", "process: team", "é", "É", "%%", "日", "本語", "q%"] {
             texts.push(more.to_owned());
         }
         texts.push("process 1".repeat(40));
         compare(&store, &mut random, &texts).await;
 
         // What is renamed is found by its new name alone, what changes otherwise as before, and what is gone no longer.
-        let ids: Vec<Uuid> = all(&store, "one").await.into_iter().map(|p| p.0).filter(|id| *id != like.0).collect();
+        let ids: Vec<Uuid> = all(&store, Thing::Process, "one").await.into_iter().map(|p| p.0).filter(|id| *id != like.0).collect();
         for id in ids.iter().take(300) {
             let name = name(&mut random);
             let data = json!({"id": id, "name": name}).to_string();
             let sql = "UPDATE processes SET name = $1, data = $2 WHERE id = $3";
             assert_eq!(change(&store, sql, vec![name.as_str().into(), data.into(), (*id).into()]).await, 1);
+            let sql = "UPDATE rooms SET name = $1 WHERE id = $2";
+            assert_eq!(change(&store, sql, vec![room_name(&name).into(), (*id).into()]).await, 1);
             names.push(name);
         }
         for id in ids.iter().skip(200).take(200) {
             change(&store, "UPDATE processes SET status = 'paused', name = name WHERE id = $1", vec![(*id).into()]).await;
         }
         for id in ids.iter().rev().take(200) {
-            assert_eq!(change(&store, "DELETE FROM processes WHERE id = $1", vec![(*id).into()]).await, 1);
+            for table in ["processes", "rooms"] {
+                assert_eq!(change(&store, &format!("DELETE FROM {table} WHERE id = $1"), vec![(*id).into()]).await, 1);
+            }
+        }
+        let own: Vec<(Uuid, String, String)> = all(&store, Thing::Room, "one").await.into_iter().filter(|r| r.2 == "workspace").collect();
+        for (id, ..) in own.iter().skip(1).take(100) {
+            let name = name(&mut random);
+            assert_eq!(change(&store, "UPDATE rooms SET name = $1 WHERE id = $2", vec![name.as_str().into(), (*id).into()]).await, 1);
+            names.push(name);
+        }
+        for (id, ..) in own.iter().rev().filter(|(id, ..)| *id != clerk.space_room.0).take(50) {
+            assert_eq!(change(&store, "DELETE FROM rooms WHERE id = $1", vec![(*id).into()]).await, 1);
         }
         texts.extend((0..30).map(|_| text(&mut random, &names)));
         compare(&store, &mut random, &texts).await;
 
         // A store that had them all before names were kept finds them too.
-        assert_eq!(store.migrate_down(1).await.unwrap(), [15], "the test of a later version goes down further");
-        assert_eq!(store.migrate().await.unwrap(), [15]);
+        assert_eq!(store.migrate_down(2).await.unwrap(), [16, 15], "the test of a later version goes down further");
+        assert_eq!(store.migrate().await.unwrap(), [15, 16]);
         compare(&store, &mut random, &texts).await;
     }
 
@@ -243,6 +299,12 @@ on_both! {
         let mut clerk = Clerk::open(&store, "one").await;
         let admin = person("one", "admin");
         let team = clerk.team("Night shift", &["ann"]).await;
+        let steps = json!([{"key": "a", "name": "A"}]);
+        clerk.process("Bee line", team, steps.clone(), json!({})).await;
+        clerk.process("Class: bee", team, steps.clone(), json!({})).await;
+        let mut other = Clerk::open(&store, "two").await;
+        let its = other.team("Others", &["ann"]).await;
+        other.process("Bee hive", its, steps, json!({})).await;
         // More than are looked at first, so that it is the pieces that find the old ones.
         for n in 0..230 {
             clerk.team(&format!("Team {n}"), &["ann"]).await;
@@ -257,9 +319,22 @@ on_both! {
         assert_eq!(names_of(&list(Thing::Team, "night").await), ["Night shift"]);
         assert_eq!(names_of(&list(Thing::Room, "night").await), ["Team: Night shift"]);
         assert_eq!(names_of(&list(Thing::Room, "room 17").await), ["Room 179", "Room 178", "Room 177", "Room 176", "Room 175", "Room 174", "Room 173", "Room 172", "Room 171", "Room 170", "Room 17"]);
+        for (text, found) in [
+            ("bee", vec!["Process: Class: bee", "Process: Bee line"]),
+            ("s: bee", vec!["Process: Class: bee", "Process: Bee line"]),
+            ("ess: bee", vec!["Process: Bee line"]),
+            (" Bee L", vec!["Process: Bee line"]),
+            ("process: b", vec!["Process: Bee line"]),
+            ("cess:", vec!["Process: Class: bee", "Process: Bee line"]),
+            ("process: line", vec![]),
+            ("hive", vec![]),
+        ] {
+            assert_eq!(names_of(&list(Thing::Room, text).await), found, "{text}");
+        }
         let rename = Command::UpdateTeam(body(json!({"name": "Day shift"})));
         clerk.run(&admin, RoomId(team.0), rename).await.unwrap();
         assert!(list(Thing::Team, "night").await.is_empty());
+        assert_eq!(names_of(&list(Thing::Room, "night").await), ["Team: Night shift"], "a room keeps its name");
         assert_eq!(names_of(&list(Thing::Team, "day SHIFT").await), ["Day shift"]);
         clerk.run(&admin, RoomId(team.0), Command::ArchiveTeam).await.unwrap();
         let gone = list(Thing::Team, "day").await;

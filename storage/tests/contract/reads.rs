@@ -3,6 +3,7 @@
 use rooms::id::{RoomId, TeamId};
 use rooms::{Command, Timestamp};
 use serde_json::{Value as Json, json};
+use simulation::Random;
 use storage::Store;
 use storage::db::Value;
 use storage::read::{Filter, Thing};
@@ -18,6 +19,16 @@ fn ids(items: &[Json]) -> Vec<&str> {
 fn names(items: &[Json]) -> Vec<&str> {
     items.iter().map(|i| i["name"].as_str().unwrap()).collect()
 }
+
+/// A question's id, process, type, status, when it is due, and whose inboxes it is in.
+type Question = (
+    Uuid,
+    Uuid,
+    &'static str,
+    &'static str,
+    Option<i64>,
+    Vec<&'static str>,
+);
 
 fn page(limit: u64) -> Filter {
     Filter {
@@ -153,6 +164,61 @@ on_both! {
         assert_eq!((list(overdue(true, at.plus_ms(1))).await, list(overdue(false, at.plus_ms(1))).await), (2, 1));
         assert_eq!(list(Filter { equals: vec![("type", "input".into()), ("status", "pending".into())], ..page(50) }).await, 2);
         assert_eq!(list(Filter { equals: vec![("process_id", room.0.into())], ..page(50) }).await, 3);
+    }
+
+    async fn whatever_questions_are_asked_for_all_of_them_are_found(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let (mut clerk, team, first, attempt) = at_work(&store).await;
+        let second = clerk.process("Second", team, json!([{"key": "a", "name": "A"}]), json!({})).await;
+        clerk.ask(first, "ann", attempt, json!({"type": "input", "description": "How?", "assignees": ["eve"]})).await;
+        let mut random = Random::new(11);
+        // More pending ones than are looked through for somebody's, and fewer of the others.
+        let mut all: Vec<Question> = Vec::new();
+        let mut tx = store.begin().await.unwrap();
+        for _ in 0..3_000 {
+            let id = Uuid::from_u64_pair(random.draw() >> 16 << 16 | 0x7000, random.draw());
+            let process = if random.chance(2) { second.0 } else { first.0 };
+            let kind = *random.pick(&["input", "input", "input", "approval"]).unwrap();
+            let status = if random.chance(10) { "completed" } else { "pending" };
+            let due = random.chance(50).then(|| random.below(100) as i64);
+            let mut assignees: Vec<&str> = ["eve", "bob"].into_iter().filter(|_| random.chance(60)).collect();
+            if random.chance(1) {
+                assignees.push("adam");
+            }
+            let data = json!({"id": id, "assignees": assignees}).to_string();
+            let written = due.map_or("NULL".to_owned(), |due| due.to_string());
+            let sql = format!("INSERT INTO interventions (id, process_id, workspace_id, type, status, used, due_at, assignees, data) VALUES ($1, $2, 'one', $3, $4, 0, {written}, $5, $6)");
+            let names = if assignees.is_empty() { ",".to_owned() } else { format!(",{},", assignees.join(",")) };
+            let args = vec![id.into(), process.into(), kind.into(), status.into(), names.into(), data.into()];
+            assert_eq!(tx.execute(&sql, args).await.unwrap(), 1);
+            all.push((id, process, kind, status, due, assignees));
+        }
+        // The one that was asked is not among them.
+        tx.execute("DELETE FROM interventions WHERE type = 'input' AND used = 0 AND step_id IS NOT NULL", Vec::new()).await.unwrap();
+        tx.commit().await.unwrap();
+        all.sort_by_key(|q| std::cmp::Reverse(q.0));
+        for n in 0..150 {
+            let who = *random.pick(&[None, Some("eve"), Some("bob"), Some("adam"), Some("nobody")]).unwrap();
+            let kind = *random.pick(&[None, None, Some("input"), Some("approval"), Some("review")]).unwrap();
+            let status = *random.pick(&[None, Some("pending"), Some("completed"), Some("expired")]).unwrap();
+            let process = *random.pick(&[None, None, None, Some(second.0)]).unwrap();
+            let overdue = *random.pick(&[None, None, Some((true, 3)), Some((true, 90)), Some((false, 40))]).unwrap();
+            let after = random.chance(50).then(|| random.pick(&all).unwrap().0);
+            let mut equals: Vec<(&'static str, Value)> = Vec::new();
+            equals.extend(status.map(|s| ("status", s.into())));
+            equals.extend(kind.map(|k| ("type", k.into())));
+            equals.extend(process.map(|p| ("process_id", p.into())));
+            let limit = *random.pick(&[1, 51, 3_000]).unwrap();
+            let filter = Filter { equals, assignee: who.map(str::to_owned), overdue: overdue.map(|(late, at)| (late, Timestamp(at))), after, limit, search: None };
+            let wanted: Vec<String> = all.iter().filter(|(id, of, is, state, due, assignees)| {
+                let late = |at: i64| *state == "pending" && due.is_some_and(|due| due < at);
+                who.is_none_or(|who| assignees.contains(&who)) && kind.is_none_or(|kind| kind == *is) && status.is_none_or(|s| s == *state)
+                    && process.is_none_or(|p| p == *of) && overdue.is_none_or(|(wanted, at)| late(at) == wanted) && after.is_none_or(|after| *id < after)
+            }).take(limit as usize).map(|q| q.0.to_string()).collect();
+            let found = store.list(Thing::Intervention, &"one".into(), &filter).await.unwrap();
+            assert_eq!(ids(&found), wanted, "{n}: {filter:?}");
+        }
     }
 
     async fn a_room_is_shown_with_its_head_and_read_marks(backend) {

@@ -256,6 +256,8 @@ on_both! {
             ("DELETE FROM assigned WHERE workspace_id = $1", vec!["one".into()], "is not in the inbox of eve"),
             ("UPDATE names SET name = 'another' WHERE kind = 'process' AND id = $1", process(), "cannot be searched for by its name"),
             ("DELETE FROM names WHERE kind = 'team' AND id = $1", vec![whole.team.into()], "cannot be searched for by its name"),
+            ("DELETE FROM names WHERE kind = 'room' AND id = $1", talk(), "cannot be searched for by its name"),
+            ("UPDATE processes SET name = 'Another' WHERE id = $1", process(), "is not called what its process is called"),
             ("INSERT INTO names (kind, id, workspace_id, name) VALUES ('process', $1, 'one', 'Nobody')", vec![Uuid::nil().into()], "names has "),
             ("DELETE FROM interventions WHERE process_id = $1", process(), "interventions has no row"),
             ("UPDATE communications SET open = 0 WHERE process_id = $1", process(), "open of communications"),

@@ -1,0 +1,10 @@
+DROP INDEX interventions_open;
+DROP INDEX interventions_by_time;
+CREATE INDEX interventions_by_time ON interventions (workspace_id, requested_at);
+DROP INDEX rooms_of_team;
+DROP INDEX interventions_of_workspace;
+DROP INDEX rooms_of_workspace;
+DROP TRIGGER rooms_gone;
+DROP TRIGGER rooms_renamed;
+DROP TRIGGER rooms_named;
+DELETE FROM names WHERE kind = 'room';
