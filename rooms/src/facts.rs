@@ -10,7 +10,6 @@ use crate::id::{AgentId, AttemptId, MessageId, ProcessId, RoomId, TeamId, Templa
 use crate::model::access::PrincipalKind;
 use crate::model::agent::Agent;
 use crate::model::monitoring::AlertRule;
-use crate::model::step::ProcessStep;
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::model::template::ProcessTemplate;
 use crate::state::ProcessState;
@@ -34,8 +33,6 @@ pub struct Needs {
     pub alert_rules: bool,
     /// Lock what is read and count live attempts: the command hands out work.
     pub slots: bool,
-    /// With that, read which steps wait already, in all teams of these agents.
-    pub queue: bool,
 }
 
 impl Needs {
@@ -65,13 +62,11 @@ impl Needs {
         self.streams.extend(other.streams);
         self.alert_rules |= other.alert_rules;
         self.slots |= other.slots;
-        self.queue |= other.queue;
     }
 
     /// Whether everything that `other` asks for is already asked for.
     pub fn covers(&self, other: &Self) -> bool {
         (self.slots || !other.slots)
-            && (self.queue || !other.queue)
             && (self.alert_rules || !other.alert_rules)
             && other.teams.is_subset(&self.teams)
             && other.agents.is_subset(&self.agents)
@@ -92,30 +87,6 @@ pub struct Posted {
     /// It was taken out of the conversation.
     pub removed: bool,
 }
-
-/// A step that waits for an agent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Waiting {
-    /// Of which process.
-    pub process_id: ProcessId,
-    /// Whose.
-    pub team_id: TeamId,
-    /// The process's priority as a number: see [`crate::model::Priority::rank`].
-    pub priority: i64,
-    /// The step.
-    pub step: Arc<ProcessStep>,
-}
-
-impl Waiting {
-    /// The most urgent first, then the one that has waited longest.
-    pub fn order(&self) -> impl Ord + use<> {
-        let reversed = std::cmp::Reverse(self.priority);
-        (reversed, self.step.ready_at, self.step.id)
-    }
-}
-
-/// So many of [`Facts::queue`] are read at most.
-pub const QUEUE: usize = 32;
 
 /// What was read. Kept up to date within a batch by [`Facts::absorb`].
 #[derive(Clone, Debug, Default)]
@@ -138,8 +109,6 @@ pub struct Facts {
     pub streams: BTreeMap<(RoomId, String), MessageId>,
     /// The workspace's rules for alerts; none: it has set none.
     pub alert_rules: Option<Arc<Vec<AlertRule>>>,
-    /// Steps that waited when this was read, the first [`QUEUE`] of them; none: they were not asked for.
-    pub queue: Option<Vec<Waiting>>,
 }
 
 impl Facts {

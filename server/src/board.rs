@@ -100,9 +100,23 @@ impl Board {
         Self::new(candidates.collect(), teams)
     }
 
-    /// Whether it knows this team.
-    pub fn knows(&self, team: TeamId) -> bool {
-        self.teams.contains_key(&team)
+    /// Who fits a step, whether it has a slot left or not.
+    pub fn fitting(&self, team: TeamId, step: &ProcessStep) -> impl Iterator<Item = &AgentId> {
+        let team = self.teams.get(&team).map(|(team, _)| team);
+        self.candidates.iter().filter_map(move |c| {
+            let member = team?.member(&c.agent.id)?;
+            fits(step, &c.agent, member).then_some(&c.agent.id)
+        })
+    }
+
+    /// The members of the teams that can take no step now.
+    pub fn closed(&self) -> impl Iterator<Item = &AgentId> {
+        let open = self.open();
+        let closed = self.teams.iter().filter(move |(id, _)| !open.contains(id));
+        closed.flat_map(|(_, (team, _))| {
+            let members = self.candidates.iter().map(|c| &c.agent.id);
+            members.filter(|agent| team.member(agent).is_some())
+        })
     }
 
     /// The teams that can still take a step.

@@ -3,7 +3,7 @@
 //!
 //! It only proposes; `decide` checks the fit, the slots and the team's limit under lock, so two nodes cannot give one step twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +67,7 @@ async fn round(
     for (space, takers) in spaces {
         let system = Principal::system(space.clone());
         let last = seen.remove(&space).unwrap_or_default();
+        let newest = hub.roster.newest(&space);
         // As a rule the same teams can take a step as last time, so their steps are read beside who they are.
         let (mut board, mut few) = tokio::try_join!(
             Board::read(hub, &space, &takers),
@@ -75,6 +76,7 @@ async fn round(
         let mut now = Seen::default();
         // The most urgent first, whatever was seen; then on from where the last round stopped.
         let mut deeper = last.place;
+        let mut wanted = HashSet::new();
         for n in 0..PAGES {
             let open = board.open();
             let (ready, end) = if n == 0 && open == last.open && few.len() < FEW {
@@ -90,25 +92,29 @@ async fn round(
                     open
                 };
             }
-            give_out(hub, &system, &mut board, ready, offering).await;
+            let rest = give_out(hub, &system, &mut board, ready, offering).await;
+            let fitting = rest.iter().flat_map(|s| board.fitting(s.team_id, &s.step));
+            wanted.extend(fitting.cloned());
             now.place = deeper.take().max(end).filter(|_| end.is_some());
             if now.place.is_none() {
                 break;
             }
         }
+        wanted.extend(board.closed().cloned());
+        hub.roster.seen(&space, newest, wanted, now.place.is_some());
         seen.insert(space, now);
     }
     Ok(())
 }
 
-/// Offers what can be taken. An agent whose offer came to nothing is free for the steps after it.
+/// Offers what can be taken: what is left. An agent whose offer came to nothing is free for the steps after it.
 async fn give_out(
     hub: &Arc<Hub>,
     system: &Principal,
     board: &mut Board,
     mut ready: Vec<ReadyStep>,
     offering: &UnderWay<StepId>,
-) {
+) -> Vec<ReadyStep> {
     while !ready.is_empty() {
         let mut rest = Vec::new();
         let mut offers = Vec::new();
@@ -146,11 +152,12 @@ async fn give_out(
                 }
             }
         }
-        if !freed {
-            return;
-        }
         ready = rest;
+        if !freed {
+            break;
+        }
     }
+    ready
 }
 
 /// The next steps of these teams; and the last place, when more may follow.

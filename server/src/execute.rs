@@ -43,14 +43,14 @@ pub struct Done {
 /// The database's: nothing of it was done, unless the error says that this is unknown.
 pub async fn execute(hub: &Arc<Hub>, batch: &[Job], locks: Locks) -> Result<Done, storage::Error> {
     let mut plan = Plan::default();
-    if let Some(guess) = guess(hub, batch) {
+    // What waits for locks is to wait for no more of them than it must.
+    if locks == Locks::Tried
+        && let Some(guess) = guess(hub, batch)
+    {
         (plan.takers, plan.needs) =
             handout::likely(hub, &guess.ground.loaded, &guess.decided.set.events);
         if plan.takers.is_empty() {
-            // To those it has to wait for whoever waits for locks would come too late.
-            if locks == Locks::Tried
-                && let Some(done) = at_once(hub, batch, guess).await?
-            {
+            if let Some(done) = at_once(hub, batch, guess).await? {
                 return Ok(done);
             }
         } else {
@@ -59,9 +59,16 @@ pub async fn execute(hub: &Arc<Hub>, batch: &[Job], locks: Locks) -> Result<Done
         }
     }
     loop {
-        match attempt(hub, batch, locks, &mut plan).await? {
-            Some(done) => return Ok(done),
-            None => plan.wide = true,
+        match attempt(hub, batch, locks, &mut plan).await {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) => plan.wide = true,
+            Err(e) if e.is_locked() && !plan.takers.is_empty() => {
+                // Perhaps it is a lock that is needed for the offers alone: then they are left to the dispatcher for a while.
+                let needs = std::mem::take(&mut plan.needs).into_values();
+                hub.roster.are_held(needs.flat_map(|needs| needs.teams));
+                plan.takers.clear();
+            }
+            Err(e) => return Err(e),
         }
     }
 }

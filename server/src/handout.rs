@@ -2,24 +2,40 @@
 //! commit sooner, and the dispatcher need not look for it.
 //!
 //! First it is guessed, from what is at hand, who that is going to be ([`likely`]), so that the lane locks and counts these along with what it locks
-//! anyway. Then, under lock, offers are decided like any other command ([`hand_out`]). What was not foreseen is left to the dispatcher. Nobody who waits
-//! is passed over: those that wait keep their slots in their order.
+//! anyway. Then, under lock, offers are decided like any other command ([`hand_out`]). What was not foreseen is left to the dispatcher, and so is whoever
+//! could take what waits already: nobody who waits is passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rooms::event::{Event, EventBody};
-use rooms::facts::{QUEUE, Waiting};
 use rooms::id::{AgentId, RoomId, StepId, TeamId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::model::process::ProcessStatus;
-use rooms::model::step::StepPhase;
+use rooms::model::step::{ProcessStep, StepPhase};
 use rooms::model::team::AgentTeam;
-use rooms::{Command, Facts, Needs};
+use rooms::{Command, Needs};
 
 use crate::batch::{Batch, Ground, Loaded};
 use crate::board::{Board, Taker, has_room};
 use crate::hub::Hub;
+
+/// A step that waits for an agent.
+struct Waiting {
+    room: RoomId,
+    team: TeamId,
+    priority: i64,
+    step: Arc<ProcessStep>,
+}
+
+impl Waiting {
+    /// The most urgent first, then the one that has waited longest.
+    fn order(&self) -> impl Ord + use<> {
+        let reversed = std::cmp::Reverse(self.priority);
+        (reversed, self.step.ready_at, self.step.id)
+    }
+}
 
 /// Who is locked and counted, so that it can be offered a step.
 pub type Takers = BTreeMap<WorkspaceId, Vec<Taker>>;
@@ -28,23 +44,20 @@ pub type Takers = BTreeMap<WorkspaceId, Vec<Taker>>;
 fn made_ready(
     rooms: &BTreeMap<RoomId, Loaded>,
     events: &[Event],
-) -> BTreeMap<WorkspaceId, Vec<(RoomId, Waiting)>> {
+) -> BTreeMap<WorkspaceId, Vec<Waiting>> {
     let mut seen = BTreeSet::new();
-    let mut ready: BTreeMap<WorkspaceId, Vec<(RoomId, Waiting)>> = BTreeMap::new();
+    let mut ready: BTreeMap<WorkspaceId, Vec<Waiting>> = BTreeMap::new();
     for event in events {
         if let EventBody::StepReady(change) = &event.body
             && seen.insert((event.room_id, change.id))
             && let Some(waiting) = waiting(rooms, event.room_id, change.id)
         {
             let space = event.workspace_id.clone();
-            ready
-                .entry(space)
-                .or_default()
-                .push((event.room_id, waiting));
+            ready.entry(space).or_default().push(waiting);
         }
     }
     for steps in ready.values_mut() {
-        steps.sort_by_cached_key(|(_, waiting)| waiting.order());
+        steps.sort_by_cached_key(Waiting::order);
     }
     ready
 }
@@ -57,8 +70,8 @@ fn waiting(rooms: &BTreeMap<RoomId, Loaded>, room: RoomId, step: StepId) -> Opti
         && step.phase == Some(StepPhase::Ready)
         && step.process.is_none();
     waits.then(|| Waiting {
-        process_id: process.process.id,
-        team_id: process.process.team_id,
+        room,
+        team: process.process.team_id,
         priority: process.process.priority.rank(),
         step: step.clone(),
     })
@@ -80,9 +93,11 @@ pub fn likely(
 ) -> (Takers, BTreeMap<WorkspaceId, Needs>) {
     let (mut takers, mut needs) = (Takers::new(), BTreeMap::new());
     for (space, steps) in made_ready(rooms, events) {
-        let teams = steps.iter().map(|(_, step)| step.team_id).collect();
+        let teams = steps.iter().map(|step| step.team).collect();
         let taker = |agent: &AgentId| hub.agents.taker(&space, agent);
-        let mut board = hub.roster.board(&space, &teams, taker);
+        let Some(mut board) = hub.roster.board(&space, &teams, taker) else {
+            continue;
+        };
         for event in events.iter().filter(|event| event.workspace_id == space) {
             if let Some((team, agent)) = let_go(rooms, event) {
                 board.give_back(team, &agent);
@@ -91,13 +106,12 @@ pub fn likely(
         let mut chosen = BTreeMap::new();
         let mut wanted = Needs {
             slots: true,
-            queue: true,
             ..Needs::default()
         };
-        for (_, waiting) in &steps {
-            let best = board.choose(waiting.team_id, &waiting.step);
+        for waiting in &steps {
+            let best = board.choose(waiting.team, &waiting.step);
             if let Some(best) = best.and_then(|tries| tries.into_iter().next()) {
-                wanted.teams.insert(waiting.team_id);
+                wanted.teams.insert(waiting.team);
                 chosen.insert(best.0, best.1);
             }
         }
@@ -112,54 +126,31 @@ pub fn likely(
 
 /// Offers what a batch has made ready to those that were foreseen, if they can take it.
 pub(crate) fn hand_out(ground: &mut Ground, batch: &mut Batch) {
-    for (space, mut steps) in made_ready(&ground.loaded, &batch.set.events) {
+    for (space, steps) in made_ready(&ground.loaded, &batch.set.events) {
         let Some(takers) = ground.takers.get(&space) else {
             continue;
         };
         let Some(facts) = ground.facts.get_mut(&space) else {
             continue;
         };
-        // Where many wait, who is next is for the dispatcher to find.
-        let Some(queue) = facts.queue.clone().filter(|queue| queue.len() < QUEUE) else {
-            continue;
-        };
         let mut board = Board::under_lock(facts, takers);
-        if queue.iter().any(|step| !board.knows(step.team_id)) {
-            continue;
-        }
-        let ours: BTreeSet<StepId> = steps.iter().map(|(_, waiting)| waiting.step.id).collect();
-        for step in queue {
-            let room = RoomId(step.process_id.0);
-            // One of the batch's own rooms may have moved on.
-            let here = ground.loaded.contains_key(&room);
-            let gone = here && waiting(&ground.loaded, room, step.step.id).is_none();
-            if !gone && !ours.contains(&step.step.id) {
-                steps.push((room, step));
-            }
-        }
-        steps.sort_by_cached_key(|(_, waiting)| waiting.order());
         let system = Principal::system(space.clone());
-        for (room, step) in steps {
-            // Who waits already gets its slot from the dispatcher.
-            let Some(tries) = board.choose(step.team_id, &step.step) else {
-                continue;
-            };
-            let mine = ours.contains(&step.step.id);
-            let Some((agent, instance)) = tries.into_iter().next().filter(|_| mine) else {
-                continue;
-            };
-            let Some(loaded) = ground.loaded.get_mut(&room) else {
+        for waiting in steps {
+            let tries = board.choose(waiting.team, &waiting.step);
+            let best = tries.and_then(|tries| tries.into_iter().next());
+            let room = ground.loaded.get_mut(&waiting.room);
+            let (Some((agent, instance)), Some(room)) = (best, room) else {
                 continue;
             };
             let command = Command::Offer {
-                step_id: step.step.id,
+                step_id: waiting.step.id,
                 agent_id: agent.clone(),
                 instance_id: instance,
                 claim: false,
             };
-            let taken = batch.take(loaded, room, &command, &system, None, facts);
+            let taken = batch.take(room, waiting.room, &command, &system, None, facts);
             if taken.reply.is_err() {
-                board.give_back(step.team_id, &agent);
+                board.give_back(waiting.team, &agent);
             }
         }
     }
@@ -180,16 +171,14 @@ pub(crate) fn is_full(ground: &Ground) -> bool {
     })
 }
 
-/// Whether every step that became ready has been offered, nobody waited, and what was let go of is of teams that were counted.
+/// Whether every step that became ready has been offered, and what was let go of is of teams that were counted.
 pub(crate) fn is_settled(ground: &Ground, events: &[Event]) -> bool {
-    let empty = |facts: &Facts| facts.queue.as_ref().is_some_and(Vec::is_empty);
     let counted = |(event, team): (&Event, TeamId)| {
         let facts = ground.facts.get(&event.workspace_id);
         facts.is_some_and(|facts| facts.team_live.contains_key(&team))
     };
     let let_go = |event| Some((event, let_go(&ground.loaded, event)?.0));
     !ground.takers.is_empty()
-        && ground.facts.values().all(empty)
         && made_ready(&ground.loaded, events).is_empty()
         && events.iter().filter_map(let_go).all(counted)
 }

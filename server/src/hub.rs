@@ -409,6 +409,7 @@ impl Hub {
                 let wakes = bodies
                     .any(|body| !(leaves_work_alone(body) || settled && may_be_settled(body)));
                 if wakes {
+                    self.await_dispatch(&committed);
                     self.work.notify_one();
                 }
                 if wakes
@@ -430,6 +431,26 @@ impl Hub {
                 }
                 _ => self.states.invalidate(&committed.room),
             }
+        }
+    }
+
+    /// Where a step became ready and has not found its agent, the dispatcher has its turn first.
+    fn await_dispatch(&self, committed: &Committed) {
+        let (mut waiting, mut space) = (BTreeSet::new(), None);
+        for Logged { event, .. } in &committed.events {
+            match &event.body {
+                EventBody::StepReady(change) => {
+                    waiting.insert(change.id);
+                    space = Some(&event.workspace_id);
+                }
+                EventBody::AssignmentOffered(offer) => {
+                    waiting.remove(&offer.attempt.step_id);
+                }
+                _ => {}
+            }
+        }
+        if let (false, Some(space)) = (waiting.is_empty(), space) {
+            self.roster.waits(space);
         }
     }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use rooms::decide::TimerOp;
 use rooms::event::Event;
-use rooms::facts::{QUEUE, Waiting};
-use rooms::id::{AgentId, AttemptId, ProcessId, RoomId, TeamId, WorkspaceId};
+use rooms::id::{AgentId, AttemptId, RoomId, TeamId, WorkspaceId};
 use rooms::model::access::PrincipalKind;
 use rooms::model::agent::Agent;
 use rooms::model::communication::AgentCommunication;
@@ -456,8 +455,7 @@ impl Tx {
         Ok(facts)
     }
 
-    /// Teams and rules, and the live attempts of the agents and of the teams: two branches, so that each finds its index. And what waits for
-    /// the agents, where that is asked for.
+    /// Teams and rules, and the live attempts of the agents and of the teams: two branches, so that each finds its index.
     async fn counted(
         &mut self,
         workspace: &WorkspaceId,
@@ -465,23 +463,13 @@ impl Tx {
         facts: &mut Facts,
     ) -> Result<(), Error> {
         let agents = self.conn.among(Kind::Text, 2);
-        let mut sql = format!(
-            "SELECT kind, data, NULL, NULL, CAST(NULL AS BIGINT) FROM ({}) AS t UNION ALL SELECT 'live', l.agent_id, l.team_id, l.id, NULL FROM \
+        let sql = format!(
+            "SELECT kind, data, NULL, NULL FROM ({}) AS t UNION ALL SELECT 'live', l.agent_id, l.team_id, l.id FROM \
              (SELECT agent_id, team_id, id FROM attempts WHERE workspace_id = $1 AND live = 1 AND agent_id {agents} \
              UNION SELECT agent_id, team_id, id FROM attempts WHERE live = 1 AND team_id {}) AS l",
             self.teams_and_rules(1),
             self.conn.among(Kind::Uuid, 3)
         );
-        if needs.queue {
-            sql.push_str(&format!(
-                " UNION ALL SELECT 'waits', q.data, q.team_id, q.process_id, q.priority FROM \
-                 (SELECT s.data, s.team_id, s.process_id, s.priority FROM steps s JOIN processes p ON p.id = s.process_id \
-                 WHERE s.phase = 'ready' AND p.status = 'running' AND s.team_id IN \
-                 (SELECT m.team_id FROM team_members m WHERE m.workspace_id = $1 AND m.is_active = 1 AND m.agent_id {agents}) \
-                 ORDER BY s.priority DESC, s.ready_at, s.id LIMIT {QUEUE}) AS q"
-            ));
-            facts.queue = Some(Vec::new());
-        }
         for team in &needs.teams {
             facts.team_live.entry(*team).or_default();
         }
@@ -501,12 +489,6 @@ impl Tx {
                         live.insert(attempt);
                     }
                 }
-                "waits" => facts.queue.get_or_insert_default().push(Waiting {
-                    step: Arc::new(parse(row.text(1))?),
-                    team_id: TeamId(row.uuid(2)),
-                    process_id: ProcessId(row.uuid(3)),
-                    priority: row.int(4),
-                }),
                 kind => register(kind, row.text(1), facts)?,
             }
         }
