@@ -225,7 +225,12 @@ pub async fn f4(run: &Run) -> anyhow::Result<Row> {
             .store(0, std::sync::atomic::Ordering::Relaxed);
         seen.latency.clear();
         here.steady(200.0, posts, &run.place.postgres).await?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        let arrived = async {
+            while seen.latency.count() < (posts * 5) as u64 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(60), arrived).await;
         anyhow::ensure!(
             seen.latency.count() == (posts * 5) as u64,
             "{} of {} messages arrived at the other node",

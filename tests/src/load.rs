@@ -69,8 +69,32 @@ pub struct Load {
     pub rooms: Vec<String>,
     /// What happened.
     pub record: Arc<Record>,
-    quiet: Arc<AtomicBool>,
+    pause: Arc<Pause>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// Whether posts may begin, and how many have.
+#[derive(Debug, Default)]
+struct Pause {
+    quiet: AtomicBool,
+    under_way: AtomicUsize,
+}
+
+impl Pause {
+    /// Begins a post, unless it is quiet.
+    fn begin(&self) -> bool {
+        // Counted before it is looked: who has hushed everybody, and finds none under way, will find none.
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let quiet = self.quiet.load(Ordering::SeqCst);
+        if quiet {
+            self.end();
+        }
+        !quiet
+    }
+
+    fn end(&self) {
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Load {
@@ -125,7 +149,7 @@ impl Load {
             ));
         }
         let record = Arc::new(Record::default());
-        let quiet = Arc::new(AtomicBool::new(false));
+        let pause = Arc::new(Pause::default());
         let mut tasks = Vec::new();
         for (n, room) in ids.iter().flat_map(|room| [(0, room), (1, room)]) {
             let key = (room.clone(), n);
@@ -142,14 +166,14 @@ impl Load {
                 room,
                 pace,
                 Arc::clone(&record),
-                Arc::clone(&quiet),
+                Arc::clone(&pause),
             )));
         }
         Self {
             url: url.to_owned(),
             rooms: ids,
             record,
-            quiet,
+            pause,
             tasks,
         }
     }
@@ -166,24 +190,26 @@ impl Load {
         self.record.contested.load(Ordering::Relaxed)
     }
 
-    /// Nobody begins another post, until [`Load::speak`].
-    pub fn hush(&self) {
-        self.quiet.store(true, Ordering::Relaxed);
+    /// Nobody begins another post, until [`Load::speak`]; waits until every one that was begun is acknowledged.
+    ///
+    /// # Panics
+    /// When that takes longer than `most`.
+    pub async fn hush(&self, most: Duration) {
+        self.pause.quiet.store(true, Ordering::SeqCst);
+        let began = Instant::now();
+        loop {
+            let under_way = self.pause.under_way.load(Ordering::SeqCst);
+            if under_way == 0 {
+                return;
+            }
+            assert!(began.elapsed() < most, "{under_way} posts are not answered");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Everybody goes on.
     pub fn speak(&self) {
-        self.quiet.store(false, Ordering::Relaxed);
-    }
-
-    /// [`Load::hush`], and waits until nothing is acknowledged any more.
-    pub async fn hush_for_a_moment(&self) {
-        self.hush();
-        let mut before = usize::MAX;
-        while before != self.acked() {
-            before = self.acked();
-            sleep(Duration::from_millis(300)).await;
-        }
+        self.pause.quiet.store(false, Ordering::SeqCst);
     }
 
     /// How many posts were acknowledged so far.
@@ -323,20 +349,14 @@ impl Load {
     }
 }
 
-async fn post(
-    url: String,
-    room: String,
-    pace: Duration,
-    record: Arc<Record>,
-    quiet: Arc<AtomicBool>,
-) {
+async fn post(url: String, room: String, pace: Duration, record: Arc<Record>, pause: Arc<Pause>) {
     let client = connect(&url).await;
     drop(client.take_incoming());
     let mut tick = tokio::time::interval(pace);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if quiet.load(Ordering::Relaxed) {
+        if !pause.begin() {
             continue;
         }
         let payload = json!({ "roomId": room, "body": "under load", "commandId": Uuid::now_v7().to_string() });
@@ -356,6 +376,7 @@ async fn post(
                 _ => sleep(Duration::from_millis(50)).await,
             }
         }
+        pause.end();
     }
 }
 

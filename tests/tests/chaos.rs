@@ -504,7 +504,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
             };
             let (acks, events) = load.longest_stall(from, Instant::now());
             // Some silence, to see that the last word before it arrives too.
-            load.hush_for_a_moment().await;
+            load.hush(SOON).await;
             let settled = load.settle(SOON).await;
             load.speak();
             println!("{name:<18} {acks:>9.1?} {events:>13.1?} {back:>16.1?} {settled:>20.1?}");
@@ -518,8 +518,7 @@ async fn nothing_is_lost_or_doubled_whatever_goes_wrong() {
         }
     }
 
-    load.hush();
-    sleep(Duration::from_secs(1)).await;
+    load.hush(SOON).await;
     load.settle(SOON).await;
     let rest = Rest::new(&world.url(), ADMIN_KEY);
     let began = Instant::now();

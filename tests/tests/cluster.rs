@@ -498,7 +498,7 @@ async fn a_rolling_restart_under_load_loses_and_doubles_nothing() {
         load.acked() > before + 20
     })
     .await;
-    load.hush_for_a_moment().await;
+    load.hush(SOON).await;
     load.settle(SOON).await;
     let (posts, _) = load.check();
     assert!(posts > 60);
@@ -569,7 +569,7 @@ async fn two_versions_run_side_by_side_on_one_store() {
     until("posts are acknowledged", async || load.acked() > 100).await;
     second.crash().await;
     until("posts are acknowledged", async || load.acked() > 200).await;
-    load.hush_for_a_moment().await;
+    load.hush(SOON).await;
     load.settle(SOON).await;
     load.check();
     let verified = new.command(&["verify"]).await;
