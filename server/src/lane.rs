@@ -204,18 +204,27 @@ async fn run_batch(hub: &Arc<Hub>, batch: Vec<Job>, locks: Locks) -> Ran {
     ran
 }
 
-/// The commands whose rooms nobody holds, and those whose rooms somebody does.
+/// The commands whose rooms nobody holds, and those whose rooms somebody does. Where nobody holds any of them, it is a team or an agent, which only
+/// those need that hand out work.
 async fn by_lock(hub: &Arc<Hub>, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let rooms: BTreeSet<RoomId> = batch.iter().map(|job| job.room).collect();
     if rooms.len() == 1 {
         return (Vec::new(), batch);
     }
     match hub.store().unlocked(&rooms).await {
-        // None of them is held: it is something that they share.
         Ok(free) if free.len() < rooms.len() => {
             batch.into_iter().partition(|job| free.contains(&job.room))
         }
-        _ => (Vec::new(), batch),
+        Ok(_) => {
+            let hands_out = batch.iter().filter(|job| job.command.hands_out_work());
+            let held: BTreeSet<RoomId> = hands_out.map(|job| job.room).collect();
+            if held.is_empty() {
+                // A workspace's, which any of the others may turn out to need.
+                return (Vec::new(), batch);
+            }
+            batch.into_iter().partition(|job| !held.contains(&job.room))
+        }
+        Err(_) => (Vec::new(), batch),
     }
 }
 

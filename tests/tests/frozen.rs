@@ -347,3 +347,38 @@ async fn a_node_that_stands_still_while_it_hands_out_work_loses_its_teams_lock_a
     let _ = hub.ends(&last, "completed").await;
     check::verify(hub).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_teams_lock_that_nobody_lets_go_holds_up_its_offers_alone() {
+    let hub = Hub::start(Database::postgres().await).await;
+    let mut ann = hub.agent("ann", &[]).await;
+    let team = hub.team(&[member("ann")], json!({})).await;
+    let steps = json!([
+        { "key": "a", "name": "A" },
+        { "key": "b", "name": "B", "dependencies": ["a"] },
+        { "key": "c", "name": "C", "dependencies": ["b"] },
+    ]);
+    let first = hub.process(&team, steps).await;
+    let work = ann.take().await;
+    ann.complete(&work, json!({})).await;
+    // Now the node knows whom it would offer the next step to, in the transaction in which this one ends.
+    let work = ann.take().await;
+    let lock = format!("SELECT id FROM rooms WHERE id = '{team}' FOR UPDATE");
+    let held = hub.server.database.hold(&lock).await;
+    ann.complete(&work, json!({})).await;
+    let second = hub
+        .process(&team, json!([{ "key": "d", "name": "D" }]))
+        .await;
+    for (process, step) in [(&first, "c"), (&second, "d")] {
+        let read = hub.read(process).await;
+        assert_eq!(tests::hub::step(&read, step)["phase"], "ready");
+    }
+    held.release().await;
+    for process in [&first, &second] {
+        let work = ann.take().await;
+        assert_eq!(work.offer["process"]["id"], process.id.as_str());
+        ann.complete(&work, json!({})).await;
+        let _ = hub.ends(process, "completed").await;
+    }
+    check::verify(&hub).await;
+}
