@@ -211,10 +211,12 @@ async fn by_lock(hub: &Arc<Hub>, batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     if rooms.len() == 1 {
         return (Vec::new(), batch);
     }
-    match hub.store().unlocked(&rooms).await {
-        Ok(free) if free.len() < rooms.len() => {
-            batch.into_iter().partition(|job| free.contains(&job.room))
-        }
+    let old = batch.iter().filter(|job| !job.command.makes_its_room());
+    let old: BTreeSet<RoomId> = old.map(|job| job.room).collect();
+    match hub.store().unlocked(&old).await {
+        Ok(free) if free.len() < old.len() => batch
+            .into_iter()
+            .partition(|job| free.contains(&job.room) || !old.contains(&job.room)),
         Ok(_) => {
             let hands_out = batch.iter().filter(|job| job.command.hands_out_work());
             let held: BTreeSet<RoomId> = hands_out.map(|job| job.room).collect();
