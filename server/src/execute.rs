@@ -14,7 +14,7 @@ use storage::{Ahead, Idempotency, RoomRow, Tx, WriteSet};
 
 use crate::batch::{Decided, Ground, Loaded, decide_all, rand_seed};
 use crate::handout::{self, Takers};
-use crate::hub::{Committed, Hub, Logged, Outcome};
+use crate::hub::{Committed, Hub, Left, Logged, Outcome};
 use crate::lane::Job;
 
 /// How long it is asked what became of a transaction whose outcome is unknown.
@@ -42,15 +42,21 @@ pub struct Done {
 /// # Errors
 /// The database's: nothing of it was done, unless the error says that this is unknown.
 pub async fn execute(hub: &Arc<Hub>, batch: &[Job], locks: Locks) -> Result<Done, storage::Error> {
-    let mut plan = Plan::default();
+    let mut closed = spaces_of(batch).into_iter();
+    let mut plan = Plan {
+        behind: closed.any(|space| !hub.roster.is_open(&space)),
+        ..Plan::default()
+    };
     // What waits for locks is to wait for no more of them than it must.
     if locks == Locks::Tried
         && let Some(guess) = guess(hub, batch)
     {
-        (plan.takers, plan.needs) =
-            handout::likely(hub, &guess.ground.loaded, &guess.decided.set.events);
+        let likely = handout::likely(hub, &guess.ground.loaded, &guess.decided.set.events);
+        plan.takers = likely.takers;
+        plan.needs = likely.needs;
+        plan.behind |= likely.behind;
         if plan.takers.is_empty() {
-            if let Some(done) = at_once(hub, batch, guess).await? {
+            if let Some(done) = at_once(hub, batch, guess, plan.behind).await? {
                 return Ok(done);
             }
         } else {
@@ -84,6 +90,8 @@ struct Plan {
     told: BTreeSet<WorkspaceId>,
     /// Who is likely to be offered what becomes ready.
     takers: Takers,
+    /// What becomes ready is behind what waits for the dispatcher.
+    behind: bool,
 }
 
 fn spaces_of(batch: &[Job]) -> BTreeSet<WorkspaceId> {
@@ -119,7 +127,7 @@ fn guess(hub: &Hub, batch: &[Job]) -> Option<Guess> {
             }
         };
         by_state &= job.command.stays_in_its_room(state);
-        worth |= job.command.may_ready_a_step() && hub.agents.work_in(space);
+        worth |= handout::may_follow(hub, job);
         let wanted = ground.wanted.entry(space.clone()).or_default();
         wanted.merge(needs(state, &job.command));
     }
@@ -145,6 +153,7 @@ async fn at_once(
     hub: &Arc<Hub>,
     batch: &[Job],
     guess: Guess,
+    behind: bool,
 ) -> Result<Option<Done>, storage::Error> {
     let Guess {
         ground,
@@ -183,7 +192,7 @@ async fn at_once(
         texts,
         &ground.loaded,
         decided.replies,
-        decided.settled,
+        Left::of(decided.settled, behind),
     )))
 }
 
@@ -204,7 +213,7 @@ fn done(
     texts: Vec<String>,
     loaded: &BTreeMap<RoomId, Loaded>,
     replies: Vec<Result<Outcome, Refusal>>,
-    settled: bool,
+    left: Left,
 ) -> Done {
     let mut by_room: BTreeMap<RoomId, Vec<Logged>> = BTreeMap::new();
     for (event, text) in events.into_iter().zip(texts) {
@@ -225,7 +234,7 @@ fn done(
             room,
             events,
             state: loaded.get(&room).map(|l| l.after.clone()),
-            settled,
+            left,
         })
         .collect();
     Done { replies, committed }
@@ -414,7 +423,7 @@ async fn attempt(
         texts,
         &loaded,
         decided.replies,
-        decided.settled,
+        Left::of(decided.settled, plan.behind),
     )))
 }
 

@@ -20,6 +20,7 @@ use rooms::{Command, Needs};
 use crate::batch::{Batch, Ground, Loaded};
 use crate::board::{Board, Taker, has_room};
 use crate::hub::Hub;
+use crate::lane::Job;
 
 /// A step that waits for an agent.
 struct Waiting {
@@ -77,6 +78,23 @@ fn waiting(rooms: &BTreeMap<RoomId, Loaded>, room: RoomId, step: StepId) -> Opti
     })
 }
 
+/// Whether offers may follow from a command at once.
+pub fn may_follow(hub: &Hub, job: &Job) -> bool {
+    let space = &job.principal.workspace_id;
+    job.command.may_ready_a_step() && hub.agents.work_in(space) && hub.roster.is_open(space)
+}
+
+/// What a batch is likely to come to.
+#[derive(Default)]
+pub struct Likely {
+    /// Who is likely to be offered something.
+    pub takers: Takers,
+    /// What is to be known for that.
+    pub needs: BTreeMap<WorkspaceId, Needs>,
+    /// Something becomes ready while the dispatcher has its turn, and is behind what waits.
+    pub behind: bool,
+}
+
 /// Whose slot an event gives back.
 fn let_go(rooms: &BTreeMap<RoomId, Loaded>, event: &Event) -> Option<(TeamId, AgentId)> {
     let attempt = event.body.ends()?;
@@ -86,16 +104,13 @@ fn let_go(rooms: &BTreeMap<RoomId, Loaded>, event: &Event) -> Option<(TeamId, Ag
 }
 
 /// Who the steps that a batch is likely to make ready are likely to be offered to, and what is to be known for it.
-pub fn likely(
-    hub: &Hub,
-    rooms: &BTreeMap<RoomId, Loaded>,
-    events: &[Event],
-) -> (Takers, BTreeMap<WorkspaceId, Needs>) {
-    let (mut takers, mut needs) = (Takers::new(), BTreeMap::new());
+pub fn likely(hub: &Hub, rooms: &BTreeMap<RoomId, Loaded>, events: &[Event]) -> Likely {
+    let mut likely = Likely::default();
     for (space, steps) in made_ready(rooms, events) {
         let teams = steps.iter().map(|step| step.team).collect();
         let taker = |agent: &AgentId| hub.agents.taker(&space, agent);
         let Some(mut board) = hub.roster.board(&space, &teams, taker) else {
+            likely.behind = true;
             continue;
         };
         for event in events.iter().filter(|event| event.workspace_id == space) {
@@ -117,11 +132,11 @@ pub fn likely(
         }
         if !chosen.is_empty() {
             wanted.agents.extend(chosen.keys().cloned());
-            needs.insert(space.clone(), wanted);
-            takers.insert(space, chosen.into_iter().collect());
+            likely.needs.insert(space.clone(), wanted);
+            likely.takers.insert(space, chosen.into_iter().collect());
         }
     }
-    (takers, needs)
+    likely
 }
 
 /// Offers what a batch has made ready to those that were foreseen, if they can take it.

@@ -75,8 +75,30 @@ pub struct Committed {
     pub events: Vec<Logged>,
     /// The state after them, where it was loaded.
     pub state: Option<State>,
-    /// What it made ready is given out, and nobody waits for what it let go of.
-    pub settled: bool,
+    /// What it left for the dispatcher.
+    pub left: Left,
+}
+
+/// What a transaction left for the dispatcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: what it made ready is given out, provided that whoever let go of a step had a slot to spare.
+    Nothing,
+    /// What it made ready comes after what waits already.
+    More,
+    /// What it made ready may be the first to wait.
+    Some,
+}
+
+impl Left {
+    /// Where all is given out (`settled`), and where it is not, but others wait (`behind`).
+    pub fn of(settled: bool, behind: bool) -> Self {
+        match (settled, behind) {
+            (true, _) => Self::Nothing,
+            (false, true) => Self::More,
+            (false, false) => Self::Some,
+        }
+    }
 }
 
 /// Whether an event makes no step ready and frees no slot: the dispatcher need not look.
@@ -404,12 +426,14 @@ impl Hub {
             if state.process.is_some() {
                 let spared = self.learn(&committed);
                 crate::addressed::tell(&self.agents, &committed.events, state);
-                let settled = committed.settled && spared;
+                let settled = committed.left == Left::Nothing && spared;
                 let mut bodies = committed.events.iter().map(|e| &e.event.body);
                 let wakes = bodies
                     .any(|body| !(leaves_work_alone(body) || settled && may_be_settled(body)));
                 if wakes {
-                    self.await_dispatch(&committed);
+                    if committed.left == Left::Some {
+                        self.await_dispatch(&committed);
+                    }
                     self.work.notify_one();
                 }
                 if wakes

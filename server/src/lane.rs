@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::caller::Asked;
 use crate::execute::{Done, Locks, execute};
+use crate::handout::may_follow;
 use crate::hub::{Hub, Outcome};
 use crate::problem::storage_refusal;
 
@@ -151,10 +152,7 @@ fn apart(hub: &Hub, jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     if hub.store().kind() == "sqlite" {
         return (Vec::new(), jobs);
     }
-    let hands_out = |job: &&Job| {
-        let space = &job.principal.workspace_id;
-        job.command.hands_out_work() || job.command.may_ready_a_step() && hub.agents.work_in(space)
-    };
+    let hands_out = |job: &&Job| job.command.hands_out_work() || may_follow(hub, job);
     let rooms: BTreeSet<RoomId> = jobs.iter().filter(hands_out).map(|job| job.room).collect();
     jobs.into_iter().partition(|job| rooms.contains(&job.room))
 }

@@ -2,9 +2,9 @@
 //! offered to, so that the lane locks and counts just that. Nothing rests on the guess.
 
 use std::collections::{BTreeSet, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use rooms::id::{AgentId, InstanceId, TeamId, WorkspaceId};
@@ -15,14 +15,14 @@ use rooms::{Facts, Needs};
 use crate::board::{Board, Candidate};
 
 /// So many teams, and so many agents.
-const REMEMBERED: u64 = 10_000;
+const REMEMBERED: usize = 10_000;
 /// A lock that was held for longer than a moment is likely to be held for so long: Postgres ends a transaction that stands still after 4 s.
 const HELD: Duration = Duration::from_secs(5);
 
 struct Known {
     agent: Arc<Agent>,
     /// How many of its slots are in use: counted by the dispatcher, and kept up by what this node commits in between.
-    live: AtomicUsize,
+    live: usize,
 }
 
 /// What waits in a workspace, as the dispatcher saw it last.
@@ -38,27 +38,28 @@ struct Queue {
     long: bool,
 }
 
-/// What is remembered.
-pub struct Roster {
-    queues: DashMap<WorkspaceId, Queue>,
-    /// Teams whose locks somebody did not let go a moment ago.
-    held: moka::sync::Cache<TeamId, ()>,
-    agents: moka::sync::Cache<(WorkspaceId, AgentId), Arc<Known>>,
-    teams: moka::sync::Cache<TeamId, Arc<AgentTeam>>,
+impl Queue {
+    /// Whether the dispatcher has its turn first.
+    fn is_first(&self) -> bool {
+        self.seen < self.newest || self.long
+    }
 }
 
-impl Default for Roster {
-    fn default() -> Self {
-        Self {
-            queues: DashMap::new(),
-            held: moka::sync::Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_live(HELD)
-                .build(),
-            agents: moka::sync::Cache::new(REMEMBERED),
-            teams: moka::sync::Cache::new(REMEMBERED),
-        }
+/// What is remembered. Beyond [`REMEMBERED`] of a kind all of that kind is forgotten, and learned anew.
+#[derive(Default)]
+pub struct Roster {
+    queues: DashMap<WorkspaceId, Queue>,
+    /// Teams whose locks somebody did not let go then.
+    held: DashMap<TeamId, Instant>,
+    agents: DashMap<(WorkspaceId, AgentId), Known>,
+    teams: DashMap<TeamId, Arc<AgentTeam>>,
+}
+
+fn remember<K: Eq + Hash, V>(known: &DashMap<K, V>, key: K, value: V) {
+    if known.len() >= REMEMBERED {
+        known.clear();
     }
+    known.insert(key, value);
 }
 
 impl Roster {
@@ -66,47 +67,53 @@ impl Roster {
     pub fn counted(&self, space: &WorkspaceId, agent: &Arc<Agent>, live: usize) {
         let known = Known {
             agent: Arc::clone(agent),
-            live: AtomicUsize::new(live),
+            live,
         };
         let key = (space.clone(), agent.id.clone());
-        self.agents.insert(key, Arc::new(known));
+        remember(&self.agents, key, known);
     }
 
     /// A team as it is now.
     pub fn team(&self, team: &AgentTeam) {
-        if self.teams.get(&team.id).is_none_or(|known| *known != *team) {
-            self.teams.insert(team.id, Arc::new(team.clone()));
+        let same = self
+            .teams
+            .get(&team.id)
+            .is_some_and(|known| **known == *team);
+        if !same {
+            remember(&self.teams, team.id, Arc::new(team.clone()));
         }
     }
 
     /// An agent has one step more.
     pub fn began(&self, space: &WorkspaceId, agent: &AgentId) {
-        if let Some(known) = self.known(space, agent) {
-            known.live.fetch_add(1, Ordering::Relaxed);
+        if let Some(mut known) = self.agents.get_mut(&(space.clone(), agent.clone())) {
+            known.live += 1;
         }
     }
 
     /// An agent has one step less.
     pub fn ended(&self, space: &WorkspaceId, agent: &AgentId) {
-        if let Some(known) = self.known(space, agent) {
-            let less = |live: usize| live.checked_sub(1);
-            let _ = known
-                .live
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        if let Some(mut known) = self.agents.get_mut(&(space.clone(), agent.clone())) {
+            known.live = known.live.saturating_sub(1);
         }
     }
 
     /// Whether an agent has a slot to spare, and nothing waits for it.
     pub fn can_spare(&self, space: &WorkspaceId, agent: &AgentId) -> bool {
         let queue = self.queues.get(space);
-        let waits = queue.is_some_and(|q| q.seen < q.newest || q.long || q.wanted.contains(agent));
+        let waits = queue.is_some_and(|q| q.is_first() || q.wanted.contains(agent));
         !waits
             && self
                 .known(space, agent)
-                .is_some_and(|k| k.live.load(Ordering::Relaxed) < k.agent.slots as usize)
+                .is_some_and(|k| k.live < k.agent.slots as usize)
     }
 
-    /// A step has begun to wait.
+    /// Whether what becomes ready may be offered before the dispatcher has looked.
+    pub fn is_open(&self, space: &WorkspaceId) -> bool {
+        !self.queues.get(space).is_some_and(|q| q.is_first())
+    }
+
+    /// A step has begun to wait, for want of somebody who could take it.
     pub fn waits(&self, space: &WorkspaceId) {
         let mut queue = self.queues.entry(space.clone()).or_default();
         queue.newest += 1;
@@ -128,11 +135,15 @@ impl Roster {
     /// Somebody does not let go of what these teams, or their agents, are counted under.
     pub fn are_held(&self, teams: impl IntoIterator<Item = TeamId>) {
         for team in teams {
-            self.held.insert(team, ());
+            remember(&self.held, team, Instant::now());
         }
     }
 
-    fn known(&self, space: &WorkspaceId, agent: &AgentId) -> Option<Arc<Known>> {
+    fn known(
+        &self,
+        space: &WorkspaceId,
+        agent: &AgentId,
+    ) -> Option<impl std::ops::Deref<Target = Known>> {
         self.agents.get(&(space.clone(), agent.clone()))
     }
 
@@ -141,7 +152,7 @@ impl Roster {
         let mut facts = Facts::default();
         for team in needs.teams.iter().filter_map(|id| self.teams.get(id)) {
             if team.workspace_id == *space {
-                facts.teams.insert(team.id, (*team).clone());
+                facts.teams.insert(team.id, (**team).clone());
             }
         }
         for known in needs.agents.iter().filter_map(|id| self.known(space, id)) {
@@ -160,11 +171,16 @@ impl Roster {
         taker: impl Fn(&AgentId) -> Option<Option<InstanceId>>,
     ) -> Option<Board> {
         let queue = self.queues.get(space);
-        if queue.as_ref().is_some_and(|q| q.seen < q.newest || q.long) {
+        if queue.as_ref().is_some_and(|q| q.is_first()) {
             return None;
         }
-        let free = teams.iter().filter(|team| !self.held.contains_key(*team));
-        let teams: Vec<_> = free.filter_map(|id| self.teams.get(id)).collect();
+        let is_held = |team: &TeamId| {
+            let since = self.held.get(team);
+            since.is_some_and(|since| since.elapsed() < HELD)
+        };
+        let free = teams.iter().filter(|team| !is_held(team));
+        let teams = free.filter_map(|id| Some(Arc::clone(&*self.teams.get(id)?)));
+        let teams: Vec<_> = teams.collect();
         let members = teams.iter().flat_map(|team| &team.agents);
         let members: BTreeSet<_> = members.map(|member| &member.agent_id).collect();
         let candidates = members.into_iter().filter_map(|id| {
@@ -175,7 +191,7 @@ impl Roster {
             Some(Candidate {
                 instance: taker(id)?,
                 agent: Arc::clone(&known.agent),
-                live: known.live.load(Ordering::Relaxed),
+                live: known.live,
             })
         });
         let candidates = candidates.collect();
