@@ -76,7 +76,8 @@ async fn round(
         let mut now = Seen::default();
         // The most urgent first, whatever was seen; then on from where the last round stopped.
         let mut deeper = last.place;
-        let mut wanted = HashSet::new();
+        // What waits in teams that can take nothing is not read.
+        let mut wanted: HashSet<_> = board.closed().cloned().collect();
         for n in 0..PAGES {
             let open = board.open();
             let (ready, end) = if n == 0 && open == last.open && few.len() < FEW {
@@ -95,12 +96,14 @@ async fn round(
             let rest = give_out(hub, &system, &mut board, ready, offering).await;
             let fitting = rest.iter().flat_map(|s| board.fitting(s.team_id, &s.step));
             wanted.extend(fitting.cloned());
+            if end.is_some() {
+                wanted.extend(board.closed().cloned());
+            }
             now.place = deeper.take().max(end).filter(|_| end.is_some());
             if now.place.is_none() {
                 break;
             }
         }
-        wanted.extend(board.closed().cloned());
         hub.roster.seen(&space, newest, wanted, now.place.is_some());
         seen.insert(space, now);
     }
