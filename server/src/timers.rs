@@ -20,15 +20,18 @@ const FIRED: Duration = Duration::from_secs(1);
 /// A look that takes so much longer than it should was an absence, and not a busy moment: the database hung, or this process stood still.
 const ABSENCE: Duration = Duration::from_secs(3);
 
-/// Runs until the process ends. Leases are spared for a while after the start and after an outage of the database or of this process, so
-/// that the hub's own absence costs no agent its work: a lease that ran out meanwhile gets its full length from then on.
+/// What is spared where its own length cannot be read.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Runs until the process ends. Leases and offers are spared for a while after the start and after an outage of the database or of this process, so
+/// that the hub's own absence costs no agent its work: what ran out meanwhile gets its full length from then on.
 pub async fn run(hub: Arc<Hub>) {
     let mut since = Instant::now();
     let firing = UnderWay::default();
     loop {
         let began = Instant::now();
         tokio::time::sleep(EVERY).await;
-        // One look takes all timers but leases at once; leases only when they have had their grace.
+        // One look takes all timers at once but leases and offers; those only when they have had their grace.
         let found = match hub.store().due_timers(true, 500).await {
             Ok(found) => found,
             Err(e) => {
@@ -42,13 +45,15 @@ pub async fn run(hub: Arc<Hub>) {
         }
         let mut fired = Vec::new();
         for (room, space, timer, due) in found {
-            if let Timer::Lease { .. } = timer {
-                let lease = hub.state(room).await.ok().and_then(|s| {
-                    s.process.map(|p| {
-                        Duration::from_millis(p.process.configuration.timeout_settings.lease_ms)
-                    })
+            if let Timer::Lease { .. } | Timer::Offer { .. } = timer {
+                let state = hub.state(room).await.ok();
+                let process = state.and_then(|state| state.process);
+                let timeouts = process.map(|p| p.process.configuration.timeout_settings.clone());
+                let length = timeouts.map(|given| match timer {
+                    Timer::Offer { .. } => given.offer_ms,
+                    _ => given.lease_ms,
                 });
-                if since.elapsed() < lease.unwrap_or(Duration::from_secs(30)) {
+                if since.elapsed() < length.map_or(GRACE, Duration::from_millis) {
                     continue;
                 }
             }

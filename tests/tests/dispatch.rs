@@ -1,8 +1,10 @@
 //! No ready step waits while an agent that fits is free, whatever else waits before it.
 
 use serde_json::{Value, json};
+use tests::check::count;
 use tests::hub::member;
 use tests::{Database, Hub, array, on_both_databases};
+use tokio::time::{Duration, sleep};
 
 /// Steps that need a capability, as many as asked for.
 fn steps(count: usize, capability: &str) -> Value {
@@ -122,5 +124,37 @@ on_both_databases! {
         hub.process(&team, chain(1)).await;
         ann.complete(&work, json!({})).await;
         assert_eq!(ann.take().await.offer["process"]["id"], hurried.id);
+    }
+
+    async fn an_offer_outlives_the_absence_of_the_server(database: Database) {
+        let mut hub = Hub::start(database).await;
+        let key = hub.register("ann", &[]).await;
+        let mut ann = hub.connect("ann", &key, "ann-1").await;
+        ann.ready("ann-1").await;
+        let offered = Duration::from_secs(4);
+        hub.register("ben", &[]).await;
+        let team = hub.team(&[member("ann"), member("ben")], json!({ "timeoutSettings": { "offerMs": offered.as_millis() as u64 } })).await;
+        let process = hub.process(&team, chain(1)).await;
+        let before = ann.offer().await;
+        let question = json!({
+            "processId": process.id, "toAgentId": "ben", "message": "Are you there?", "type": "question", "responseTimeoutMs": 1_000,
+        });
+        ann.ask("communication:send", question).await;
+        hub.server.kill().await;
+        // Its time passes meanwhile.
+        sleep(offered).await;
+        hub.server.launch();
+        hub.server.ready().await;
+        // What else was due meanwhile is seen to at once.
+        let sent = format!("/processes/{}/communications", process.id);
+        hub.until(&sent, |list| list["items"][0]["expired"] == true).await;
+        let mut ann = hub.connect("ann", &key, "ann-1").await;
+        ann.ready("ann-1").await;
+        let after = ann.take().await;
+        assert_eq!((&after.attempt_id, after.epoch), (&before.attempt_id, before.epoch));
+        ann.complete(&after, json!({})).await;
+        hub.ends(&process, "completed").await;
+        let events = hub.events(&process.room).await;
+        assert_eq!((count(&events, "assignment.offered"), count(&events, "assignment.expired")), (1, 0));
     }
 }
