@@ -249,27 +249,33 @@ impl Stage {
             .collect()
     }
 
+    /// However long it takes: on a busy machine the server may ask to come back. One that was removed comes back; one that is there is left as it is.
     async fn everybody_is_there(&mut self) {
+        let deadline = Instant::now() + SOON;
         for agent in AGENTS {
+            let new = json!({ "id": agent, "name": agent });
             let all = json!({ "slots": 3, "capabilities": ["dig", "sing", "count", "rest"] });
-            let _ = self.hub.admin.put(&format!("/agents/{agent}"), &all).await;
             let ready = json!({ "instanceId": format!("{agent}-1") });
-            let _ = self.parties[&(PrincipalKind::Agent, agent.to_owned())]
-                .client
-                .command("agent:ready", ready)
-                .await;
+            let path = format!("/agents/{agent}");
+            loop {
+                let _ = self.hub.admin.post("/agents", &new).await;
+                let told = self.hub.admin.put(&path, &all).await;
+                let client = &self.parties[&(PrincipalKind::Agent, agent.to_owned())].client;
+                let is_ready = client.command("agent:ready", ready.clone()).await;
+                if told.status == 200 && is_ready.is_ok() {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{told:?}, {is_ready:?}");
+                if let Err(CommandError::Closed) = is_ready {
+                    // Its key went with it when it was removed.
+                    self.enter(PrincipalKind::Agent, agent, "write").await;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
         }
     }
 
     async fn everybody_behaves(&mut self) {
-        for agent in AGENTS {
-            // One that was removed comes back; one that is there is left as it is.
-            let _ = self
-                .hub
-                .admin
-                .post("/agents", &json!({ "id": agent, "name": agent }))
-                .await;
-        }
         self.everybody_is_there().await;
         let teams: Vec<_> = self.world.teams().map(|t| t.id).collect();
         for team in teams {
@@ -280,7 +286,17 @@ impl Stage {
                 .map(|(n, a)| json!({ "agentId": a, "role": roles[n % 3] }))
                 .collect();
             let change = json!({ "agents": members, "configuration": { "escalationRules": [], "collaborationRules": [] } });
-            let _ = self.hub.admin.put(&format!("/teams/{team}"), &change).await;
+            // One that was archived cannot be changed.
+            while self
+                .hub
+                .admin
+                .put(&format!("/teams/{team}"), &change)
+                .await
+                .status
+                == 503
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
         }
         let deadline = Instant::now() + SOON * 3;
         loop {
