@@ -184,8 +184,6 @@ async fn at_once(
         Err(e) if e.is_locked() => return Err(e),
         Err(e) => find_out(hub, e, &set, &changed).await?,
     }
-    metrics::counter!("baton_transactions_total").increment(1);
-    metrics::counter!("baton_commands_total").increment(batch.len() as u64);
     Ok(Some(done(
         hub,
         set.events,
@@ -206,7 +204,7 @@ fn changes(loaded: &BTreeMap<RoomId, Loaded>, set: &mut WriteSet) -> Vec<RoomId>
     changed
 }
 
-/// What was committed, to be announced and answered; the states are kept.
+/// What was committed, counted, to be announced and answered; the states are kept.
 fn done(
     hub: &Arc<Hub>,
     events: Vec<Event>,
@@ -215,6 +213,8 @@ fn done(
     replies: Vec<Result<Outcome, Refusal>>,
     left: Left,
 ) -> Done {
+    metrics::counter!("baton_transactions_total").increment(1);
+    metrics::counter!("baton_commands_total").increment(replies.len() as u64);
     let mut by_room: BTreeMap<RoomId, Vec<Logged>> = BTreeMap::new();
     for (event, text) in events.into_iter().zip(texts) {
         let logged = Logged { event, text };
@@ -415,8 +415,6 @@ async fn attempt(
     if !set.hooks.is_empty() {
         hub.outbox.notify_one();
     }
-    metrics::counter!("baton_transactions_total").increment(1);
-    metrics::counter!("baton_commands_total").increment(batch.len() as u64);
     Ok(Some(done(
         hub,
         set.events,

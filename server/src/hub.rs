@@ -87,7 +87,7 @@ pub enum Left {
     /// What it made ready comes after what waits already.
     More,
     /// What it made ready may be the first to wait.
-    Some,
+    First,
 }
 
 impl Left {
@@ -96,7 +96,7 @@ impl Left {
         match (settled, behind) {
             (true, _) => Self::Nothing,
             (false, true) => Self::More,
-            (false, false) => Self::Some,
+            (false, false) => Self::First,
         }
     }
 }
@@ -431,7 +431,7 @@ impl Hub {
                 let wakes = bodies
                     .any(|body| !(leaves_work_alone(body) || settled && may_be_settled(body)));
                 if wakes {
-                    if committed.left == Left::Some {
+                    if committed.left == Left::First {
                         self.await_dispatch(&committed);
                     }
                     self.work.notify_one();
