@@ -14,6 +14,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::db::{Error, Turns};
+
 /// So many pages in the log that are not in the file are copied.
 const DUE: i64 = 1_000;
 /// A log of so many pages has to start over, which it did not do by itself. It is no longer than this when it has.
@@ -38,15 +40,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 pub(crate) struct Checkpoints(Mutex<Option<(oneshot::Sender<Infallible>, JoinHandle<()>)>>);
 
 impl Checkpoints {
-    /// Starts the task for whatever connections of a pool write.
+    /// Starts the task for whatever connections of a pool write, by turns.
     pub fn start(
         options: &SqliteConnectOptions,
         pool: SqlitePoolOptions,
+        turns: Turns,
     ) -> (Self, SqlitePoolOptions) {
         let written = Arc::new(Notify::new());
         let (sender, ended) = oneshot::channel();
         let options = options.clone().busy_timeout(PATIENCE);
-        let task = tokio::spawn(run(options, Arc::clone(&written), ended));
+        let task = tokio::spawn(run(options, turns, Arc::clone(&written), ended));
         let pool = pool.after_connect(move |connection, _| {
             let written = Arc::clone(&written);
             Box::pin(async move {
@@ -82,11 +85,13 @@ pub(crate) fn bounded(options: SqliteConnectOptions) -> SqliteConnectOptions {
 
 async fn run(
     options: SqliteConnectOptions,
+    turns: Turns,
     written: Arc<Notify>,
     mut ended: oneshot::Receiver<Infallible>,
 ) {
     let mut keeper = Keeper {
         options,
+        turns,
         connection: None,
         pause: PAUSE,
         not_before: Instant::now(),
@@ -128,6 +133,7 @@ struct Log {
 
 struct Keeper {
     options: SqliteConnectOptions,
+    turns: Turns,
     connection: Option<SqliteConnection>,
     pause: Duration,
     not_before: Instant,
@@ -137,7 +143,7 @@ struct Keeper {
 
 impl Keeper {
     /// Copies what is due.
-    async fn look(&mut self) -> Result<(), sqlx::Error> {
+    async fn look(&mut self) -> Result<(), Error> {
         let mut log = self.checkpoint("NOOP").await?;
         if log.length - log.copied < DUE {
             return Ok(());
@@ -155,7 +161,9 @@ impl Keeper {
             self.blocked = false;
         } else if Instant::now() >= self.not_before {
             // With those who write held back, and those who read waited for.
+            let turn = self.turns.next().await?;
             log = self.checkpoint("RESTART").await?;
+            drop(turn);
             if log.busy {
                 self.not_before = Instant::now() + self.pause;
                 self.pause = LONGEST_PAUSE.min(self.pause * 2);
@@ -234,9 +242,9 @@ mod tests {
 
         /// Commits until the log has started over so often. More than so many pages are not needed for it.
         async fn starts_over(&self, times: u32, most: i64) {
-            let begin = times_started_over(&self.log);
+            let begin = starts(&self.log);
             let mut pages = 0;
-            while times_started_over(&self.log) < begin + times {
+            while starts(&self.log).wrapping_sub(begin) < times {
                 assert!(pages < most, "{pages} pages, and the log goes on");
                 self.commit(ROW).await;
                 pages += ROW;
@@ -247,12 +255,12 @@ mod tests {
     /// Pages of a row.
     const ROW: i64 = 16;
 
-    /// How often it did: the log counts it in its header.
-    fn times_started_over(log: &Path) -> u32 {
-        let mut header = [0; 16];
+    /// A number that grows by one each time the log starts over: the first salt in its header. (The count beside it is each connection's own.)
+    fn starts(log: &Path) -> u32 {
+        let mut header = [0; 20];
         let mut log = std::fs::File::open(log).unwrap();
         log.read_exact(&mut header).unwrap();
-        u32::from_be_bytes(header[12..].try_into().unwrap())
+        u32::from_be_bytes(header[16..].try_into().unwrap())
     }
 
     fn length(log: &Path) -> i64 {

@@ -270,7 +270,7 @@ impl Tx {
     /// The first that a batch reads: the time, how far the webhooks have changed, its rooms under lock, and what is in the registry. The time
     /// may be of before the locks were had.
     pub async fn open(&mut self, ahead: Ahead) -> Result<Opened, Error> {
-        if let Conn::Sqlite(_) = self.conn {
+        if let Conn::Sqlite(..) = self.conn {
             let sql = "SELECT version FROM webhook_version WHERE id = 1";
             let version = self.conn.query(sql, Vec::new()).await?;
             return Ok(Opened {
@@ -333,7 +333,7 @@ impl Tx {
         let ids = Value::Uuids(rooms.iter().map(|r| r.0).collect());
         let rows = match self.conn {
             Conn::Postgres(_) => self.conn.query(LOCKING, vec![ids]).await?,
-            Conn::Sqlite(_) => {
+            Conn::Sqlite(..) => {
                 let sql = format!(
                     "SELECT id, workspace_id, head, last_activity FROM rooms WHERE id {}",
                     self.conn.among(Kind::Uuid, 1)

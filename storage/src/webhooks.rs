@@ -354,7 +354,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let now = tx.now().await?;
         let lock = match tx {
-            Conn::Sqlite(_) => "",
+            Conn::Sqlite(..) => "",
             Conn::Postgres(_) => " FOR UPDATE OF o SKIP LOCKED",
         };
         let sql = format!(

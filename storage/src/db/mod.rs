@@ -126,7 +126,27 @@ pub enum Store {
 #[derive(Clone, Debug)]
 pub struct File {
     pub(crate) pool: SqlitePool,
+    turns: Turns,
     checkpoints: Arc<Checkpoints>,
+}
+
+/// Whose turn it is to write to a file of SQLite, in the order in which they came. The file's own lock knows no order: whoever finds it taken sleeps,
+/// for longer each time, and is passed over by whoever comes at a better moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns(Arc<tokio::sync::Mutex<()>>);
+
+/// A turn, for as long as it lives.
+pub(crate) type Turn = tokio::sync::OwnedMutexGuard<()>;
+
+impl Turns {
+    /// Waits for it, for as long as for the file's lock.
+    pub async fn next(&self) -> Result<Turn, Error> {
+        let turn = Arc::clone(&self.0).lock_owned();
+        Ok(tokio::time::timeout(PATIENCE, turn).await.map_err(|_| {
+            let what = "somebody writes to the store for too long";
+            sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what))
+        })?)
+    }
 }
 
 /// Connections to Postgres. Statements of lanes are the same again and again, with arrays of any length. Left to itself the server plans them
@@ -142,13 +162,14 @@ pub struct Pools {
 
 /// An open transaction; rolled back when dropped.
 pub enum Conn {
-    /// On SQLite, `BEGIN IMMEDIATE` where it writes.
-    Sqlite(Transaction<'static, Sqlite>),
+    /// On SQLite, `BEGIN IMMEDIATE` where it writes, and the turn to do so.
+    Sqlite(Transaction<'static, Sqlite>, Option<Turn>),
     /// On Postgres.
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// How long one statement may take on Postgres. A network that swallows what it is given would else hold its caller for minutes.
+/// How long one statement may take on Postgres, where a network that swallows what it is given would else hold its caller for minutes; and how long
+/// whoever writes to a file of SQLite is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a lock that another session holds is waited for, so that whoever never lets it go holds up nobody for longer. A node that was frozen
@@ -235,7 +256,7 @@ impl Store {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                .busy_timeout(Duration::from_secs(10))
+                .busy_timeout(PATIENCE)
                 .statement_cache_capacity(512);
             if let Some(folder) = options
                 .get_filename()
@@ -261,9 +282,11 @@ impl Store {
                 .before_acquire(|connection, _| {
                     Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
                 });
-            let (checkpoints, pool) = Checkpoints::start(&options, pool);
+            let turns = Turns::default();
+            let (checkpoints, pool) = Checkpoints::start(&options, pool, turns.clone());
             return Ok(Self::Sqlite(File {
                 pool: pool.connect_with(options).await?,
+                turns,
                 checkpoints: Arc::new(checkpoints),
             }));
         }
@@ -330,7 +353,10 @@ impl Store {
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite(file) => Conn::Sqlite(file.pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite(file) => {
+                let turn = file.turns.next().await?;
+                Conn::Sqlite(file.pool.begin_with("BEGIN IMMEDIATE").await?, Some(turn))
+            }
             Self::Postgres(pools) => Conn::Postgres(begin(&pools.writes, BEGIN_PATIENTLY).await?),
         })
     }
@@ -347,7 +373,7 @@ impl Store {
     /// Begins a transaction that only reads.
     pub async fn begin_read(&self) -> Result<Conn, Error> {
         Ok(match self {
-            Self::Sqlite(file) => Conn::Sqlite(file.pool.begin().await?),
+            Self::Sqlite(file) => Conn::Sqlite(file.pool.begin().await?, None),
             Self::Postgres(pools) => Conn::Postgres(begin(&pools.reads, "BEGIN").await?),
         })
     }
@@ -439,7 +465,7 @@ impl Conn {
     /// The end of a SELECT that locks what it reads. SQLite has locked the whole file at `BEGIN IMMEDIATE`.
     pub fn for_update(&self) -> &'static str {
         match self {
-            Self::Sqlite(_) => "",
+            Self::Sqlite(..) => "",
             Self::Postgres(_) => " FOR UPDATE",
         }
     }
@@ -447,7 +473,7 @@ impl Conn {
     /// A table that is read by this index. Postgres finds it by itself: it knows how much there is of what.
     pub(crate) fn by_index(&self, table: &str, index: &str) -> String {
         match self {
-            Self::Sqlite(_) => format!("{table} INDEXED BY {index}"),
+            Self::Sqlite(..) => format!("{table} INDEXED BY {index}"),
             Self::Postgres(_) => table.to_owned(),
         }
     }
@@ -477,7 +503,7 @@ impl Conn {
                 let rows = within(rows).await?;
                 rows.iter().map(pg_row).collect()
             }
-            Self::Sqlite(_) => {
+            Self::Sqlite(..) => {
                 let picked = columns
                     .iter()
                     .enumerate()
@@ -521,7 +547,7 @@ impl Conn {
     /// Rows of a query.
     pub async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(tx, _) => {
                 let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
                     .fetch_all(&mut **tx)
                     .await?;
@@ -539,7 +565,7 @@ impl Conn {
     /// Runs a statement; how many rows it changed.
     pub async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, Error> {
         Ok(match self {
-            Self::Sqlite(tx) => sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
+            Self::Sqlite(tx, _) => sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?)
                 .execute(&mut **tx)
                 .await?
                 .rows_affected(),
@@ -553,7 +579,7 @@ impl Conn {
     /// Runs a script of several statements.
     pub async fn script(&mut self, sql: &str) -> Result<(), Error> {
         match self {
-            Self::Sqlite(tx) => sqlx::raw_sql(AssertSqlSafe(sql))
+            Self::Sqlite(tx, _) => sqlx::raw_sql(AssertSqlSafe(sql))
                 .execute(&mut **tx)
                 .await
                 .map(|_| ())?,
@@ -568,7 +594,7 @@ impl Conn {
     /// Now, by the database's clock. SQLite runs in this process, so its clock is ours.
     pub async fn now(&mut self) -> Result<Timestamp, Error> {
         match self {
-            Self::Sqlite(_) => Ok(Timestamp(chrono::Utc::now().timestamp_micros())),
+            Self::Sqlite(..) => Ok(Timestamp(chrono::Utc::now().timestamp_micros())),
             Self::Postgres(_) => {
                 let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT";
                 let rows = self.query(sql, Vec::new()).await?;
@@ -593,7 +619,7 @@ impl Conn {
                     within(sqlx::query_with(AssertSqlSafe(sql), args).execute(&mut **tx)).await?;
                 }
             }
-            Self::Sqlite(_) => {
+            Self::Sqlite(..) => {
                 let mut rows = rows.into_iter();
                 let mut left = rows.len();
                 while left > 0 {
@@ -624,7 +650,7 @@ impl Conn {
     /// Makes it real.
     pub async fn commit(self) -> Result<(), Error> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Sqlite(tx, _turn) => tx.commit().await?,
             Self::Postgres(tx) => within(tx.commit()).await?,
         }
         Ok(())
@@ -648,6 +674,39 @@ mod tests {
         assert!(full.is_err_and(|e| e.is_transient() && !e.is_overdue()));
         let wrong = conn.execute("INSERT INTO t (w) VALUES (1)", Vec::new());
         assert!(wrong.await.is_err_and(|e| !e.is_transient()));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn who_comes_first_writes_first() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let url = format!("sqlite://{}", folder.path().join("store.db").display());
+        let store = Store::connect(&url).await?;
+        let first = store.begin().await?;
+        let (order, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let mut writers = tokio::task::JoinSet::new();
+        for n in 0..20 {
+            let (store, order) = (store.clone(), order.clone());
+            let mut waiting = Box::pin(async move {
+                let conn = store.begin().await?;
+                let _ = order.send(n);
+                conn.commit().await
+            });
+            // It asks for its turn here.
+            let asked = std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(waiting.as_mut().poll(cx).is_pending())
+            });
+            assert!(asked.await);
+            writers.spawn(waiting);
+        }
+        first.commit().await?;
+        while let Some(done) = writers.join_next().await {
+            done??;
+        }
+        drop(order);
+        for n in 0..20 {
+            assert_eq!(came.recv().await, Some(n));
+        }
         Ok(())
     }
 }
