@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rooms::Command;
 use rooms::command::Timer;
 use rooms::id::RoomId;
 use rooms::model::access::Principal;
+use rooms::{Command, Timestamp};
+use storage::read::{Due, DueTimer};
 
 use crate::hub::Hub;
 use crate::under_way::UnderWay;
@@ -20,43 +21,112 @@ const FIRED: Duration = Duration::from_secs(1);
 /// A look that takes so much longer than it should was an absence, and not a busy moment: the database hung, or this process stood still.
 const ABSENCE: Duration = Duration::from_secs(3);
 
-/// What is spared where its own length cannot be read.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long an agent may hold something where that cannot be read.
+const UNKNOWN: Duration = Duration::from_secs(30);
 
-/// Runs until the process ends. Leases and offers are spared for a while after the start and after an outage of the database or of this process, so
-/// that the hub's own absence costs no agent its work: what ran out meanwhile gets its full length from then on.
+/// At most so many are taken at once.
+const AT_ONCE: u64 = 500;
+
+/// Leases and offers are spared for a while after the start and after an outage of the database or of this process, so that the hub's own absence costs
+/// no agent its work: what ran out meanwhile gets its full length from then on.
+#[derive(Debug)]
+struct Grace {
+    /// The end of the absence.
+    since: Instant,
+    /// Those that were due up to then have been looked at: however many are spared, they are not read again at every look, and others are behind them.
+    seen: Timestamp,
+    /// When the first of them is no longer spared, and all are looked at again.
+    until: Option<Instant>,
+}
+
+impl Grace {
+    fn since(since: Instant) -> Self {
+        Self {
+            since,
+            seen: Timestamp(i64::MIN),
+            until: None,
+        }
+    }
+
+    /// From when on those that are due have to be looked at.
+    fn after(&mut self, now: Instant) -> Timestamp {
+        if self.until.is_some_and(|until| until <= now) {
+            *self = Self::since(self.since);
+        }
+        self.seen
+    }
+
+    /// Whether one of this length is spared.
+    fn spares(&mut self, due: Timestamp, length: Duration, now: Instant) -> bool {
+        let end = self.since + length;
+        let spared = now < end;
+        if spared {
+            self.seen = self.seen.max(due);
+            self.until = Some(self.until.map_or(end, |until| until.min(end)));
+        }
+        spared
+    }
+}
+
+/// How long an agent may hold what this timer is for.
+async fn length(hub: &Hub, room: RoomId, timer: &Timer) -> Duration {
+    let state = hub.state(room).await.ok();
+    let process = state.and_then(|state| state.process);
+    let given = process.map(|p| {
+        let timeouts = &p.process.configuration.timeout_settings;
+        Duration::from_millis(match timer {
+            Timer::Offer { .. } => timeouts.offer_ms,
+            _ => timeouts.lease_ms,
+        })
+    });
+    given.unwrap_or(UNKNOWN)
+}
+
+/// All that is due and is to fire now. The look for it began then.
+async fn due(
+    hub: &Hub,
+    grace: &mut Grace,
+    began: Instant,
+) -> Result<Vec<DueTimer>, storage::Error> {
+    let store = hub.store();
+    let mut found = store.due_timers(Due::Rest, AT_ONCE).await?;
+    let after = grace.after(Instant::now());
+    let held = store.due_timers(Due::Held { after }, AT_ONCE).await?;
+    if began.elapsed() > EVERY + ABSENCE {
+        *grace = Grace::since(Instant::now());
+    }
+    for held in held {
+        let length = length(hub, held.room, &held.timer).await;
+        if !grace.spares(held.due, length, Instant::now()) {
+            found.push(held);
+        }
+    }
+    Ok(found)
+}
+
+/// Runs until the process ends.
 pub async fn run(hub: Arc<Hub>) {
-    let mut since = Instant::now();
+    let mut grace = Grace::since(Instant::now());
     let firing = UnderWay::default();
     loop {
         let began = Instant::now();
         tokio::time::sleep(EVERY).await;
-        // One look takes all timers at once but leases and offers; those only when they have had their grace.
-        let found = match hub.store().due_timers(true, 500).await {
+        let found = match due(&hub, &mut grace, began).await {
             Ok(found) => found,
             Err(e) => {
                 tracing::warn!(error = %e, "could not look for due timers");
-                since = Instant::now();
+                grace = Grace::since(Instant::now());
                 continue;
             }
         };
-        if began.elapsed() > EVERY + ABSENCE {
-            since = Instant::now();
-        }
         let mut fired = Vec::new();
-        for (room, space, timer, due) in found {
-            if let Timer::Lease { .. } | Timer::Offer { .. } = timer {
-                let state = hub.state(room).await.ok();
-                let process = state.and_then(|state| state.process);
-                let timeouts = process.map(|p| p.process.configuration.timeout_settings.clone());
-                let length = timeouts.map(|given| match timer {
-                    Timer::Offer { .. } => given.offer_ms,
-                    _ => given.lease_ms,
-                });
-                if since.elapsed() < length.map_or(GRACE, Duration::from_millis) {
-                    continue;
-                }
-            }
+        for DueTimer {
+            room,
+            workspace,
+            timer,
+            due,
+        } in found
+        {
             let Some(begun) = firing.begin((room, timer.key())) else {
                 continue;
             };
@@ -64,7 +134,7 @@ pub async fn run(hub: Arc<Hub>) {
             let hub = Arc::clone(&hub);
             fired.push(tokio::spawn(async move {
                 let _begun = begun;
-                let system = Principal::system(space);
+                let system = Principal::system(workspace);
                 if !outbound(&hub, &system, room, &timer).await {
                     return;
                 }
@@ -116,5 +186,40 @@ async fn outbound(hub: &Hub, system: &Principal, room: RoomId, timer: &Timer) ->
                     .is_ok_and(|s| rooms::decide::outbound(&s, timer).is_none())
         }
         None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_ran_out_while_the_hub_was_away_gets_its_full_length() {
+        let since = Instant::now();
+        let mut grace = Grace::since(since);
+        assert!(grace.spares(Timestamp(1), SECOND * 2, since + SECOND));
+        assert!(!grace.spares(Timestamp(1), SECOND * 2, since + SECOND * 2));
+    }
+
+    #[test]
+    fn what_is_spared_is_not_looked_at_again_before_its_time() {
+        let since = Instant::now();
+        let mut grace = Grace::since(since);
+        let all = grace.after(since);
+        assert!(all < Timestamp(0));
+        // However many there are: the next look goes on behind them.
+        assert!(grace.spares(Timestamp(7), SECOND * 9, since));
+        assert!(grace.spares(Timestamp(8), SECOND * 5, since));
+        assert!(!grace.spares(Timestamp(9), Duration::ZERO, since));
+        assert_eq!(grace.after(since + SECOND * 4), Timestamp(8));
+        // The shorter one has had its time, the other has not: both are looked at.
+        let now = since + SECOND * 5;
+        assert_eq!(grace.after(now), all);
+        assert!(grace.spares(Timestamp(7), SECOND * 9, now));
+        assert!(!grace.spares(Timestamp(8), SECOND * 5, now));
+        assert_eq!(grace.after(since + SECOND * 8), Timestamp(7));
+        assert_eq!(grace.after(since + SECOND * 9), all);
     }
 }

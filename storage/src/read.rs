@@ -185,6 +185,31 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Err
     Ok(serde_json::from_str(text)?)
 }
 
+/// Timers to look for.
+#[derive(Clone, Copy, Debug)]
+pub enum Due {
+    /// Those of attempts that somebody holds: leases and offers, due after this.
+    Held {
+        /// Those up to here were seen.
+        after: Timestamp,
+    },
+    /// All others.
+    Rest,
+}
+
+/// A timer that is due.
+#[derive(Clone, Debug)]
+pub struct DueTimer {
+    /// Whose it is.
+    pub room: RoomId,
+    /// Where that is.
+    pub workspace: WorkspaceId,
+    /// What it is for.
+    pub timer: Timer,
+    /// Since when.
+    pub due: Timestamp,
+}
+
 /// Questions that are at most so many are sorted, or looked through for those of somebody's inbox.
 const FEW: u64 = 1_000;
 const BY_DUE: &str = " INDEXED BY interventions_by_due";
@@ -674,32 +699,28 @@ impl Store {
         Ok(now)
     }
 
-    /// Timers that are due, the oldest first; and how long until the next one, by the database's clock.
-    pub async fn due_timers(
-        &self,
-        leases_too: bool,
-        limit: u64,
-    ) -> Result<Vec<(RoomId, WorkspaceId, Timer, Timestamp)>, Error> {
+    /// Timers that are due by the database's clock, the oldest first.
+    pub async fn due_timers(&self, which: Due, limit: u64) -> Result<Vec<DueTimer>, Error> {
         let mut tx = self.begin_read().await?;
         let now = tx.now().await?;
-        let leases = if leases_too {
-            ""
-        } else {
-            " AND key NOT LIKE 'lease:%'"
+        let held = "(key LIKE 'lease:%' OR key LIKE 'offer:%')";
+        let (clause, after) = match which {
+            Due::Held { after } => (format!("due > $2 AND {held}"), after),
+            Due::Rest => (format!("due > $2 AND NOT {held}"), Timestamp(i64::MIN)),
         };
         let sql = format!(
-            "SELECT room_id, workspace_id, timer, due FROM timers WHERE due <= $1{leases} ORDER BY due LIMIT {limit}"
+            "SELECT room_id, workspace_id, timer, due FROM timers WHERE due <= $1 AND {clause} ORDER BY due LIMIT {limit}"
         );
-        let rows = tx.query(&sql, vec![now.into()]).await?;
+        let rows = tx.query(&sql, vec![now.into(), after.into()]).await?;
         tx.commit().await?;
         rows.iter()
             .map(|r| {
-                Ok((
-                    RoomId(r.uuid(0)),
-                    r.text(1).into(),
-                    parse(r.text(2))?,
-                    Timestamp(r.int(3)),
-                ))
+                Ok(DueTimer {
+                    room: RoomId(r.uuid(0)),
+                    workspace: r.text(1).into(),
+                    timer: parse(r.text(2))?,
+                    due: Timestamp(r.int(3)),
+                })
             })
             .collect()
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use rooms::command::Timer;
 use rooms::decide::TimerOp;
-use rooms::id::{AttemptId, RoomId};
+use rooms::id::{AttemptId, RoomId, WorkspaceId};
 use rooms::{Command, State, Timestamp};
 use serde_json::json;
+use storage::read::Due;
 use storage::tx::SNAPSHOT_EVERY;
 use storage::{Idempotency, Store, WriteSet};
 use uuid::Uuid;
@@ -258,7 +259,7 @@ on_both! {
         assert_eq!(due(3).await, Some(Timestamp(99)));
     }
 
-    async fn due_timers_come_oldest_first_and_leases_can_wait(backend) {
+    async fn due_timers_come_oldest_first_and_those_of_attempts_apart(backend) {
         let backend = backend.migrated().await;
         let store = backend.store.clone();
         let clerk = Clerk::open(&store, "one").await;
@@ -270,18 +271,22 @@ on_both! {
             (Timer::Offer { attempt: id }, Timestamp(3)),
             (Timer::Reoffer { step }, Timestamp(1)),
             (Timer::Backoff { step, attempts: 1 }, far),
+            (Timer::StepTimeout { step }, Timestamp(4)),
         ];
         let mut tx = store.lane_tx().await.unwrap();
         let timers = all.iter().map(|(timer, due)| (clerk.space_room, "one".into(), TimerOp::Set { timer: timer.clone(), due: *due })).collect();
         tx.write(&WriteSet { timers, ..WriteSet::default() }).await.unwrap();
         tx.commit().await.unwrap();
-        let found = store.due_timers(true, 10).await.unwrap();
-        let order: Vec<&Timer> = found.iter().map(|f| &f.2).collect();
-        assert_eq!(order, [&all[2].0, &all[0].0, &all[1].0], "what is not due is left out");
-        assert_eq!((found[0].0, found[0].1.as_str(), found[0].3), (clerk.space_room, "one", Timestamp(1)));
-        let spared = store.due_timers(false, 10).await.unwrap();
-        assert_eq!(spared.iter().map(|f| &f.2).collect::<Vec<_>>(), [&all[2].0, &all[1].0]);
-        assert_eq!(store.due_timers(true, 1).await.unwrap().len(), 1);
+        let found = async |which, limit| {
+            let found = store.due_timers(which, limit).await.unwrap();
+            found.into_iter().map(|d| (d.room, d.workspace, d.timer, d.due)).collect::<Vec<_>>()
+        };
+        let row = |n: usize| (clerk.space_room, WorkspaceId::from("one"), all[n].0.clone(), all[n].1);
+        let all_held = Due::Held { after: Timestamp(0) };
+        assert_eq!(found(Due::Rest, 10).await, [row(2), row(4)], "what is not due is left out");
+        assert_eq!(found(all_held, 10).await, [row(0), row(1)]);
+        assert_eq!(found(Due::Held { after: Timestamp(2) }, 10).await, [row(1)]);
+        assert_eq!(found(all_held, 1).await, [row(0)]);
     }
 
     async fn a_batch_over_many_rooms_is_written_as_one(backend) {
