@@ -137,6 +137,11 @@ impl Postgres {
         sum
     }
 
+    /// Writes out what a row has left behind, so that the next one does not pay for it.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        psql(&self.url, "CHECKPOINT").await.map(drop)
+    }
+
     /// A new, empty database.
     pub async fn database(&self) -> anyhow::Result<String> {
         let name = format!("bench_{}", uuid::Uuid::now_v7().simple());
