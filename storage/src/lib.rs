@@ -1,7 +1,7 @@
 //! Baton's durable state. The only crate that knows sqlx.
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]; `checkpoint` for SQLite's log), migrations ([`migrate`]),
-//! the transaction of a lane ([`tx`]), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
+//! the transaction of a lane ([`tx`]; `registry` for what it has to know from outside of its rooms), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
 //! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), reads for lists ([`read`]; `names` for a part of the name), for the dispatcher ([`ready`]) and for monitoring
 //! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), what is no longer kept ([`retention`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
@@ -20,6 +20,7 @@ mod names;
 pub mod projection;
 pub mod read;
 pub mod ready;
+mod registry;
 pub mod retention;
 pub mod search;
 pub mod templates;

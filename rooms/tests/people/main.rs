@@ -4,5 +4,7 @@
 
 mod handoffs;
 mod interventions;
+mod lateness;
+mod replies;
 #[path = "../world/mod.rs"]
 mod world;
