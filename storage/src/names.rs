@@ -9,7 +9,8 @@ use rooms::model::room::{OF_PROCESS, RoomType};
 use uuid::Uuid;
 
 use crate::db::{Error, Row, Store, Value};
-use crate::read::{Filter, Thing, literal};
+use crate::list::{Filter, literal};
+use crate::read::Thing;
 
 /// So many times a page is looked at first, and at least so many rows.
 const FIRST_LOOK: (u64, u64) = (2, 100);

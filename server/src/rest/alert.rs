@@ -3,7 +3,8 @@
 use rooms::model::monitoring::{Alert, AlertRules};
 use rooms::policy::Operation as O;
 use serde_json::json;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 
 use super::call::Call;
 use super::list::page;

@@ -2,7 +2,8 @@
 
 use rooms::model::intervention::HumanIntervention;
 use rooms::policy::Operation as O;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 
 use super::call::Call;
 use super::list::{page, page_of_process};

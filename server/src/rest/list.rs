@@ -4,7 +4,8 @@ use rooms::Refusal;
 use rooms::id::RoomId;
 use serde_json::{Value, json};
 use storage::db::Value as Sql;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 use uuid::Uuid;
 
 use super::call::Call;

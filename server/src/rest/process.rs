@@ -5,7 +5,8 @@ use rooms::model::monitoring::ProcessMonitoringMetrics;
 use rooms::model::process::OrchestrationProcess;
 use rooms::policy::Operation as O;
 use serde_json::json;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 
 use super::call::Call;
 use super::list::{log, page, process_room};

@@ -7,7 +7,8 @@ use rooms::model::room::{Message, Participant};
 use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
 use serde_json::{Value, json};
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 use uuid::Uuid;
 
 use super::call::Call;

@@ -2,7 +2,8 @@
 
 use rooms::model::team::AgentTeam;
 use rooms::policy::Operation::TeamsRead;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 
 use super::call::Call;
 use super::list::page;

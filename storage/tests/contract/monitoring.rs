@@ -6,7 +6,8 @@ use rooms::model::monitoring::AlertRule;
 use serde_json::{Value as Json, json};
 use storage::Store;
 use storage::db::Value;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 
 use crate::backend::on_both;
 use crate::clerk::{Clerk, agent, body, person};

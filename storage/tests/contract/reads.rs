@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 use simulation::Random;
 use storage::Store;
 use storage::db::Value;
-use storage::read::{Filter, Thing};
+use storage::list::Filter;
+use storage::read::Thing;
 use uuid::Uuid;
 
 use crate::backend::on_both;
