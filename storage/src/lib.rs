@@ -2,7 +2,7 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]; `checkpoint` for SQLite's log), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]; `registry` for what it has to know from outside of its rooms), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
-//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), lists ([`list`]; `names` for a part of the name), other reads ([`read`]), those for the dispatcher ([`ready`]) and for monitoring
+//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), lists ([`list`]; `questions` for those to humans, `names` for a part of the name), other reads ([`read`]), those for the dispatcher ([`ready`]) and for monitoring
 //! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), what is no longer kept ([`retention`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
@@ -19,6 +19,7 @@ pub mod migrate;
 pub mod monitoring;
 mod names;
 pub mod projection;
+mod questions;
 pub mod read;
 pub mod ready;
 mod registry;

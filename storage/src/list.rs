@@ -32,18 +32,18 @@ impl Filter {
     pub(crate) fn clauses(&self, args: &mut Args) -> String {
         let mut clauses = self.plain(args);
         if let Some(person) = &self.assignee {
-            // The inbox is read from the cursor on as well, or Postgres may walk to it from its beginning.
-            let inbox = self.inbox(person, args);
-            clauses.push(format!("id IN ({inbox})"));
+            clauses.push(format!(
+                "EXISTS (SELECT 1 FROM assigned WHERE workspace_id = $1 AND person = {} AND intervention_id = interventions.id)",
+                args.add(person.as_str().into())
+            ));
         }
-        match self.overdue {
-            // Asked for apart, so that those that are due are found by when, however few or many of all they are.
-            Some((true, at)) => clauses.push(format!(
-                "id IN (SELECT id FROM interventions WHERE workspace_id = $1 AND {})",
-                due("due_at", at, args)
-            )),
-            Some((false, at)) => clauses.push(not_due(at, args)),
-            None => {}
+        if let Some((late, at)) = self.overdue {
+            let at = args.add(at.into());
+            clauses.push(if late {
+                format!("status = 'pending' AND due_at < {at}")
+            } else {
+                format!("(status <> 'pending' OR due_at IS NULL OR due_at >= {at})")
+            });
         }
         clauses.join(" AND ")
     }
@@ -66,21 +66,17 @@ impl Filter {
         clauses
     }
 
-    /// The questions that somebody is to answer, from the cursor on.
-    fn inbox(&self, person: &str, args: &mut Args) -> String {
-        let person = args.add(person.into());
-        let on = match self.after {
-            Some(id) => format!(" AND intervention_id < {}", args.add(id.into())),
-            None => String::new(),
-        };
-        format!(
-            "SELECT intervention_id FROM assigned WHERE workspace_id = $1 AND person = {person}{on}"
-        )
+    /// The text that a column must be equal to, if it must.
+    pub(crate) fn text_of(&self, column: &str) -> Option<&str> {
+        let mut equals = self.equals.iter();
+        match equals.find(|(name, _)| *name == column) {
+            Some((_, Value::Text(text))) => Some(text),
+            _ => None,
+        }
     }
 
-    fn value_of(&self, column: &str) -> Option<&Value> {
-        let mut equals = self.equals.iter();
-        equals.find(|(name, _)| *name == column).map(|(_, v)| v)
+    fn asks_for(&self, column: &str) -> bool {
+        self.equals.iter().any(|(name, _)| *name == column)
     }
 
     /// Whether nothing but a part of the name is asked for.
@@ -91,68 +87,6 @@ impl Filter {
 
 /// Types of rooms of which a team may have few among those of its processes.
 const OTHER_ROOMS: [&str; 2] = [RoomType::Team.as_str(), RoomType::Workspace.as_str()];
-
-/// An open question that was due before this.
-fn due(column: &str, at: Timestamp, args: &mut Args) -> String {
-    format!("status = 'pending' AND {column} < {}", args.add(at.into()))
-}
-
-/// A question that is not.
-fn not_due(at: Timestamp, args: &mut Args) -> String {
-    format!(
-        "(status <> 'pending' OR due_at IS NULL OR due_at >= {})",
-        args.add(at.into())
-    )
-}
-
-/// Questions that are at most so many are sorted, or looked through for those of somebody's inbox.
-const FEW: u64 = 1_000;
-const BY_DUE: &str = " INDEXED BY interventions_by_due";
-
-/// A way to a page of a list. SQLite keeps no count of what there is, so it cannot tell which filter leaves the least to read: it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// In the list's order, or that of an index that says what the rows must be equal to.
-    Order,
-    /// By the process that they belong to.
-    Process,
-    /// By when they are due.
-    Due,
-    /// Through the inbox of the one who is to answer.
-    Inbox,
-}
-
-/// Where SQLite finds a page on this way, and its order.
-fn sqlite_page(thing: Thing, filter: &Filter, way: Way, args: &mut Args) -> String {
-    let (table, mut order) = (thing.table(), "id");
-    let mut from = table.to_owned();
-    let mut clauses = filter.plain(args);
-    if let Some(person) = &filter.assignee {
-        let inbox = filter.inbox(person, args);
-        if way == Way::Inbox {
-            from = format!("({inbox}) AS inbox CROSS JOIN {table} ON id = intervention_id");
-            order = "intervention_id";
-        } else {
-            clauses.push(format!("EXISTS ({inbox} AND intervention_id = {table}.id)"));
-        }
-    }
-    // With its sign, no index leads by it.
-    let column = if way == Way::Due { "due_at" } else { "+due_at" };
-    match filter.overdue {
-        Some((true, at)) => clauses.push(due(column, at, args)),
-        Some((false, at)) => clauses.push(not_due(at, args)),
-        None => {}
-    }
-    match (way, thing) {
-        (Way::Due, _) => from.push_str(BY_DUE),
-        (
-            Way::Process,
-            Thing::Intervention | Thing::Handoff | Thing::Communication | Thing::Alert,
-        ) => from.push_str(&format!(" INDEXED BY {table}_by_process")),
-        _ => {}
-    }
-    format!("{from} WHERE {} ORDER BY {order}", clauses.join(" AND "))
-}
 
 /// A text that LIKE takes as it is, with `ESCAPE '\\'`.
 pub(crate) fn literal(text: &str) -> String {
@@ -175,17 +109,25 @@ impl Store {
             let rows = self.named(thing, workspace, filter, text).await?;
             return self.shown(thing, &rows).await;
         }
+        let of_process = filter.asks_for("process_id");
+        if (filter.assignee.is_some() || filter.overdue.is_some()) && !of_process {
+            let rows = self.questions(workspace, filter).await?;
+            return self.shown(thing, &rows).await;
+        }
         let mut args = Args::new(workspace);
-        let page = match self {
-            Self::Postgres(_) => {
-                let clauses = filter.clauses(&mut args);
-                format!("{} WHERE {clauses} ORDER BY id", thing.table())
-            }
-            Self::Sqlite(_) => {
-                let way = self.way(workspace, filter).await?;
-                sqlite_page(thing, filter, way, &mut args)
-            }
+        let table = thing.table();
+        // SQLite keeps no count of what there is, so it cannot tell which filter leaves the least to read: it is told.
+        let by = match (self, thing) {
+            (
+                Self::Sqlite(_),
+                Thing::Intervention | Thing::Handoff | Thing::Communication | Thing::Alert,
+            ) if of_process => format!(" INDEXED BY {table}_by_process"),
+            _ => String::new(),
         };
+        let page = format!(
+            "{table}{by} WHERE {} ORDER BY id",
+            filter.clauses(&mut args)
+        );
         let sql = format!(
             "SELECT {} FROM {page} DESC LIMIT {}",
             thing.columns(),
@@ -193,43 +135,5 @@ impl Store {
         );
         let rows = self.query_list(&sql, args.take()).await?;
         self.shown(thing, &rows).await
-    }
-
-    /// The way on which SQLite finds a page with the least to read.
-    async fn way(&self, workspace: &WorkspaceId, filter: &Filter) -> Result<Way, Error> {
-        if filter.value_of("process_id").is_some() {
-            return Ok(Way::Process);
-        }
-        if let Some((true, at)) = filter.overdue {
-            let mut args = Args::new(workspace);
-            let due = format!("workspace_id = $1 AND {}", due("due_at", at, &mut args));
-            if self.are_few(&format!("{BY_DUE} WHERE {due}"), args).await? {
-                return Ok(Way::Due);
-            }
-        }
-        if filter.assignee.is_none() {
-            return Ok(Way::Order);
-        }
-        if filter.equals.is_empty() {
-            return Ok(Way::Inbox);
-        }
-        let mut args = Args::new(workspace);
-        let equal = Filter {
-            equals: filter.equals.clone(),
-            ..Filter::default()
-        };
-        let equal = equal.plain(&mut args).join(" AND ");
-        let few = self.are_few(&format!(" WHERE {equal}"), args).await?;
-        Ok(if few { Way::Order } else { Way::Inbox })
-    }
-
-    /// Whether only a few questions are found there.
-    async fn are_few(&self, there: &str, args: Args) -> Result<bool, Error> {
-        let sql = format!(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM interventions{there} LIMIT {})",
-            FEW + 1
-        );
-        let rows = self.query(&sql, args.take()).await?;
-        Ok(rows.first().is_none_or(|r| r.count(0) <= FEW))
     }
 }

@@ -42,6 +42,7 @@ const ALL: &[Migration] = &[
     migration!(14, "0014_inbox"),
     migration!(15, "0015_names"),
     migration!(16, "0016_large_lists"),
+    migration!(17, "0017_inboxes"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

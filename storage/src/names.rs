@@ -267,7 +267,7 @@ impl Store {
     }
 
     /// Whether `id` is one of those that a query finds, which is run once and first.
-    fn one_of(&self, ids: &str) -> String {
+    pub(crate) fn one_of(&self, ids: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("id IN ({ids})"),
             Self::Postgres(_) => format!("id = ANY(ARRAY({ids}))"),

@@ -27,8 +27,17 @@ pub enum InterventionType {
 }
 
 impl InterventionType {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Approval,
+        Self::Input,
+        Self::Decision,
+        Self::Review,
+        Self::Escalation,
+    ];
+
     /// As the wire spells it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Approval => "approval",
             Self::Input => "input",
@@ -66,8 +75,16 @@ pub enum InterventionStatus {
 }
 
 impl InterventionStatus {
+    /// All there are.
+    pub const ALL: [Self; 4] = [
+        Self::Pending,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
     /// As the wire spells it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Completed => "completed",
@@ -396,4 +413,26 @@ pub struct HumanIntervention {
     /// What the change did to the step; only in events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepPatch>,
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn all_types_and_statuses_are_among_all() {
+        let named = |schema| serde_json::to_value(schema).map(|schema| schema["enum"].clone());
+        let types = InterventionType::ALL.map(InterventionType::as_str);
+        assert_eq!(
+            named(InterventionType::schema()).ok(),
+            Some(serde_json::json!(types))
+        );
+        let statuses = InterventionStatus::ALL.map(InterventionStatus::as_str);
+        assert_eq!(
+            named(InterventionStatus::schema()).ok(),
+            Some(serde_json::json!(statuses))
+        );
+    }
 }

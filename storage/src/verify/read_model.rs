@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rooms::State;
+use rooms::model::intervention::HumanIntervention;
 use rooms::model::room::{OF_PROCESS, RoomType};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -66,19 +67,19 @@ impl Check {
         self.inboxes(room, state).await
     }
 
-    /// Each question is in the inboxes of those who are to answer it.
+    /// Each question is in the inboxes of those who are to answer it, as what it is.
     async fn inboxes(&mut self, room: &RoomHead, state: &State) -> Result<(), Error> {
         let Some(process) = state.process.as_ref() else {
             return Ok(());
         };
         let asked = process.interventions.values();
-        let mut wanted: BTreeSet<(Uuid, &str)> = asked
-            .flat_map(|i| i.assignees.iter().map(|who| (i.id.0, who.as_str())))
+        let mut wanted: BTreeMap<(Uuid, &str), &HumanIntervention> = asked
+            .flat_map(|i| i.assignees.iter().map(|who| ((i.id.0, who.as_str()), &**i)))
             .collect();
         if wanted.is_empty() {
             return Ok(());
         }
-        let sql = "SELECT intervention_id, person FROM assigned WHERE intervention_id IN \
+        let sql = "SELECT intervention_id, person, workspace_id, status, type, due_at FROM assigned WHERE intervention_id IN \
                    (SELECT id FROM interventions WHERE process_id = $1)";
         let rows = self
             .conn
@@ -88,14 +89,27 @@ impl Check {
         self.report.rows += rows.len() as u64;
         for row in &rows {
             let (id, who) = (row.uuid(0), row.text(1));
-            if !wanted.remove(&(id, who)) {
+            let Some(asked) = wanted.remove(&(id, who)) else {
                 self.report.wrong(format!(
                     "room {}: the intervention {id} is in the inbox of {who}, who was not asked",
                     room.id
                 ));
+                continue;
+            };
+            let expected: [Value; 4] = [
+                room.space.as_str().into(),
+                asked.status.as_str().into(),
+                asked.kind.as_str().into(),
+                asked.due_at.into(),
+            ];
+            if row.values()[2..] != expected {
+                self.report.wrong(format!(
+                    "room {}: the intervention {id} is another one in the inbox of {who}",
+                    room.id
+                ));
             }
         }
-        for (id, who) in wanted {
+        for (id, who) in wanted.into_keys() {
             self.report.wrong(format!(
                 "room {}: the intervention {id} is not in the inbox of {who}",
                 room.id

@@ -23,7 +23,7 @@ async fn fill(store: &Store, space: &str) {
             room,
             "ann",
             attempt,
-            json!({"type": "input", "description": "How deep?"}),
+            json!({"type": "input", "description": "How deep?", "assignees": ["eve"]}),
         )
         .await;
     clerk.verified().await;
@@ -76,9 +76,11 @@ on_both! {
             fill(&store, &format!("space-{depth}")).await;
             let mut before = rows(&store, &whole).await;
             // Those of rooms are what version 16 puts into a table of the version before.
-            let sql = "SELECT COUNT(*) FROM names WHERE kind <> 'room'";
-            let others = store.query(sql, Vec::new()).await.unwrap()[0].int(0);
-            before.insert("names".to_owned(), others);
+            if latest() - depth < 16 {
+                let sql = "SELECT COUNT(*) FROM names WHERE kind <> 'room'";
+                let others = store.query(sql, Vec::new()).await.unwrap()[0].int(0);
+                before.insert("names".to_owned(), others);
+            }
             let undone = store.migrate_down(depth as usize).await.unwrap();
             let expected: Vec<i64> = (latest() - depth + 1..=latest()).rev().collect();
             assert_eq!(undone, expected);
@@ -101,6 +103,10 @@ on_both! {
                 assert_eq!(again.get(name), Some(table), "{name} after {depth} down and up");
             }
             assert_eq!(again.len(), whole.len());
+            // What the newest makes of what is there is what would have been written.
+            if depth == 1 {
+                assert_eq!(store.verify().await.unwrap().problems, Vec::<String>::new());
+            }
         }
         fill(&store, "after").await;
         assert!(store.migrate_down(usize::MAX).await.unwrap().len() == latest() as usize, "more than there are: all");

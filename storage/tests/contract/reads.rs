@@ -174,52 +174,81 @@ on_both! {
         let second = clerk.process("Second", team, json!([{"key": "a", "name": "A"}]), json!({})).await;
         clerk.ask(first, "ann", attempt, json!({"type": "input", "description": "How?", "assignees": ["eve"]})).await;
         let mut random = Random::new(11);
-        // More pending ones than are looked through for somebody's, and fewer of the others.
         let mut all: Vec<Question> = Vec::new();
         let mut tx = store.begin().await.unwrap();
-        for _ in 0..3_000 {
+        // The one that was asked is not among them.
+        tx.execute("DELETE FROM interventions", Vec::new()).await.unwrap();
+        for _ in 0..5_000 {
             let id = Uuid::from_u64_pair(random.draw() >> 16 << 16 | 0x7000, random.draw());
             let process = if random.chance(2) { second.0 } else { first.0 };
-            let kind = *random.pick(&["input", "input", "input", "approval"]).unwrap();
-            let status = if random.chance(10) { "completed" } else { "pending" };
-            let due = random.chance(50).then(|| random.below(100) as i64);
-            let mut assignees: Vec<&str> = ["eve", "bob"].into_iter().filter(|_| random.chance(60)).collect();
+            // More than a thousand of one type, which are looked past where they are not due, and fewer of the others, which are sorted.
+            let kind = *random.pick(&["input", "input", "input", "input", "input", "input", "approval", "review", "decision"]).unwrap();
+            let status = *random.pick(&["pending", "pending", "pending", "pending", "pending", "pending", "pending", "completed", "cancelled", "expired"]).unwrap();
+            let due = random.chance(80).then(|| random.below(100) as i64);
+            let mut assignees: Vec<&str> = ["eve", "bob"].into_iter().filter(|who| random.chance(if *who == "eve" { 90 } else { 40 })).collect();
             if random.chance(1) {
                 assignees.push("adam");
             }
+            if status == "cancelled" && kind == "decision" {
+                assignees.push("ada");
+            }
             let data = json!({"id": id, "assignees": assignees}).to_string();
-            let written = due.map_or("NULL".to_owned(), |due| due.to_string());
-            let sql = format!("INSERT INTO interventions (id, process_id, workspace_id, type, status, used, due_at, assignees, data) VALUES ($1, $2, 'one', $3, $4, 0, {written}, $5, $6)");
+            let written = |due: Option<i64>| due.map_or("NULL".to_owned(), |due| due.to_string());
             let names = if assignees.is_empty() { ",".to_owned() } else { format!(",{},", assignees.join(",")) };
-            let args = vec![id.into(), process.into(), kind.into(), status.into(), names.into(), data.into()];
+            // Asked as another one first: what an inbox knows of it follows.
+            let (asked, later) = if random.chance(10) { (("escalation", "pending", Some(7)), true) } else { ((kind, status, due), false) };
+            let sql = format!("INSERT INTO interventions (id, process_id, workspace_id, type, status, used, due_at, assignees, data) VALUES ($1, $2, 'one', $3, $4, 0, {}, $5, $6)", written(asked.2));
+            let args = vec![id.into(), process.into(), asked.0.into(), asked.1.into(), names.into(), data.into()];
             assert_eq!(tx.execute(&sql, args).await.unwrap(), 1);
+            if later {
+                let sql = format!("UPDATE interventions SET type = $2, status = $3, due_at = {} WHERE id = $1", written(due));
+                assert_eq!(tx.execute(&sql, vec![id.into(), kind.into(), status.into()]).await.unwrap(), 1);
+            }
             all.push((id, process, kind, status, due, assignees));
         }
-        // The one that was asked is not among them.
-        tx.execute("DELETE FROM interventions WHERE type = 'input' AND used = 0 AND step_id IS NOT NULL", Vec::new()).await.unwrap();
         tx.commit().await.unwrap();
         all.sort_by_key(|q| std::cmp::Reverse(q.0));
-        for n in 0..150 {
-            let who = *random.pick(&[None, Some("eve"), Some("bob"), Some("adam"), Some("nobody")]).unwrap();
-            let kind = *random.pick(&[None, None, Some("input"), Some("approval"), Some("review")]).unwrap();
-            let status = *random.pick(&[None, Some("pending"), Some("completed"), Some("expired")]).unwrap();
-            let process = *random.pick(&[None, None, None, Some(second.0)]).unwrap();
-            let overdue = *random.pick(&[None, None, Some((true, 3)), Some((true, 90)), Some((false, 40))]).unwrap();
-            let after = random.chance(50).then(|| random.pick(&all).unwrap().0);
-            let mut equals: Vec<(&'static str, Value)> = Vec::new();
-            equals.extend(status.map(|s| ("status", s.into())));
-            equals.extend(kind.map(|k| ("type", k.into())));
-            equals.extend(process.map(|p| ("process_id", p.into())));
-            let limit = *random.pick(&[1, 51, 3_000]).unwrap();
-            let filter = Filter { equals, assignee: who.map(str::to_owned), overdue: overdue.map(|(late, at)| (late, Timestamp(at))), after, limit, search: None };
-            let wanted: Vec<String> = all.iter().filter(|(id, of, is, state, due, assignees)| {
-                let late = |at: i64| *state == "pending" && due.is_some_and(|due| due < at);
-                who.is_none_or(|who| assignees.contains(&who)) && kind.is_none_or(|kind| kind == *is) && status.is_none_or(|s| s == *state)
-                    && process.is_none_or(|p| p == *of) && overdue.is_none_or(|(wanted, at)| late(at) == wanted) && after.is_none_or(|after| *id < after)
-            }).take(limit as usize).map(|q| q.0.to_string()).collect();
-            let found = store.list(Thing::Intervention, &"one".into(), &filter).await.unwrap();
-            assert_eq!(ids(&found), wanted, "{n}: {filter:?}");
+        let (mut pages, mut empty) = (0, 0);
+        // Every combination; a process's own, which are found by the process, now and then.
+        for who in [None, Some("eve"), Some("bob"), Some("adam"), Some("ada"), Some("nobody")] {
+            for kind in [None, Some("input"), Some("approval"), Some("decision"), Some("escalation")] {
+                for status in [None, Some("pending"), Some("completed"), Some("cancelled")] {
+                    for overdue in [None, Some((true, 3)), Some((true, 90)), Some((false, 3)), Some((false, 95))] {
+                        let process = random.chance(20).then_some(second.0);
+                        let wanted: Vec<Uuid> = all.iter().filter(|(_, of, is, state, due, assignees)| {
+                            let late = |at: i64| *state == "pending" && due.is_some_and(|due| due < at);
+                            who.is_none_or(|who| assignees.contains(&who)) && kind.is_none_or(|kind| kind == *is) && status.is_none_or(|s| s == *state)
+                                && process.is_none_or(|p| p == *of) && overdue.is_none_or(|(wanted, at)| late(at) == wanted)
+                        }).map(|q| q.0).collect();
+                        let mut equals: Vec<(&'static str, Value)> = Vec::new();
+                        equals.extend(status.map(|s| ("status", s.into())));
+                        equals.extend(kind.map(|k| ("type", k.into())));
+                        equals.extend(process.map(|p| ("process_id", p.into())));
+                        let overdue = overdue.map(|(late, at)| (late, Timestamp(at)));
+                        let mut filter = Filter { equals, assignee: who.map(str::to_owned), overdue, after: None, limit: 1, search: None };
+                        // Three pages, then the rest at once; and a page from anywhere, which need not be one of them.
+                        let mut left = wanted.as_slice();
+                        for limit in [1, 7, 51, 5_000] {
+                            filter.limit = limit;
+                            let found = store.list(Thing::Intervention, &"one".into(), &filter).await.unwrap();
+                            let (page, rest) = left.split_at(left.len().min(limit as usize));
+                            let page: Vec<String> = page.iter().map(Uuid::to_string).collect();
+                            assert_eq!(ids(&found), page, "{filter:?}");
+                            pages += 1;
+                            let Some(last) = found.last() else { empty += 1; break };
+                            filter.after = Some(uuid(&last["id"]));
+                            left = rest;
+                        }
+                        let after = random.pick(&all).unwrap().0;
+                        filter = Filter { after: Some(after), limit: 20, ..filter };
+                        let found = store.list(Thing::Intervention, &"one".into(), &filter).await.unwrap();
+                        let page: Vec<String> = wanted.iter().filter(|id| **id < after).take(20).map(Uuid::to_string).collect();
+                        assert_eq!(ids(&found), page, "{filter:?}");
+                    }
+                }
+            }
         }
+        assert!(pages > 1_000 && empty > 100, "{pages} pages, {empty} of them empty");
     }
 
     async fn a_room_is_shown_with_its_head_and_read_marks(backend) {
