@@ -7,7 +7,7 @@ use rooms::command::Timer;
 use rooms::id::RoomId;
 use rooms::model::access::Principal;
 use rooms::{Command, Timestamp};
-use storage::read::{Due, DueTimer};
+use storage::read::DueTimer;
 
 use crate::hub::Hub;
 use crate::under_way::UnderWay;
@@ -88,20 +88,25 @@ async fn due(
     grace: &mut Grace,
     began: Instant,
 ) -> Result<Vec<DueTimer>, storage::Error> {
-    let store = hub.store();
-    let mut found = store.due_timers(Due::Rest, AT_ONCE).await?;
     let after = grace.after(Instant::now());
-    let held = store.due_timers(Due::Held { after }, AT_ONCE).await?;
+    let found = hub.store().due_timers(after, AT_ONCE).await?;
     if began.elapsed() > EVERY + ABSENCE {
         *grace = Grace::since(Instant::now());
     }
-    for held in held {
-        let length = length(hub, held.room, &held.timer).await;
-        if !grace.spares(held.due, length, Instant::now()) {
-            found.push(held);
+    let mut fired = Vec::with_capacity(found.len());
+    for timer in found {
+        let spared = match timer.timer {
+            Timer::Lease { .. } | Timer::Offer { .. } => {
+                let length = length(hub, timer.room, &timer.timer).await;
+                grace.spares(timer.due, length, Instant::now())
+            }
+            _ => false,
+        };
+        if !spared {
+            fired.push(timer);
         }
     }
-    Ok(found)
+    Ok(fired)
 }
 
 /// Runs until the process ends.

@@ -88,18 +88,6 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Err
     Ok(serde_json::from_str(text)?)
 }
 
-/// Timers to look for.
-#[derive(Clone, Copy, Debug)]
-pub enum Due {
-    /// Those of attempts that somebody holds: leases and offers, due after this.
-    Held {
-        /// Those up to here were seen.
-        after: Timestamp,
-    },
-    /// All others.
-    Rest,
-}
-
 /// A timer that is due.
 #[derive(Clone, Debug)]
 pub struct DueTimer {
@@ -475,19 +463,27 @@ impl Store {
         Ok(now)
     }
 
-    /// Timers that are due by the database's clock, the oldest first.
-    pub async fn due_timers(&self, which: Due, limit: u64) -> Result<Vec<DueTimer>, Error> {
+    /// Timers that are due by the database's clock, the oldest first: at most so many of attempts that somebody holds, due after this, and at most so
+    /// many others.
+    pub async fn due_timers(
+        &self,
+        held_after: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<DueTimer>, Error> {
         let mut tx = self.begin_read().await?;
         let now = tx.now().await?;
         let held = "(key LIKE 'lease:%' OR key LIKE 'offer:%')";
-        let (clause, after) = match which {
-            Due::Held { after } => (format!("due > $2 AND {held}"), after),
-            Due::Rest => (format!("due > $2 AND NOT {held}"), Timestamp(i64::MIN)),
+        let of = |clause: &str| {
+            format!(
+                "SELECT * FROM (SELECT room_id, workspace_id, timer, due FROM timers WHERE due <= $1 AND {clause} ORDER BY due LIMIT {limit})"
+            )
         };
         let sql = format!(
-            "SELECT room_id, workspace_id, timer, due FROM timers WHERE due <= $1 AND {clause} ORDER BY due LIMIT {limit}"
+            "{} AS rest UNION ALL {} AS held",
+            of(&format!("NOT {held}")),
+            of(&format!("due > $2 AND {held}"))
         );
-        let rows = tx.query(&sql, vec![now.into(), after.into()]).await?;
+        let rows = tx.query(&sql, vec![now.into(), held_after.into()]).await?;
         tx.commit().await?;
         rows.iter()
             .map(|r| {

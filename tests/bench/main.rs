@@ -124,7 +124,6 @@ async fn main() -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let mut failed = 0;
     for id in wanted {
-        run.place.postgres.settle().await?;
         match measure(&run, id).await {
             Ok(row) => {
                 row.print();

@@ -137,9 +137,13 @@ impl Postgres {
         sum
     }
 
-    /// Writes out what a row has left behind, so that the next one does not pay for it.
+    /// Has all written out that was left behind until now, by whomever: else the system writes it out some seconds later, and whoever syncs a file
+    /// then waits for it, up to a second.
     pub async fn settle(&self) -> anyhow::Result<()> {
-        psql(&self.url, "CHECKPOINT").await.map(drop)
+        psql(&self.url, "CHECKPOINT").await?;
+        let done = Command::new("sync").status().await?;
+        anyhow::ensure!(done.success(), "sync: {done}");
+        Ok(())
     }
 
     /// A new, empty database.

@@ -81,7 +81,7 @@ pub struct System {
 }
 
 impl System {
-    /// Starts it on an empty store.
+    /// Starts it on an empty store; when it is ready the disk has nothing left to write.
     pub async fn start(place: &Place, kind: Kind) -> anyhow::Result<Self> {
         let database = match kind {
             Kind::Baton | Kind::Node => place.postgres.database().await?,
@@ -92,7 +92,9 @@ impl System {
             ),
             Kind::Raw | Kind::NodePlain => String::new(),
         };
-        Self::start_on(place, kind, database).await
+        let system = Self::start_on(place, kind, database).await?;
+        place.postgres.settle().await?;
+        Ok(system)
     }
 
     /// Starts it on a store that may hold something.

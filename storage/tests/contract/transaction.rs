@@ -8,7 +8,6 @@ use rooms::decide::TimerOp;
 use rooms::id::{AttemptId, RoomId, WorkspaceId};
 use rooms::{Command, State, Timestamp};
 use serde_json::json;
-use storage::read::Due;
 use storage::tx::SNAPSHOT_EVERY;
 use storage::{Idempotency, Store, WriteSet};
 use uuid::Uuid;
@@ -277,16 +276,14 @@ on_both! {
         let timers = all.iter().map(|(timer, due)| (clerk.space_room, "one".into(), TimerOp::Set { timer: timer.clone(), due: *due })).collect();
         tx.write(&WriteSet { timers, ..WriteSet::default() }).await.unwrap();
         tx.commit().await.unwrap();
-        let found = async |which, limit| {
-            let found = store.due_timers(which, limit).await.unwrap();
+        let found = async |held_after, limit| {
+            let found = store.due_timers(Timestamp(held_after), limit).await.unwrap();
             found.into_iter().map(|d| (d.room, d.workspace, d.timer, d.due)).collect::<Vec<_>>()
         };
         let row = |n: usize| (clerk.space_room, WorkspaceId::from("one"), all[n].0.clone(), all[n].1);
-        let all_held = Due::Held { after: Timestamp(0) };
-        assert_eq!(found(Due::Rest, 10).await, [row(2), row(4)], "what is not due is left out");
-        assert_eq!(found(all_held, 10).await, [row(0), row(1)]);
-        assert_eq!(found(Due::Held { after: Timestamp(2) }, 10).await, [row(1)]);
-        assert_eq!(found(all_held, 1).await, [row(0)]);
+        assert_eq!(found(0, 10).await, [row(2), row(4), row(0), row(1)], "what is not due is left out");
+        assert_eq!(found(2, 10).await, [row(2), row(4), row(1)]);
+        assert_eq!(found(0, 1).await, [row(2), row(0)]);
     }
 
     async fn a_batch_over_many_rooms_is_written_as_one(backend) {
