@@ -41,3 +41,9 @@ DROP INDEX interventions_by_type;
 CREATE INDEX interventions_by_type ON interventions (workspace_id, type, status, id, due_at);
 DROP INDEX interventions_by_due;
 CREATE INDEX interventions_by_due ON interventions (workspace_id, type, due_at, id) WHERE status = 'pending';
+-- Alerts by what lists of them ask for.
+CREATE INDEX alerts_by_state ON alerts (workspace_id, resolved, id);
+CREATE INDEX alerts_by_severity ON alerts (workspace_id, severity, id);
+CREATE INDEX alerts_by_severity_and_state ON alerts (workspace_id, severity, resolved, id);
+CREATE INDEX alerts_by_type ON alerts (workspace_id, type, id);
+CREATE INDEX alerts_by_team ON alerts (workspace_id, team_id, id);

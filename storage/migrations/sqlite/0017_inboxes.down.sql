@@ -1,3 +1,8 @@
+DROP INDEX alerts_by_team;
+DROP INDEX alerts_by_type;
+DROP INDEX alerts_by_severity_and_state;
+DROP INDEX alerts_by_severity;
+DROP INDEX alerts_by_state;
 DROP INDEX interventions_by_due;
 CREATE INDEX interventions_by_due ON interventions (workspace_id, due_at, id) WHERE status = 'pending';
 DROP INDEX interventions_by_type;
