@@ -386,7 +386,7 @@ async fn run_demo(mut config: Config, args: DemoArgs) -> anyhow::Result<()> {
     };
     if let (Some(url), Some(key)) = (&args.url, &args.key) {
         let summary = demo::run(options(url.clone(), key.clone()), stop).await?;
-        print!("{summary}");
+        println!("{summary}");
         return Ok(());
     }
     let folder = std::env::temp_dir().join(format!("baton-demo-{}", std::process::id()));

@@ -79,6 +79,12 @@ impl Filter {
         self.equals.iter().any(|(name, _)| *name == column)
     }
 
+    /// Whether nothing but a status or a type must be equal.
+    fn names_cells(&self) -> bool {
+        let mut equals = self.equals.iter();
+        equals.all(|(name, _)| matches!(*name, "status" | "type"))
+    }
+
     /// Whether nothing but a part of the name is asked for.
     pub(crate) fn is_by_name_alone(&self) -> bool {
         self.equals.is_empty() && self.assignee.is_none() && self.overdue.is_none()
@@ -109,8 +115,7 @@ impl Store {
             let rows = self.named(thing, workspace, filter, text).await?;
             return self.shown(thing, &rows).await;
         }
-        let of_process = filter.asks_for("process_id");
-        if (filter.assignee.is_some() || filter.overdue.is_some()) && !of_process {
+        if (filter.assignee.is_some() || filter.overdue.is_some()) && filter.names_cells() {
             let rows = self.questions(workspace, filter).await?;
             return self.shown(thing, &rows).await;
         }
@@ -121,7 +126,7 @@ impl Store {
             (
                 Self::Sqlite(_),
                 Thing::Intervention | Thing::Handoff | Thing::Communication | Thing::Alert,
-            ) if of_process => format!(" INDEXED BY {table}_by_process"),
+            ) if filter.asks_for("process_id") => format!(" INDEXED BY {table}_by_process"),
             _ => String::new(),
         };
         let page = format!(

@@ -78,7 +78,7 @@ impl std::fmt::Display for Summary {
         }
         write!(
             f,
-            "processes  {} completed, {} not",
+            "processes  {} completed, {} failed or cancelled",
             self.completed, self.failed
         )
     }
