@@ -626,15 +626,9 @@ impl Conn {
                     let n = 1usize << left.min(128).ilog2();
                     left -= n;
                     let width = table.columns.len();
-                    let values = (0..n)
-                        .map(|r| {
-                            let marks: Vec<_> = (0..width)
-                                .map(|c| format!("${}", r * width + c + 1))
-                                .collect();
-                            format!("({})", marks.join(", "))
-                        })
-                        .collect::<Vec<_>>()
-                        .join(", ");
+                    // Without numbers: of each that has one, SQLite looks for its name among those of all others.
+                    let row = format!("({})", vec!["?"; width].join(", "));
+                    let values = vec![row; n].join(", ");
                     let sql = format!(
                         "INSERT INTO {} ({names}) VALUES {values}{conflict}",
                         table.name
