@@ -412,7 +412,7 @@ async fn run_demo(mut config: Config, args: DemoArgs) -> anyhow::Result<()> {
     let result = demo::run(options(node.url.clone(), key), stop).await;
     node.stop().await;
     let _ = std::fs::remove_dir_all(&folder);
-    print!("{}", result?);
+    println!("{}", result?);
     Ok(())
 }
 
