@@ -203,12 +203,7 @@ impl ProcessState {
                     step.child_process_id = None;
                     step.stop_clock();
                 });
-                self.end_attempt(
-                    c.attempt_id,
-                    AttemptStatus::Failed,
-                    c.result_hash.as_deref(),
-                    at,
-                );
+                self.end_attempt_of(c, AttemptStatus::Failed, at);
                 self.use_answers(c.id);
                 let counted = c.attempt_id.is_some()
                     || c.error.as_ref().is_some_and(|e| e.code == Failure::TIMEOUT);
@@ -218,23 +213,13 @@ impl ProcessState {
             }
             E::StepCompleted(c) => {
                 self.end_step(c, at);
-                self.end_attempt(
-                    c.attempt_id,
-                    AttemptStatus::Completed,
-                    c.result_hash.as_deref(),
-                    at,
-                );
+                self.end_attempt_of(c, AttemptStatus::Completed, at);
                 self.use_answers(c.id);
                 self.keep_outputs(c.id);
             }
             E::StepFailed(c) => {
                 self.end_step(c, at);
-                self.end_attempt(
-                    c.attempt_id,
-                    AttemptStatus::Failed,
-                    c.result_hash.as_deref(),
-                    at,
-                );
+                self.end_attempt_of(c, AttemptStatus::Failed, at);
                 self.use_answers(c.id);
                 // An attempt that failed, a lost lease and a timeout were counted when they happened.
                 let counted = c.attempt_id.is_some()
@@ -247,12 +232,7 @@ impl ProcessState {
             }
             E::StepSkipped(c) | E::StepCancelled(c) => {
                 self.end_step(c, at);
-                self.end_attempt(
-                    c.attempt_id,
-                    AttemptStatus::Failed,
-                    c.result_hash.as_deref(),
-                    at,
-                );
+                self.end_attempt_of(c, AttemptStatus::Failed, at);
             }
             E::AssignmentOffered(offer) => {
                 self.take(&offer.attempt, &offer.step, at);
@@ -474,6 +454,11 @@ impl ProcessState {
                     .success_count += 1;
             }
         }
+    }
+
+    /// Ends the attempt that a change of its step names, if it names one.
+    fn end_attempt_of(&mut self, change: &StepChange, status: AttemptStatus, at: Timestamp) {
+        self.end_attempt(change.attempt_id, status, change.result_hash.as_deref(), at);
     }
 
     fn end_attempt(

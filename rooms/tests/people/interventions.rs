@@ -33,6 +33,12 @@ pub(crate) fn id_of(reply: &Value) -> InterventionId {
     request(reply["intervention"]["id"].clone())
 }
 
+/// What was chosen in answer to a question.
+pub(crate) fn chosen(world: &World, id: InterventionId) -> Option<&str> {
+    let question = world.intervention(id);
+    question.response.as_ref().unwrap().choice.as_deref()
+}
+
 #[test]
 fn each_type_takes_exactly_its_own_actions() {
     let options = json!([{"id": "a"}, "b"]);

@@ -1,6 +1,6 @@
 //! What time does to a question: reminders, levels, and what was said for the case that nobody answers.
 
-use crate::interventions::{approval, with};
+use crate::interventions::{approval, chosen, with};
 use crate::world::by_attempt::respond;
 use crate::world::{World, person};
 use rooms::model::intervention::{InterventionStatus, Outcome};
@@ -106,13 +106,7 @@ fn what_nobody_answers_in_time_comes_to_what_was_said_and_never_to_an_approval()
     let id = world.ask_by(held, json!({"type": "decision", "description": "Which?", "options": ["a", "b"], "expiresInMs": 10, "onExpire": "default"})).unwrap();
     world.pass(20);
     assert_eq!(
-        world
-            .intervention(id)
-            .response
-            .as_ref()
-            .unwrap()
-            .choice
-            .as_deref(),
+        chosen(&world, id),
         Some("a"),
         "the first, where none is named"
     );

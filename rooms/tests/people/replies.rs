@@ -1,6 +1,6 @@
 //! Who may answer a question, how several agree, and what becomes of a reply that comes twice or too late.
 
-use crate::interventions::{approval, by_hand, id_of, with};
+use crate::interventions::{approval, by_hand, chosen, id_of, with};
 use crate::world::by_attempt::respond;
 use crate::world::{World, admin, agent, person, principal, request};
 use rooms::model::access::{Permission, PrincipalKind};
@@ -44,16 +44,7 @@ fn a_quorum_counts_people_that_say_the_same_and_one_no_decides() {
             json!({"action": "choose", "choice": "b"}),
         )
         .unwrap();
-    assert_eq!(
-        world
-            .intervention(id)
-            .response
-            .as_ref()
-            .unwrap()
-            .choice
-            .as_deref(),
-        Some("b")
-    );
+    assert_eq!(chosen(&world, id), Some("b"));
 
     let (mut world, held) = World::holding(json!({}));
     let id = world
