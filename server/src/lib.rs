@@ -27,6 +27,7 @@ pub mod handout;
 mod handshake;
 pub mod hub;
 pub mod lane;
+pub mod names;
 pub mod presence;
 pub mod problem;
 pub mod rate;

@@ -34,8 +34,8 @@ use crate::relay::{Channel, Health, Message};
 use crate::session::{self, End};
 use crate::wire::{self, Frame};
 use crate::{
-    agents, auth, cluster, contract, delivery, dispatch, docs, gateway, presence, rest, retention,
-    timers, transport, web, webhooks,
+    agents, auth, cluster, contract, delivery, dispatch, docs, gateway, names, presence, rest,
+    retention, timers, transport, web, webhooks,
 };
 
 /// The largest body and the largest socket message, in bytes.
@@ -339,6 +339,7 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
         tokio::spawn(presence::gossip(Arc::clone(&hub))),
         tokio::spawn(webhooks::run(Arc::clone(&hub))),
         tokio::spawn(retention::run(Arc::clone(&hub))),
+        tokio::spawn(names::run(Arc::clone(&hub))),
     ];
     let stop = CancellationToken::new();
     let closed = stop.clone();

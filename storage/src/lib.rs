@@ -2,7 +2,7 @@
 //!
 //! What lives here: the connection and the few places where SQLite and Postgres differ ([`db`]; `checkpoint` for SQLite's log), migrations ([`migrate`]),
 //! the transaction of a lane ([`tx`]; `registry` for what it has to know from outside of its rooms), how a batch is written ([`batch`]), what is written beside the log ([`projection`]), changes that no room
-//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), lists ([`list`]; `questions` for those to humans, `names` for a part of the name), other reads ([`read`]), those for the dispatcher ([`ready`]) and for monitoring
+//! decides ([`change`]), the audit ([`audit`]), webhooks ([`webhooks`]), lists ([`list`]; `questions` for those to humans, `names` for a part of the name, by the index of [`suffixes`]), other reads ([`read`]), those for the dispatcher ([`ready`]) and for monitoring
 //! ([`monitoring`], [`analytics`]), the search over messages ([`search`]), what is no longer kept ([`retention`]), credentials ([`keys`]), backups ([`backup`]) and
 //! the check of a store ([`verify`]). No rule of the domain lives here.
 
@@ -25,6 +25,7 @@ pub mod ready;
 mod registry;
 pub mod retention;
 pub mod search;
+pub mod suffixes;
 pub mod templates;
 pub mod tx;
 pub mod verify;

@@ -43,6 +43,8 @@ const ALL: &[Migration] = &[
     migration!(15, "0015_names"),
     migration!(16, "0016_large_lists"),
     migration!(17, "0017_inboxes"),
+    migration!(18, "0018_suffixes"),
+    migration!(19, "0019_timers"),
 ];
 
 /// What a binary of this version can read. A store has a level too: what is written into it, every binary of that level can read. A

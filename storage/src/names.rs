@@ -1,26 +1,18 @@
 //! Lists searched by a part of the name, at a cost that does not grow with how many there are.
 //!
-//! What many names have is found among the newest of the list within a few looks. What few have is found by the pieces of three characters
-//! that names are kept in beside the tables (migrations 15 and 16). Which of the two it is shows when the newest have been looked at. Either way a name
-//! is compared as a whole in the end, so what is found, and its order, depends on neither.
+//! What many names have is found among the newest of the list. What few have is found by the ends of names ([`crate::suffixes`]): whatever is a part
+//! of a name is what one of its ends begins with. Both are one statement, whose second half runs only where the first has not filled the page.
 
 use rooms::id::WorkspaceId;
 use rooms::model::room::{OF_PROCESS, RoomType};
-use uuid::Uuid;
 
 use crate::db::{Error, Row, Store, Value};
 use crate::list::{Filter, literal};
 use crate::read::Thing;
+use crate::suffixes::{KEPT, MARK};
 
-/// So many times a page is looked at first, and at least so many rows.
-const FIRST_LOOK: (u64, u64) = (2, 100);
-/// Each further look takes so many times as many rows.
-const GROWTH: u64 = 4;
-/// Where fewer than one in so many of the newest are found, the pieces lead to the rest with less to read: a scan to the end of the page would take
-/// longer than to sort all that have the pieces.
-const SCARCE: u64 = 64;
-/// So many pieces of a text are asked for. More would take longer to intersect than to compare what they leave out.
-const PIECES: usize = 4;
+/// So many times a page is looked at first, and at least so many rows: what one in so many names has is found there.
+const LOOK: (u64, u64) = (2, 100);
 
 /// A statement in the making: its arguments, by their numbers.
 pub(crate) struct Args(Vec<Value>);
@@ -41,12 +33,12 @@ impl Args {
     }
 }
 
-/// Whether names of these are kept in pieces.
+/// Whether names of these can be found by their ends.
 pub(crate) fn are_kept(thing: Thing) -> bool {
     matches!(thing, Thing::Process | Thing::Team | Thing::Room)
 }
 
-/// Where pieces lead to things whose names contain a text.
+/// Where things are found whose names contain a text.
 #[derive(Debug, PartialEq, Eq)]
 enum Source<'a> {
     /// Names of this kind that contain it.
@@ -79,51 +71,145 @@ fn sources(thing: Thing, text: &str) -> Vec<Source<'_>> {
     sources
 }
 
-/// The pieces of three characters that a name with this text in it has; of a shorter text, what one of them begins with.
-fn pieces(text: &str) -> (Vec<String>, bool) {
-    let letters: Vec<char> = text.chars().collect();
-    if letters.len() < 3 {
-        return (vec![text.to_owned()], true);
-    }
-    let all = letters.len() - 2;
-    let taken = all.min(PIECES);
-    // Evenly over the text, from its first to its last.
-    let place = |n: usize| {
-        if taken == 1 {
-            0
-        } else {
-            n * (all - 1) / (taken - 1)
+/// The first text after all those that begin with this one, in the order of their bytes; none where there is none.
+fn after_all(text: &str) -> Option<String> {
+    let mut letters: Vec<char> = text.chars().collect();
+    while let Some(last) = letters.pop() {
+        // The range of chars steps over the surrogates.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            letters.push(next);
+            return Some(letters.into_iter().collect());
         }
-    };
-    let mut pieces: Vec<String> = (0..taken)
-        .map(|n| letters[place(n)..place(n) + 3].iter().collect())
-        .collect();
-    pieces.sort_unstable();
-    pieces.dedup();
-    (pieces, false)
+    }
+    None
 }
 
-fn hex(text: &str) -> String {
-    text.bytes().map(|b| format!("{b:02x}")).collect()
+/// A search in the making.
+struct Search<'a> {
+    store: &'a Store,
+    thing: Thing,
+    args: Args,
+    /// How much is asked for.
+    limit: u64,
+    /// What a name that contains the text is like.
+    like: String,
+    /// What else must hold of a row.
+    clauses: String,
+    /// Whether the text is all that is asked for.
+    alone: bool,
 }
 
-/// What the full text of SQLite is asked for: words of hexadecimal digits.
-fn for_sqlite(list: &str, text: &str) -> String {
-    let (pieces, beginning) = pieces(text);
-    let more = if beginning { "*" } else { "" };
-    pieces.iter().fold(format!("l{}", hex(list)), |all, piece| {
-        format!("{all} AND {}{more}", hex(piece))
-    })
-}
+/// What the newest did not give is older than they are.
+const OLDER: &str = "(SELECT last FROM looked)";
 
-/// What the full text of Postgres is asked for.
-fn for_postgres(list: &str, text: &str) -> String {
-    let quoted = |word: &str| format!("'{}'", word.replace('\\', "\\\\").replace('\'', "''"));
-    let (pieces, beginning) = pieces(text);
-    let more = if beginning { ":*" } else { "" };
-    pieces.iter().fold(quoted(list), |all, piece| {
-        format!("{all} & {}{more}", quoted(piece))
-    })
+impl Search<'_> {
+    /// The statement for a page of those whose names contain the text.
+    fn statement(&mut self, text: &str) -> String {
+        let (table, columns, limit) = (self.thing.table(), self.thing.columns(), self.limit);
+        let look = (limit * LOOK.0).max(LOOK.1);
+        let found: String = sources(self.thing, text)
+            .into_iter()
+            .flat_map(|source| self.older(&source))
+            .map(|part| format!(" UNION SELECT id FROM ({part}) AS part"))
+            .collect();
+        // The names alone are read first, from an index where it has them, and the rows of those that are found.
+        let (clauses, like) = (&self.clauses, &self.like);
+        let page = format!("SELECT id FROM hits{found} ORDER BY id DESC LIMIT {limit}");
+        format!(
+            "WITH newest AS MATERIALIZED (SELECT id, name FROM {table} WHERE {clauses} ORDER BY id DESC LIMIT {look}), \
+             hits AS MATERIALIZED (SELECT id FROM newest WHERE LOWER(name) LIKE {like} ESCAPE '\\' ORDER BY id DESC LIMIT {limit}), \
+             looked AS MATERIALIZED (SELECT CASE WHEN (SELECT COUNT(*) FROM newest) = {look} AND (SELECT COUNT(*) FROM hits) < {limit} THEN {limit} ELSE 0 END AS missing, \
+             (SELECT id FROM newest ORDER BY id LIMIT 1) AS last) \
+             SELECT {columns} FROM {table} WHERE workspace_id = $1 AND {} ORDER BY id DESC",
+            self.store.one_of(&page)
+        )
+    }
+
+    /// What of older things is read at all, if the newest were too few and not all; and how much of it at most. A condition that is the same for all
+    /// rows Postgres asks once, before it reads any. SQLite asks it of each row, but not if none are wanted.
+    fn missing(&self) -> (&'static str, String) {
+        match self.store {
+            Store::Sqlite(_) => ("", "(SELECT missing FROM looked)".to_owned()),
+            Store::Postgres(_) => (
+                " AND (SELECT missing FROM looked) > 0",
+                self.limit.to_string(),
+            ),
+        }
+    }
+
+    /// What finds those of a source that are older than the newest: queries for their ids, each for the newest and for a page at most.
+    fn older(&mut self, source: &Source<'_>) -> Vec<String> {
+        let (if_missing, limit) = self.missing();
+        // What a text is kept as, if that is all of it. The end that is a whole name has a mark, which may stand in a name as well.
+        let (kind, whole, kept, exact) = match *source {
+            Source::Within(kind, text) => {
+                let letters = text.chars().count();
+                // Names differ at their ends more often than where they begin.
+                let kept = text.chars().skip(letters.saturating_sub(KEPT)).collect();
+                (kind, format!("%{}%", literal(text)), kept, letters <= KEPT)
+            }
+            Source::Beginning(kind, text) => {
+                let marked = std::iter::once(MARK).chain(text.chars());
+                let kept: String = marked.take(KEPT).collect();
+                (kind, format!("{}%", literal(text)), kept, false)
+            }
+            Source::RoomsOfProcesses => {
+                let process = RoomType::Process.as_str();
+                return vec![format!(
+                    "SELECT id FROM rooms WHERE {} AND type = '{process}'{if_missing} AND id < {OLDER} ORDER BY id DESC LIMIT {limit}",
+                    self.clauses
+                )];
+            }
+        };
+        let whole = self.args.add(whole.into());
+        let wanted = self
+            .is_wanted("n.id", true)
+            .map_or_else(String::new, |wanted| format!(" AND {wanted}"));
+        let unfiled = format!(
+            "SELECT n.id FROM names_unfiled n WHERE n.kind = '{kind}' AND n.workspace_id = $1{if_missing} AND n.id < {OLDER} \
+             AND n.name LIKE {whole} ESCAPE '\\'{wanted} ORDER BY n.id DESC LIMIT {limit}"
+        );
+        let beyond = match after_all(&kept) {
+            Some(beyond) => format!(" AND s.suffix < {}", self.args.add(beyond.into())),
+            None => String::new(),
+        };
+        let ends = format!(
+            "s.range_id = r.id AND s.suffix >= {}{beyond} AND s.id < {OLDER}",
+            self.args.add(kept.into())
+        );
+        let ranges =
+            format!("r.kind = '{kind}' AND r.workspace_id = $1{if_missing} AND r.first < {OLDER}");
+        // Where nothing else is asked of a row, SQLite need not keep more of a range than the page.
+        let (wanted, most) = match self.is_wanted("f.id", exact) {
+            None => (String::new(), limit.as_str()),
+            Some(wanted) => (format!(" WHERE {wanted}"), "-1"),
+        };
+        // Range by range, of which only one at a time is sorted, and only until there are enough: what is inside has an order, and what is outside takes
+        // the first of it. Ranges are in the order of the ids in them.
+        let filed = match self.store {
+            Store::Sqlite(_) => format!(
+                "SELECT f.id FROM (SELECT DISTINCT s.id FROM name_ranges r CROSS JOIN name_suffixes s WHERE {ranges} AND {ends} \
+                 ORDER BY r.first DESC, s.id DESC LIMIT {most}) AS f{wanted} LIMIT {limit}"
+            ),
+            Store::Postgres(_) => format!(
+                "SELECT f.id FROM (SELECT r.id FROM name_ranges r WHERE {ranges} ORDER BY r.first DESC OFFSET 0) AS r \
+                 CROSS JOIN LATERAL (SELECT DISTINCT ON (s.id) s.id FROM name_suffixes s WHERE {ends} ORDER BY s.id DESC OFFSET 0) AS f{wanted} LIMIT {limit}"
+            ),
+        };
+        vec![unfiled, filed]
+    }
+
+    /// What must hold of the row with this id, beside what its name was found by.
+    fn is_wanted(&self, id: &str, exact: bool) -> Option<String> {
+        if exact && self.alone {
+            return None;
+        }
+        let (table, clauses, like) = (self.thing.table(), &self.clauses, &self.like);
+        // Asked for one by one: as a join it might be done for all at once.
+        Some(format!(
+            "(SELECT COUNT(*) FROM {table} WHERE {table}.id = {id} AND {clauses} AND LOWER(name) LIKE {like} ESCAPE '\\') = 1"
+        ))
+    }
 }
 
 impl Store {
@@ -135,135 +221,19 @@ impl Store {
         filter: &Filter,
         text: &str,
     ) -> Result<Vec<Row>, Error> {
-        let limit = filter.limit.max(1);
         let text = text.to_lowercase();
-        let mut rest = Filter {
-            limit,
-            ..filter.clone()
-        };
-        let mut found = Vec::new();
-        let (mut look, mut seen) = ((limit * FIRST_LOOK.0).max(FIRST_LOOK.1), 0);
-        loop {
-            let (rows, last) = self.newest(thing, workspace, &rest, &text, look).await?;
-            found.extend(rows);
-            rest.limit = limit.saturating_sub(found.len() as u64);
-            if rest.limit == 0 || last.is_none() {
-                return Ok(found);
-            }
-            rest.after = last;
-            seen += look;
-            look *= GROWTH;
-            if (found.len() as u64) * SCARCE < seen {
-                let rows = self.by_pieces(thing, workspace, &rest, &text);
-                found.extend(rows.await?);
-                return Ok(found);
-            }
-        }
-    }
-
-    /// Those among the newest of a list whose names contain the text; and the last that was looked at, unless it is the last of all.
-    async fn newest(
-        &self,
-        thing: Thing,
-        workspace: &WorkspaceId,
-        filter: &Filter,
-        text: &str,
-        look: u64,
-    ) -> Result<(Vec<Row>, Option<Uuid>), Error> {
         let mut args = Args::new(workspace);
-        let clauses = filter.clauses(&mut args);
-        let like = args.add(format!("%{}%", literal(text)).into());
-        let (table, columns) = (thing.table(), thing.columns());
-        // The names alone are read first, from an index where it has them, and the rows of those that are found.
-        let ids = format!(
-            "SELECT id FROM newest WHERE LOWER(name) LIKE {like} ESCAPE '\\' ORDER BY id DESC LIMIT {}",
-            filter.limit
-        );
-        // One row without a thing where none is found.
-        let sql = format!(
-            "WITH newest AS MATERIALIZED (SELECT id, name FROM {table} WHERE {clauses} ORDER BY id DESC LIMIT {look}) \
-             SELECT {columns}, seen, last FROM (SELECT (SELECT COUNT(*) FROM newest) AS seen, (SELECT id FROM newest ORDER BY id LIMIT 1) AS last) AS looked \
-             LEFT JOIN {table} ON {} ORDER BY id DESC",
-            self.one_of(&ids)
-        );
-        let mut rows = self.query_list(&sql, args.take()).await?;
-        let width = columns.split(',').count();
-        let more = rows
-            .first()
-            .filter(|row| row.count(width) == look)
-            .map(|row| row.uuid(width + 1));
-        rows.retain(|row| !row.is_null(1));
-        Ok((rows, more))
-    }
-
-    /// Those of a list whose names contain the text, found by its pieces.
-    async fn by_pieces(
-        &self,
-        thing: Thing,
-        workspace: &WorkspaceId,
-        filter: &Filter,
-        text: &str,
-    ) -> Result<Vec<Row>, Error> {
-        let mut args = Args::new(workspace);
-        let clauses = filter.clauses(&mut args);
-        let page = format!(" ORDER BY id DESC LIMIT {}", filter.limit);
-        let mut parts = Vec::new();
-        for source in sources(thing, text) {
-            let (kind, text, like) = match source {
-                Source::Within(kind, text) => (kind, text, format!("%{}%", literal(text))),
-                Source::Beginning(kind, text) => (kind, text, format!("{}%", literal(text))),
-                Source::RoomsOfProcesses => {
-                    let process = RoomType::Process.as_str();
-                    parts.push(format!(
-                        "SELECT id FROM rooms WHERE {clauses} AND type = '{process}'{page}"
-                    ));
-                    continue;
-                }
-            };
-            let list = format!("{kind}:{}", workspace.as_str());
-            let (from, wanted) = match self {
-                Self::Sqlite(_) => (
-                    "name_pieces CROSS JOIN names n ON n.rowid = name_pieces.rowid WHERE name_pieces MATCH",
-                    args.add(for_sqlite(&list, text).into()),
-                ),
-                Self::Postgres(_) => (
-                    "names n WHERE name_pieces(n.kind, n.workspace_id, n.name) @@",
-                    format!("{}::tsquery", args.add(for_postgres(&list, text).into())),
-                ),
-            };
-            let like = args.add(like.into());
-            let beyond = match filter.after {
-                Some(id) => format!(" AND n.id < {}", args.add(id.into())),
-                None => String::new(),
-            };
-            // Where nothing else is asked for, the page is cut before its rows are read.
-            let cut = if filter.is_by_name_alone() {
-                page.as_str()
-            } else {
-                ""
-            };
-            parts.push(format!(
-                "SELECT n.id FROM {from} {wanted} AND n.name LIKE {like} ESCAPE '\\'{beyond}{cut}"
-            ));
-        }
-        let ids = match parts.as_slice() {
-            [one] => one.clone(),
-            // SQLite takes an order within a part in brackets of its own alone.
-            many => many
-                .iter()
-                .enumerate()
-                .map(|(n, part)| format!("SELECT id FROM ({part}) AS part_{n}"))
-                .collect::<Vec<_>>()
-                .join(" UNION ALL "),
+        let mut search = Search {
+            store: self,
+            thing,
+            limit: filter.limit.max(1),
+            clauses: filter.clauses(&mut args),
+            like: args.add(format!("%{}%", literal(&text)).into()),
+            alone: filter.is_by_name_alone(),
+            args,
         };
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {clauses} AND {}{page}",
-            thing.columns(),
-            thing.table(),
-            self.one_of(&ids)
-        );
-        // Its plan is the same whatever is asked.
-        self.query_planned_once(&sql, args.take()).await
+        let sql = search.statement(&text);
+        self.query_list(&sql, search.args.take()).await
     }
 
     /// Whether `id` is one of those that a query finds, which is run once and first.
@@ -307,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_asked_for_by_pieces_of_it() {
-        assert_eq!(for_sqlite("l", "abcd"), "l6c AND 616263 AND 626364");
-        assert_eq!(for_sqlite("l", "é"), "l6c AND c3a9*");
-        assert_eq!(for_postgres("l", "abcabc"), "'l' & 'abc' & 'bca' & 'cab'");
-        assert_eq!(for_postgres("l", "'\\"), "'l' & '''\\\\':*");
-        let long = "0123456789".repeat(20);
-        let (pieces, _) = pieces(&long);
-        assert!(pieces.len() <= PIECES && pieces.iter().all(|p| long.contains(p)));
-        assert!(pieces.contains(&"012".to_owned()) && pieces.contains(&"789".to_owned()));
+    fn what_begins_with_a_text_is_before_what_comes_after_all_of_it() {
+        for (text, after) in [
+            ("ab", Some("ac")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ] {
+            assert_eq!(after_all(text).as_deref(), after);
+        }
     }
 }

@@ -415,18 +415,6 @@ impl Store {
         }
     }
 
-    /// The same for what is best done in one way, whatever the arguments.
-    pub(crate) async fn query_planned_once(
-        &self,
-        sql: &str,
-        args: Vec<Value>,
-    ) -> Result<Vec<Row>, Error> {
-        match self {
-            Self::Sqlite(_) => self.query(sql, args).await,
-            Self::Postgres(pools) => query_on(&pools.writes, sql, pg_args(args)?).await,
-        }
-    }
-
     /// One statement of Postgres outside of a transaction.
     pub(crate) async fn query_prepared(
         &self,

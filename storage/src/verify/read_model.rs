@@ -12,6 +12,7 @@ use super::log::Folded;
 use super::{Check, RoomHead};
 use crate::db::{Error, Table, Value};
 use crate::projection::{Projection, communication_row};
+use crate::suffixes::{Ends, ends};
 
 /// Rows that were compared, by table.
 #[derive(Default)]
@@ -185,19 +186,27 @@ impl Check {
         Ok(())
     }
 
-    /// Every name can be searched for as it is, and no other.
+    /// Every name can be searched for as it is, and no other: it is unfiled, or its ends are where a search looks for them.
     pub(super) async fn names(&mut self) -> Result<(), Error> {
         let own = format!("type <> '{}'", RoomType::Process.as_str());
+        let Ends { end, of } = ends(&self.conn, "LOWER(t.name)");
         for (kind, table, which) in [
             ("process", "processes", "1 = 1"),
             ("team", "teams", "1 = 1"),
             ("room", "rooms", own.as_str()),
         ] {
-            let named = format!(
-                "FROM {table} t LEFT JOIN names n ON n.kind = '{kind}' AND n.id = t.id AND n.workspace_id = t.workspace_id AND n.name = LOWER(t.name)"
+            let all = format!(
+                "{table} t LEFT JOIN names_unfiled n ON n.kind = '{kind}' AND n.workspace_id = t.workspace_id AND n.id = t.id"
+            );
+            let ends = format!("FROM (SELECT DISTINCT {end} AS suffix FROM {of}) AS e");
+            // Each by its place in the index.
+            let filed = format!(
+                "(SELECT 1 FROM name_suffixes s WHERE s.suffix = e.suffix AND s.id = t.id AND s.range_id = (SELECT r.id FROM name_ranges r \
+                 WHERE r.kind = '{kind}' AND r.workspace_id = t.workspace_id AND r.first <= t.id ORDER BY r.first DESC LIMIT 1))"
             );
             let sql = format!(
-                "SELECT t.id {named} WHERE {which} AND n.id IS NULL ORDER BY t.id LIMIT 100"
+                "SELECT t.id FROM {all} WHERE {which} AND CASE WHEN n.id IS NULL THEN (SELECT COUNT(*) - COUNT({filed}) {ends}) > 0 ELSE n.name <> LOWER(t.name) END \
+                 ORDER BY t.id LIMIT 100"
             );
             for row in self.conn.query(&sql, Vec::new()).await? {
                 self.report.wrong(format!(
@@ -205,10 +214,24 @@ impl Check {
                     row.uuid(0)
                 ));
             }
-            let sql = format!("SELECT COUNT(*) FROM {table} WHERE {which}");
+            let sql = format!(
+                "SELECT COUNT(n.id), CAST(COALESCE(SUM(CASE WHEN n.id IS NULL THEN (SELECT COUNT(*) {ends}) END), 0) AS BIGINT) FROM {all} WHERE {which}"
+            );
             let rows = self.conn.query(&sql, Vec::new()).await?;
-            self.counted
-                .add("names", rows.first().map_or(0, |r| r.count(0)));
+            let count = |n| rows.first().map_or(0, |r| r.count(n));
+            self.counted.add("names_unfiled", count(0));
+            self.counted.add("name_suffixes", count(1));
+        }
+        // A name that is late, or new, finds its range.
+        let sql = "SELECT r.kind, r.workspace_id FROM name_ranges r \
+             WHERE NOT EXISTS (SELECT 1 FROM name_ranges f WHERE f.kind = r.kind AND f.workspace_id = r.workspace_id AND f.first = $1) \
+             OR r.last < (SELECT s.id FROM name_suffixes s WHERE s.range_id = r.id ORDER BY s.id DESC LIMIT 1) LIMIT 100";
+        for row in self.conn.query(sql, vec![Uuid::nil().into()]).await? {
+            self.report.wrong(format!(
+                "the names of each {} of {} are not in ranges that hold them all",
+                row.text(0),
+                row.text(1)
+            ));
         }
         // The room of a process is found by the name of the process.
         let sql = format!(

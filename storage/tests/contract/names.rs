@@ -9,6 +9,7 @@ use storage::Store;
 use storage::db::Value;
 use storage::list::Filter;
 use storage::read::Thing;
+use storage::suffixes::Sizes;
 use uuid::Uuid;
 
 use crate::backend::on_both;
@@ -37,6 +38,13 @@ const WORDS: [&str; 20] = [
     "OR *",
     "\u{1}",
 ];
+
+/// Little at once, so that there is much of everything.
+const SMALL: Sizes = Sizes {
+    many: 64,
+    part: 32,
+    range: 100,
+};
 
 fn name(random: &mut Random) -> String {
     let mut name = format!("Process {}", random.below(1_000_000));
@@ -83,12 +91,23 @@ fn room_name(process: &str) -> String {
     format!("{OF_PROCESS}{process}")
 }
 
+/// Ids that may be anywhere, and those that are newer than all of them.
+const ANY: u64 = 0;
+const NEWER: u64 = 0xffff_f000_0000_0000;
+
 /// Writes processes with their rooms, as many as names, with nothing in them but what lists ask for; and rooms of none.
-async fn write(store: &Store, space: &str, like: RoomId, random: &mut Random, names: &[String]) {
+async fn write(
+    store: &Store,
+    space: &str,
+    like: RoomId,
+    random: &mut Random,
+    names: &[String],
+    from: u64,
+) {
     let mut tx = store.begin().await.unwrap();
     for name in names {
         // Not in the order in which they are written.
-        let id = Uuid::from_u64_pair(random.draw() >> 16 << 16 | 0x7000, random.draw());
+        let id = Uuid::from_u64_pair(random.draw() >> 16 << 16 | 0x7000 | from, random.draw());
         let status = *random
             .pick(&["running", "running", "running", "failed"])
             .unwrap();
@@ -246,7 +265,7 @@ on_both! {
         let mut names = Vec::new();
         for (space, many) in [("one", 2_500), ("two", 600)] {
             let some: Vec<String> = (0..many).map(|_| name(&mut random)).collect();
-            write(&store, space, like, &mut random, &some).await;
+            write(&store, space, like, &mut random, &some, ANY).await;
             names.extend(some);
         }
         let mut texts: Vec<String> = (0..60).map(|_| text(&mut random, &names)).collect();
@@ -255,6 +274,11 @@ on_both! {
             texts.push(more.to_owned());
         }
         texts.push("process 1".repeat(40));
+        compare(&store, &mut random, &texts).await;
+        // Filed in many ranges, the last of the names not yet.
+        assert!(store.file_names(SMALL).await.unwrap() > 3_000);
+        assert_eq!(store.file_names(SMALL).await.unwrap(), 0, "few are left");
+        assert!(store.query("SELECT id FROM name_ranges", Vec::new()).await.unwrap().len() > 20);
         compare(&store, &mut random, &texts).await;
 
         // What is renamed is found by its new name alone, what changes otherwise as before, and what is gone no longer.
@@ -285,12 +309,37 @@ on_both! {
         for (id, ..) in own.iter().rev().filter(|(id, ..)| *id != clerk.space_room.0).take(50) {
             assert_eq!(change(&store, "DELETE FROM rooms WHERE id = $1", vec![(*id).into()]).await, 1);
         }
-        texts.extend((0..30).map(|_| text(&mut random, &names)));
+        let mut texts = texts.split_off(40);
+        texts.extend((0..10).map(|_| text(&mut random, &names)));
+        compare(&store, &mut random, &texts).await;
+        assert!(store.file_names(SMALL).await.unwrap() > 200, "what was renamed is filed anew");
+        compare(&store, &mut random, &texts).await;
+
+        // The ends of what is gone are gone. Ranges that have none any more go when another begins.
+        let ids: Vec<Uuid> = all(&store, Thing::Process, "one").await.into_iter().map(|p| p.0).filter(|id| *id != like.0).collect();
+        for id in ids.iter().rev().take(ids.len() / 2) {
+            for table in ["processes", "rooms"] {
+                assert_eq!(change(&store, &format!("DELETE FROM {table} WHERE id = $1"), vec![(*id).into()]).await, 1);
+            }
+        }
+        let count = async |sql: &str| store.query(sql, Vec::new()).await.unwrap()[0].int(0);
+        let of_nothing = "SELECT COUNT(*) FROM name_suffixes WHERE id NOT IN (SELECT id FROM processes UNION SELECT id FROM rooms UNION SELECT id FROM teams)";
+        assert_eq!(count(of_nothing).await, 0);
+        let ranges = "SELECT COUNT(*) FROM name_ranges WHERE kind = 'process' AND workspace_id = 'one'";
+        let before = count(ranges).await;
+        let more: Vec<String> = (0..300).map(|_| name(&mut random)).collect();
+        write(&store, "one", like, &mut random, &more, NEWER).await;
+        assert!(store.file_names(SMALL).await.unwrap() > 200);
+        assert!(count(ranges).await < before);
+        let first = "SELECT COUNT(*) FROM name_ranges WHERE kind = 'process' AND workspace_id = 'one' AND first = $1";
+        assert_eq!(store.query(first, vec![Uuid::nil().into()]).await.unwrap()[0].int(0), 1);
         compare(&store, &mut random, &texts).await;
 
         // A store that had them all before names were kept finds them too.
-        assert_eq!(store.migrate_down(3).await.unwrap(), [17, 16, 15], "the test of a later version goes down further");
-        assert_eq!(store.migrate().await.unwrap(), [15, 16, 17]);
+        assert_eq!(store.migrate_down(5).await.unwrap(), [19, 18, 17, 16, 15], "the test of a later version goes down further");
+        assert_eq!(store.migrate().await.unwrap(), [15, 16, 17, 18, 19]);
+        compare(&store, &mut random, &texts).await;
+        assert!(store.file_names(SMALL).await.unwrap() > 1_500);
         compare(&store, &mut random, &texts).await;
     }
 
@@ -306,7 +355,7 @@ on_both! {
         let mut other = Clerk::open(&store, "two").await;
         let its = other.team("Others", &["ann"]).await;
         other.process("Bee hive", its, steps, json!({})).await;
-        // More than are looked at first, so that it is the pieces that find the old ones.
+        // More than are looked at first, so that it is not the first look that finds the old ones.
         for n in 0..230 {
             clerk.team(&format!("Team {n}"), &["ann"]).await;
             let room = RoomId(Uuid::now_v7());
@@ -317,6 +366,8 @@ on_both! {
             let filter = Filter { search: Some(text.to_owned()), limit: 50, ..Filter::default() };
             store.list(thing, &"one".into(), &filter).await.unwrap()
         };
+        assert_eq!(names_of(&list(Thing::Team, "night").await), ["Night shift"]);
+        store.file_names(SMALL).await.unwrap();
         assert_eq!(names_of(&list(Thing::Team, "night").await), ["Night shift"]);
         assert_eq!(names_of(&list(Thing::Room, "night").await), ["Team: Night shift"]);
         assert_eq!(names_of(&list(Thing::Room, "room 17").await), ["Room 179", "Room 178", "Room 177", "Room 176", "Room 175", "Room 174", "Room 173", "Room 172", "Room 171", "Room 170", "Room 17"]);

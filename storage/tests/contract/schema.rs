@@ -121,7 +121,7 @@ async fn postgres(store: &Store) -> BTreeMap<String, Table> {
                WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE'";
     for row in store.query(sql, Vec::new()).await.unwrap() {
         let kind = match row.text(2) {
-            "bigint" => "INTEGER",
+            "bigint" | "integer" => "INTEGER",
             "text" => "TEXT",
             "uuid" | "bytea" => "BLOB",
             "double precision" => "REAL",
@@ -199,6 +199,7 @@ fn index(columns: &[&str], unique: bool, predicate: &str) -> String {
     let unique = if unique { "UNIQUE " } else { "" };
     let plain = predicate
         .replace("::text", "")
+        .replace("~~", "LIKE")
         .replace(['(', ')', ';'], "")
         .trim()
         .to_owned();

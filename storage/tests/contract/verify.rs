@@ -5,6 +5,7 @@ use rooms::event::{Event, EventBody};
 use rooms::id::{EventId, RoomId};
 use serde_json::json;
 use storage::db::Value;
+use storage::suffixes::Sizes;
 use storage::tx::SNAPSHOT_EVERY;
 use storage::{Idempotency, Store, WriteSet};
 use uuid::Uuid;
@@ -14,11 +15,10 @@ use crate::clerk::{Clerk, agent, body, person};
 use crate::mirror::play_into;
 
 /// Tables that no log can speak for: credentials, settings, marks of readers, what was asked for; and what a database keeps for itself.
-const BESIDE_THE_LOG: [&str; 11] = [
+const BESIDE_THE_LOG: [&str; 10] = [
     "api_keys",
     "audit",
     "message_words",
-    "name_pieces",
     "read_marks",
     "restores",
     "store",
@@ -34,6 +34,8 @@ struct Whole {
     space: RoomId,
     talk: RoomId,
     team: Uuid,
+    /// Its name is not filed yet.
+    later: Uuid,
 }
 
 /// A little of everything, each in a state that is worth damaging.
@@ -135,11 +137,19 @@ async fn fill(store: &Store) -> Whole {
     .await
     .unwrap();
     tx.commit().await.unwrap();
+    // What is there is filed, what comes later is not.
+    let all = Sizes {
+        many: 1,
+        ..Sizes::of(store)
+    };
+    assert!(store.file_names(all).await.unwrap() > 2);
+    let later = clerk.team("Later", &["ann"]).await;
     Whole {
         process,
         space: clerk.space_room,
         talk,
         team: team.0,
+        later: later.0,
     }
 }
 
@@ -230,6 +240,7 @@ on_both! {
         let process = || vec![Value::from(whole.process.0)];
         let space = || vec![Value::from(whole.space.0)];
         let talk = || vec![Value::from(whole.talk.0)];
+        let later = || vec![Value::from(whole.later)];
         let plain: Vec<(&str, Vec<Value>, &str)> = vec![
             // The log
             ("DELETE FROM events WHERE room_id = $1 AND seq = 3", process(), "after seq 2 comes 4"),
@@ -257,11 +268,16 @@ on_both! {
             ("UPDATE assigned SET status = 'pending' WHERE workspace_id = $1", vec!["one".into()], "is another one in the inbox of eve"),
             ("UPDATE assigned SET type = 'review' WHERE workspace_id = $1", vec!["one".into()], "is another one in the inbox of eve"),
             ("UPDATE assigned SET due_at = 1 WHERE workspace_id = $1", vec!["one".into()], "is another one in the inbox of eve"),
-            ("UPDATE names SET name = 'another' WHERE kind = 'process' AND id = $1", process(), "cannot be searched for by its name"),
-            ("DELETE FROM names WHERE kind = 'team' AND id = $1", vec![whole.team.into()], "cannot be searched for by its name"),
-            ("DELETE FROM names WHERE kind = 'room' AND id = $1", talk(), "cannot be searched for by its name"),
+            ("UPDATE names_unfiled SET name = 'another' WHERE kind = 'team' AND id = $1", later(), "cannot be searched for by its name"),
+            ("DELETE FROM names_unfiled WHERE kind = 'team' AND id = $1", later(), "cannot be searched for by its name"),
+            ("DELETE FROM name_suffixes WHERE id = $1 AND suffix = 'ocess'", process(), "cannot be searched for by its name"),
+            ("DELETE FROM name_suffixes WHERE id = $1 AND suffix = 'alk'", talk(), "cannot be searched for by its name"),
+            ("DELETE FROM name_ranges WHERE kind = $1", vec!["process".into()], "cannot be searched for by its name"),
+            ("UPDATE name_ranges SET first = last WHERE kind = $1", vec!["team".into()], "are not in ranges that hold them all"),
+            ("UPDATE name_ranges SET last = $1", vec![Uuid::nil().into()], "are not in ranges that hold them all"),
+            ("INSERT INTO name_suffixes (range_id, suffix, id) SELECT range_id, 'nobody', id FROM name_suffixes WHERE id = $1 AND suffix = 'ocess'", process(), "name_suffixes has "),
             ("UPDATE processes SET name = 'Another' WHERE id = $1", process(), "is not called what its process is called"),
-            ("INSERT INTO names (kind, id, workspace_id, name) VALUES ('process', $1, 'one', 'Nobody')", vec![Uuid::nil().into()], "names has "),
+            ("INSERT INTO names_unfiled (kind, id, workspace_id, name) VALUES ('process', $1, 'one', 'nobody')", vec![Uuid::nil().into()], "names_unfiled has "),
             ("DELETE FROM interventions WHERE process_id = $1", process(), "interventions has no row"),
             ("UPDATE communications SET open = 0 WHERE process_id = $1", process(), "open of communications"),
             ("DELETE FROM communications WHERE process_id = $1", process(), "communications has no row"),
