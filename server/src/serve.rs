@@ -199,6 +199,10 @@ fn recorder() -> anyhow::Result<()> {
         "Alerts that nobody has resolved, in the whole store"
     );
     metrics::describe_counter!("baton_audit_dropped_total", "Refusals that the audit lost");
+    metrics::describe_counter!(
+        "baton_names_filed_total",
+        "Names that lists are searched by, put into the index"
+    );
     metrics::describe_histogram!(
         "baton_commit_seconds",
         "From taking a batch to its commit and announcement"

@@ -5,9 +5,12 @@
 //! are kept apart by ranges of ids, of some thousand names each, and a search goes from range to range until its page is full.
 //!
 //! A name is some twenty ends. Whoever writes one (a trigger does, in the same transaction) leaves it in a list of what is unfiled, which searches compare
-//! name by name; [`Store::file_names`] files the oldest of a long list, many at a time. So a start pays for one row, and what is written into a new range
+//! name by name; [`Store::file_names`] files those of a list in which many wait. So a start pays for one row, and what is written into a new range
 //! comes in large pieces. What is found does not depend on what has been filed.
 
+use std::time::Instant;
+
+use rooms::id::WorkspaceId;
 use uuid::Uuid;
 
 use crate::db::{Conn, Error, Kind, Store, Value};
@@ -16,6 +19,7 @@ use crate::db::{Conn, Error, Kind, Store, Value};
 pub(crate) const KEPT: usize = 32;
 /// What the end that is a whole name begins with.
 pub(crate) const MARK: char = '\u{1}';
+
 /// How much is done at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
@@ -87,21 +91,32 @@ pub(crate) fn ends(conn: &Conn, name: &str) -> Ends {
 }
 
 impl Store {
-    /// Files the names of lists in which many wait; how many it filed. It may run on several nodes at once: one of them does the work.
+    /// Files the names of lists in which many wait, of one workspace or of all; how many it filed. It may run on several nodes at once: they take
+    /// turns. To look through all takes as long as there are unfiled names, a few in each workspace.
     ///
     /// # Errors
     /// When the database fails. What was filed until then stays so.
-    pub async fn file_names(&self, sizes: Sizes) -> Result<u64, Error> {
-        let sql = "SELECT kind, workspace_id, COUNT(*) FROM names_unfiled GROUP BY kind, workspace_id HAVING COUNT(*) >= $1";
+    pub async fn file_names(&self, of: Option<&WorkspaceId>, sizes: Sizes) -> Result<u64, Error> {
+        let mut args = vec![sizes.many.into()];
+        let one = of.map_or("", |workspace| {
+            args.push(workspace.as_str().into());
+            "WHERE kind IN ('process', 'team', 'room') AND workspace_id = $2"
+        });
+        let sql = format!(
+            "SELECT kind, workspace_id, COUNT(*) FROM names_unfiled {one} GROUP BY kind, workspace_id HAVING COUNT(*) >= $1"
+        );
         let mut all = 0;
-        for row in self.query(sql, vec![sizes.many.into()]).await? {
+        for row in self.query(&sql, args).await? {
             let list = List {
                 kind: row.text(0).to_owned(),
                 workspace: row.text(1).to_owned(),
             };
             let mut wait = row.count(2);
             while wait > 0 {
+                let began = Instant::now();
                 let filed = self.file_some(&list, sizes).await?;
+                // Nobody waits for this: at least as much time is left to everybody else.
+                tokio::time::sleep(began.elapsed()).await;
                 if filed == 0 {
                     break;
                 }
@@ -116,11 +131,12 @@ impl Store {
     async fn file_some(&self, list: &List, sizes: Sizes) -> Result<u64, Error> {
         let mut tx = self.begin().await?;
         if let Self::Postgres(_) = self {
-            let sql = "SELECT pg_try_advisory_xact_lock(7400740075)::int::bigint";
-            let rows = tx.query(sql, Vec::new()).await?;
-            if rows.first().is_none_or(|row| row.int(0) == 0) {
-                return Ok(0);
-            }
+            // One node after another.
+            tx.query(
+                "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740075)) AS held",
+                Vec::new(),
+            )
+            .await?;
         }
         // Whoever is about to remove one does not wait for all of this, nor this for them.
         let free = match self {

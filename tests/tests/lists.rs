@@ -1,12 +1,27 @@
 //! Lists searched by a part of the name, against the real binary on both databases.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::hub::member;
+use tokio::time::sleep;
+
 use tests::{Database, Hub, array, check, on_both_databases, text};
 
-/// More than a search looks at before it is led to the rest by pieces of names.
-const MANY: usize = 110;
+/// More names than a search looks at first, and than are left unfiled.
+const MANY: usize = 260;
+
+/// How many names the hub has filed.
+async fn filed(hub: &Hub) -> usize {
+    let page = reqwest::get(format!("{}/metrics", hub.server.url())).await;
+    let page = page.expect("the hub answers").text().await;
+    let page = page.expect("a page of text");
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix("baton_names_filed_total "));
+    line.map_or(0, |n| n.parse().expect("a whole number"))
+}
 
 /// The names that are found.
 async fn found(hub: &Hub, list: &str, query: &[(&str, &str)]) -> Vec<String> {
@@ -37,6 +52,13 @@ on_both_databases! {
             let _ = hub.admin.post("/collaboration/rooms", &room).await.expect(201);
         }
         let rooms = "/collaboration/rooms";
+        // Found before they are filed, and after.
+        assert_eq!(found(&hub, rooms, &[("search", "bee")]).await, ["Beekeepers", "Process: Bee line"]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while filed(&hub).await < MANY {
+            assert!(Instant::now() < deadline, "the hub files no names");
+            sleep(Duration::from_millis(50)).await;
+        }
         assert_eq!(found(&hub, rooms, &[("search", "BEE")]).await, ["Beekeepers", "Process: Bee line"]);
         assert_eq!(found(&hub, rooms, &[("search", "bee"), ("type", "process")]).await, ["Process: Bee line"]);
         assert_eq!(found(&hub, rooms, &[("search", "bee"), ("type", "team"), ("teamId", &team)]).await, ["Beekeepers"]);

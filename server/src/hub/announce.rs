@@ -95,6 +95,7 @@ impl Hub {
     /// Tells everybody who should know of what was committed.
     pub fn announce(self: &Arc<Self>, committed: Committed) {
         metrics::counter!("baton_events_total").increment(committed.events.len() as u64);
+        self.named.note(&committed.events);
         let shared = self.relay().is_shared();
         if shared || self.delivery.serves(committed.room) {
             let frames: Vec<(u64, Frame)> = committed

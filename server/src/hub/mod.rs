@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::lane::{self, Job};
+use crate::names::Named;
 use crate::presence::Presence;
 use crate::rate::Rate;
 use crate::refusals::{self, Refusals};
@@ -135,6 +136,8 @@ pub struct Hub {
     pub rate: Rate,
     /// The audit of refusals.
     pub refusals: Refusals,
+    /// Where names were written that are not filed yet.
+    pub named: Named,
     /// Wakes the dispatcher.
     pub work: Notify,
     /// Wakes the sender of webhooks.
@@ -186,6 +189,7 @@ impl Hub {
             states: moka::sync::Cache::new(config.cache_rooms),
             config,
             refusals,
+            named: Named::default(),
             work: Notify::new(),
             outbox: Notify::new(),
             hooks: Mutex::default(),

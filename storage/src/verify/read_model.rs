@@ -222,10 +222,11 @@ impl Check {
             self.counted.add("names_unfiled", count(0));
             self.counted.add("name_suffixes", count(1));
         }
-        // A name that is late, or new, finds its range.
+        // A name that is late finds a range, and a new range begins after all that the newest one has.
         let sql = "SELECT r.kind, r.workspace_id FROM name_ranges r \
              WHERE NOT EXISTS (SELECT 1 FROM name_ranges f WHERE f.kind = r.kind AND f.workspace_id = r.workspace_id AND f.first = $1) \
-             OR r.last < (SELECT s.id FROM name_suffixes s WHERE s.range_id = r.id ORDER BY s.id DESC LIMIT 1) LIMIT 100";
+             OR (r.last < (SELECT s.id FROM name_suffixes s WHERE s.range_id = r.id ORDER BY s.id DESC LIMIT 1) \
+             AND NOT EXISTS (SELECT 1 FROM name_ranges l WHERE l.kind = r.kind AND l.workspace_id = r.workspace_id AND l.first > r.first)) LIMIT 100";
         for row in self.conn.query(sql, vec![Uuid::nil().into()]).await? {
             self.report.wrong(format!(
                 "the names of each {} of {} are not in ranges that hold them all",

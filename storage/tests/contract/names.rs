@@ -276,8 +276,8 @@ on_both! {
         texts.push("process 1".repeat(40));
         compare(&store, &mut random, &texts).await;
         // Filed in many ranges, the last of the names not yet.
-        assert!(store.file_names(SMALL).await.unwrap() > 3_000);
-        assert_eq!(store.file_names(SMALL).await.unwrap(), 0, "few are left");
+        assert!(store.file_names(None, SMALL).await.unwrap() > 3_000);
+        assert_eq!(store.file_names(None, SMALL).await.unwrap(), 0, "few are left");
         assert!(store.query("SELECT id FROM name_ranges", Vec::new()).await.unwrap().len() > 20);
         compare(&store, &mut random, &texts).await;
 
@@ -312,7 +312,7 @@ on_both! {
         let mut texts = texts.split_off(40);
         texts.extend((0..10).map(|_| text(&mut random, &names)));
         compare(&store, &mut random, &texts).await;
-        assert!(store.file_names(SMALL).await.unwrap() > 200, "what was renamed is filed anew");
+        assert!(store.file_names(None, SMALL).await.unwrap() > 200, "what was renamed is filed anew");
         compare(&store, &mut random, &texts).await;
 
         // The ends of what is gone are gone. Ranges that have none any more go when another begins.
@@ -329,7 +329,7 @@ on_both! {
         let before = count(ranges).await;
         let more: Vec<String> = (0..300).map(|_| name(&mut random)).collect();
         write(&store, "one", like, &mut random, &more, NEWER).await;
-        assert!(store.file_names(SMALL).await.unwrap() > 200);
+        assert!(store.file_names(None, SMALL).await.unwrap() > 200);
         assert!(count(ranges).await < before);
         let first = "SELECT COUNT(*) FROM name_ranges WHERE kind = 'process' AND workspace_id = 'one' AND first = $1";
         assert_eq!(store.query(first, vec![Uuid::nil().into()]).await.unwrap()[0].int(0), 1);
@@ -339,7 +339,7 @@ on_both! {
         assert_eq!(store.migrate_down(5).await.unwrap(), [19, 18, 17, 16, 15], "the test of a later version goes down further");
         assert_eq!(store.migrate().await.unwrap(), [15, 16, 17, 18, 19]);
         compare(&store, &mut random, &texts).await;
-        assert!(store.file_names(SMALL).await.unwrap() > 1_500);
+        assert!(store.file_names(None, SMALL).await.unwrap() > 1_500);
         compare(&store, &mut random, &texts).await;
     }
 
@@ -367,7 +367,8 @@ on_both! {
             store.list(thing, &"one".into(), &filter).await.unwrap()
         };
         assert_eq!(names_of(&list(Thing::Team, "night").await), ["Night shift"]);
-        store.file_names(SMALL).await.unwrap();
+        assert_eq!(store.file_names(Some(&"two".into()), SMALL).await.unwrap(), 0, "few are there");
+        assert!(store.file_names(Some(&"one".into()), SMALL).await.unwrap() > 400);
         assert_eq!(names_of(&list(Thing::Team, "night").await), ["Night shift"]);
         assert_eq!(names_of(&list(Thing::Room, "night").await), ["Team: Night shift"]);
         assert_eq!(names_of(&list(Thing::Room, "room 17").await), ["Room 179", "Room 178", "Room 177", "Room 176", "Room 175", "Room 174", "Room 173", "Room 172", "Room 171", "Room 170", "Room 17"]);

@@ -142,7 +142,7 @@ async fn fill(store: &Store) -> Whole {
         many: 1,
         ..Sizes::of(store)
     };
-    assert!(store.file_names(all).await.unwrap() > 2);
+    assert!(store.file_names(None, all).await.unwrap() > 2);
     let later = clerk.team("Later", &["ann"]).await;
     Whole {
         process,
