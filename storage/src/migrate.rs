@@ -1,6 +1,6 @@
 //! Migrations: the same versions for both databases, up and down.
 
-use crate::db::{Error, Store};
+use crate::db::{Error, Store, Work};
 
 struct Migration {
     version: i64,
@@ -76,14 +76,8 @@ impl Store {
     pub async fn schema_version(&self) -> Result<i64, Error> {
         let sql = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)";
         let mut tx = self.begin().await?;
-        if let Self::Postgres(_) = self {
-            // Two nodes that start at once would race for the table.
-            tx.query(
-                "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held",
-                Vec::new(),
-            )
-            .await?;
-        }
+        // Two nodes that start at once would race for the table.
+        tx.alone_at(Work::Migrates).await?;
         tx.execute(sql, Vec::new()).await?;
         let rows = tx
             .query(
@@ -157,13 +151,7 @@ impl Store {
         let mut applied = Vec::new();
         for migration in ALL.iter().filter(|m| m.version > found) {
             let mut tx = self.begin().await?;
-            if let Self::Postgres(_) = self {
-                tx.query(
-                    "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740074)) AS held",
-                    Vec::new(),
-                )
-                .await?;
-            }
+            tx.alone_at(Work::Migrates).await?;
             let done = tx
                 .query(
                     "SELECT version FROM schema_version WHERE version = $1",

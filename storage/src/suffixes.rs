@@ -1,6 +1,6 @@
 //! The index that finds names by a part of them: a suffix index, in ranges of ids.
 //!
-//! At each place of a name begins one of its ends, and whatever is a part of the name is what one of them begins with. Ends are sorted, so
+//! At each place of a name begins one of its ends (a suffix), and whatever is a part of the name is what one of them begins with. Ends are sorted, so
 //! those that begin with a text stand together. A list is newest first, though, and its page must not cost a look at all that contain a text: so ends
 //! are kept apart by ranges of ids, of some thousand names each, and a search goes from range to range until its page is full.
 //!
@@ -13,7 +13,7 @@ use std::time::Instant;
 use rooms::id::WorkspaceId;
 use uuid::Uuid;
 
-use crate::db::{Conn, Error, Kind, Store, Value};
+use crate::db::{Conn, Error, Kind, Store, Value, Work};
 
 /// So many characters of an end are kept.
 pub(crate) const KEPT: usize = 32;
@@ -64,17 +64,17 @@ impl List {
     }
 }
 
-/// The ends of a name as a database tells them: `SELECT DISTINCT {end} FROM {of}`.
-pub(crate) struct Ends {
-    pub(crate) end: String,
+/// The suffixes of a name as a database tells them: `SELECT DISTINCT {suffix} FROM {of}`.
+pub(crate) struct Suffixes {
+    pub(crate) suffix: String,
     pub(crate) of: String,
 }
 
-/// The ends of a name, which is a column of small letters.
-pub(crate) fn ends(conn: &Conn, name: &str) -> Ends {
+/// The suffixes of a name, which is a column of small letters.
+pub(crate) fn suffixes(conn: &Conn, name: &str) -> Suffixes {
     match conn {
-        Conn::Sqlite(..) => Ends {
-            end: format!(
+        Conn::Sqlite(..) => Suffixes {
+            suffix: format!(
                 "substr(char({}) || {name}, place.key + 1, {KEPT})",
                 u32::from(MARK)
             ),
@@ -83,8 +83,8 @@ pub(crate) fn ends(conn: &Conn, name: &str) -> Ends {
                 "json_each('[0' || replace(hex(zeroblob(length({name}))), '00', ',0') || ']') AS place"
             ),
         },
-        Conn::Postgres(_) => Ends {
-            end: "suffix".to_owned(),
+        Conn::Postgres(_) => Suffixes {
+            suffix: "suffix".to_owned(),
             of: format!("suffixes({name}) AS suffix"),
         },
     }
@@ -130,14 +130,7 @@ impl Store {
     /// Files the oldest of a list.
     async fn file_some(&self, list: &List, sizes: Sizes) -> Result<u64, Error> {
         let mut tx = self.begin().await?;
-        if let Self::Postgres(_) = self {
-            // One node after another.
-            tx.query(
-                "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7400740075)) AS held",
-                Vec::new(),
-            )
-            .await?;
-        }
+        tx.alone_at(Work::FilesNames).await?;
         // Whoever is about to remove one does not wait for all of this, nor this for them.
         let free = match self {
             Self::Sqlite(_) => "",
@@ -158,12 +151,12 @@ impl Store {
         let args = vec![newest.into(), filed.into(), last.into()];
         tx.execute(sql, args).await?;
 
-        let Ends { end, of } = ends(&tx, "n.name");
+        let Suffixes { suffix, of } = suffixes(&tx, "n.name");
         let sql = format!(
             "INSERT INTO name_suffixes (range_id, suffix, id) WITH n AS MATERIALIZED (SELECT id, name, \
              (SELECT r.id FROM name_ranges r WHERE r.kind = $1 AND r.workspace_id = $2 AND r.first <= names_unfiled.id ORDER BY r.first DESC LIMIT 1) AS range_id \
              FROM names_unfiled WHERE kind = $1 AND workspace_id = $2 AND id {}) \
-             SELECT DISTINCT n.range_id, {end}, n.id FROM n, {of} ORDER BY 1, 2, 3",
+             SELECT DISTINCT n.range_id, {suffix}, n.id FROM n, {of} ORDER BY 1, 2, 3",
             self.among(Kind::Uuid, 3)
         );
         tx.execute(&sql, list.args_and([Value::Uuids(ids.clone())]))

@@ -449,6 +449,16 @@ impl Store {
     }
 }
 
+/// What one node at a time does, by the number of its advisory lock: any, but no other user's of the database.
+#[derive(Clone, Copy, Debug)]
+#[repr(i64)]
+pub(crate) enum Work {
+    /// Changes the schema.
+    Migrates = 7_400_740_074,
+    /// Files names.
+    FilesNames = 7_400_740_075,
+}
+
 impl Conn {
     /// The end of a SELECT that locks what it reads. SQLite has locked the whole file at `BEGIN IMMEDIATE`.
     pub fn for_update(&self) -> &'static str {
@@ -528,6 +538,16 @@ impl Conn {
                     self.query_rows(sql, columns, rows).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Waits until no other node does this, and keeps it from them until the transaction ends. SQLite has one writer in any case.
+    pub(crate) async fn alone_at(&mut self, work: Work) -> Result<(), Error> {
+        if let Self::Postgres(_) = self {
+            let lock = work as i64;
+            let sql = format!("SELECT 1 FROM (SELECT pg_advisory_xact_lock({lock})) AS held");
+            self.query(&sql, Vec::new()).await?;
         }
         Ok(())
     }

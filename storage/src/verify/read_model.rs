@@ -12,7 +12,7 @@ use super::log::Folded;
 use super::{Check, RoomHead};
 use crate::db::{Error, Table, Value};
 use crate::projection::{Projection, communication_row};
-use crate::suffixes::{Ends, ends};
+use crate::suffixes::{Suffixes, suffixes};
 
 /// Rows that were compared, by table.
 #[derive(Default)]
@@ -189,7 +189,7 @@ impl Check {
     /// Every name can be searched for as it is, and no other: it is unfiled, or its ends are where a search looks for them.
     pub(super) async fn names(&mut self) -> Result<(), Error> {
         let own = format!("type <> '{}'", RoomType::Process.as_str());
-        let Ends { end, of } = ends(&self.conn, "LOWER(t.name)");
+        let Suffixes { suffix, of } = suffixes(&self.conn, "LOWER(t.name)");
         for (kind, table, which) in [
             ("process", "processes", "1 = 1"),
             ("team", "teams", "1 = 1"),
@@ -198,14 +198,14 @@ impl Check {
             let all = format!(
                 "{table} t LEFT JOIN names_unfiled n ON n.kind = '{kind}' AND n.workspace_id = t.workspace_id AND n.id = t.id"
             );
-            let ends = format!("FROM (SELECT DISTINCT {end} AS suffix FROM {of}) AS e");
+            let wanted = format!("FROM (SELECT DISTINCT {suffix} AS suffix FROM {of}) AS e");
             // Each by its place in the index.
             let filed = format!(
                 "(SELECT 1 FROM name_suffixes s WHERE s.suffix = e.suffix AND s.id = t.id AND s.range_id = (SELECT r.id FROM name_ranges r \
                  WHERE r.kind = '{kind}' AND r.workspace_id = t.workspace_id AND r.first <= t.id ORDER BY r.first DESC LIMIT 1))"
             );
             let sql = format!(
-                "SELECT t.id FROM {all} WHERE {which} AND CASE WHEN n.id IS NULL THEN (SELECT COUNT(*) - COUNT({filed}) {ends}) > 0 ELSE n.name <> LOWER(t.name) END \
+                "SELECT t.id FROM {all} WHERE {which} AND CASE WHEN n.id IS NULL THEN (SELECT COUNT(*) - COUNT({filed}) {wanted}) > 0 ELSE n.name <> LOWER(t.name) END \
                  ORDER BY t.id LIMIT 100"
             );
             for row in self.conn.query(&sql, Vec::new()).await? {
@@ -215,7 +215,7 @@ impl Check {
                 ));
             }
             let sql = format!(
-                "SELECT COUNT(n.id), CAST(COALESCE(SUM(CASE WHEN n.id IS NULL THEN (SELECT COUNT(*) {ends}) END), 0) AS BIGINT) FROM {all} WHERE {which}"
+                "SELECT COUNT(n.id), CAST(COALESCE(SUM(CASE WHEN n.id IS NULL THEN (SELECT COUNT(*) {wanted}) END), 0) AS BIGINT) FROM {all} WHERE {which}"
             );
             let rows = self.conn.query(&sql, Vec::new()).await?;
             let count = |n| rows.first().map_or(0, |r| r.count(n));
