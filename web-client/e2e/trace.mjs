@@ -20,19 +20,25 @@ export async function traced(session, work) {
   return events.filter((each) => each.pid === pid && each.tid === tid).sort((a, b) => a.ts - b.ts);
 }
 
-const SCRIPT_AND_LAYOUT = /^(FunctionCall|EvaluateScript|FireAnimationFrame|TimerFire|EventDispatch|RunMicrotasks|Layout|UpdateLayoutTree|MinorGC)$/;
+const SCRIPT_AND_LAYOUT = /^(FunctionCall|EvaluateScript|FireAnimationFrame|TimerFire|EventDispatch|RunMicrotasks|Layout|UpdateLayoutTree)$/;
+/** The browser collects garbage when it likes: in no script's midst, or in that of whichever runs. */
+const GARBAGE = /^(MinorGC|MajorGC|V8\.GC_\w+)$/;
 
 /**
  * Milliseconds of script, style and layout in each frame, smallest first: all that the thread did from one commit of what it drew to the
- * next, in its own processor time, so that a loaded machine does not count.
+ * next, in its own processor time, so that a loaded machine does not count, and without collecting garbage.
  */
 export function framesOf(events) {
   const commits = events.filter(({ name }) => name === "Commit").map(({ ts }) => ts);
   const frames = new Array(commits.length + 1).fill(0);
   let frame = 0;
-  for (const { ts, took } of outermost(events, ({ name }) => SCRIPT_AND_LAYOUT.test(name))) {
+  const garbage = outermost(events, ({ name }) => GARBAGE.test(name));
+  let next = 0;
+  for (const { ts, end, took } of outermost(events, ({ name }) => SCRIPT_AND_LAYOUT.test(name))) {
     while (frame < commits.length && commits[frame] <= ts) frame++;
     frames[frame] += took;
+    while (next < garbage.length && garbage[next].ts < ts) next++;
+    for (; next < garbage.length && garbage[next].ts < end; next++) frames[frame] -= garbage[next].took;
   }
   check(frames.length > 20, `only ${frames.length} frames were traced`);
   return frames.sort((a, b) => a - b);
@@ -52,7 +58,7 @@ function outermost(events, wanted) {
   for (const each of events) {
     if (each.ph !== "X" || !wanted(each) || each.ts < end) continue;
     end = each.ts + (each.dur ?? 0);
-    spans.push({ ts: each.ts, took: (each.tdur ?? each.dur ?? 0) / 1000 });
+    spans.push({ ts: each.ts, end, took: (each.tdur ?? each.dur ?? 0) / 1000 });
   }
   return spans;
 }
