@@ -7,7 +7,7 @@ use rooms::command::Timer;
 use rooms::id::RoomId;
 use rooms::model::access::Principal;
 use rooms::{Command, Timestamp};
-use storage::read::DueTimer;
+use storage::timers::DueTimer;
 
 use crate::hub::Hub;
 use crate::under_way::UnderWay;

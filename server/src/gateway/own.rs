@@ -8,7 +8,8 @@ use rooms::model::room::{CollaborationRoom, Participant, ParticipantType, RoomRo
 use rooms::policy::{self, Operation};
 use rooms::{Code, Refusal, State, request as r};
 use serde_json::{Value, json};
-use storage::read::{LogPage, Thing};
+use storage::log::LogPage;
+use storage::read::Thing;
 
 use super::Session;
 use crate::agents;
