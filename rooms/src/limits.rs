@@ -51,6 +51,9 @@ pub const PARAMETERS: usize = 16 * 1024;
 pub const TEMPLATE: usize = 1024 * 1024;
 /// Objects and arrays inside each other, in any JSON of a caller.
 pub const NESTING: usize = 64;
+/// Objects and arrays inside each other in all that is sent at once: room for [`NESTING`] within whatever a request wraps around it. A log wraps some more
+/// around that, and reads no more than 127.
+pub const PAYLOAD_NESTING: usize = NESTING + 16;
 
 /// A JSON Schema.
 pub const SCHEMA: usize = 32 * 1024;
@@ -150,10 +153,20 @@ pub fn check(path: &str, value: &Value, most: usize) -> Result<(), Refusal> {
             .push(FieldError::new(path, format!("at most {most} bytes")));
         return Err(refusal);
     }
-    if depth_of(value, NESTING) > NESTING {
+    check_nesting(path, value, NESTING)
+}
+
+/// Refuses metadata that are too large or too deep.
+pub fn check_metadata(metadata: &crate::model::Object) -> Result<(), Refusal> {
+    check("metadata", &Value::Object(metadata.clone()), METADATA)
+}
+
+/// Refuses JSON that is nested deeper than that.
+pub fn check_nesting(path: &str, value: &Value, most: usize) -> Result<(), Refusal> {
+    if depth_of(value, most) > most {
         return Err(Refusal::field(
             path,
-            format!("may be nested at most {NESTING} levels deep"),
+            format!("may be nested at most {most} levels deep"),
         ));
     }
     Ok(())

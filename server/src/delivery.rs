@@ -88,15 +88,18 @@ pub struct Delivery {
     wire: Wire,
     store: Store,
     slow: mpsc::UnboundedSender<Sid>,
+    left: mpsc::UnboundedSender<(RoomId, Frame)>,
     relay: RelaySlot,
 }
 
 impl Delivery {
-    /// Delivery over a wire, repaired from a store. Sockets whose buffer is full go to `slow`.
+    /// Delivery over a wire, repaired from a store. Sockets whose buffer is full go to `slow`, and each word of somebody who takes part no longer
+    /// goes to `left` once it was sent.
     pub fn new(
         wire: Wire,
         store: Store,
         slow: mpsc::UnboundedSender<Sid>,
+        left: mpsc::UnboundedSender<(RoomId, Frame)>,
         relay: RelaySlot,
     ) -> Self {
         Self {
@@ -104,6 +107,7 @@ impl Delivery {
             wire,
             store,
             slow,
+            left,
             relay,
         }
     }
@@ -192,6 +196,7 @@ impl Delivery {
                 // Sending to a few is quicker than waking a task. The lock is what keeps another publisher from overtaking.
                 for (seq, frame) in &ready {
                     self.send(&list, *seq, frame);
+                    self.note(room, frame);
                 }
             } else {
                 fan.draining = true;
@@ -222,6 +227,7 @@ impl Delivery {
                     self.send(part, *seq, frame);
                     tokio::task::yield_now().await;
                 }
+                self.note(room, frame);
             }
             let mut fan = lock(&cell);
             ready = fan.next();
@@ -231,6 +237,13 @@ impl Delivery {
                 return;
             }
             list = fan.list();
+        }
+    }
+
+    /// Tells of a frame that was sent to all, where somebody may have to be unsubscribed by it.
+    fn note(&self, room: RoomId, frame: &Frame) {
+        if frame.is("room.participant_left") {
+            let _ = self.left.send((room, frame.clone()));
         }
     }
 

@@ -38,8 +38,10 @@ use crate::{
     retention, timers, transport, web, webhooks,
 };
 
-/// The largest body and the largest socket message, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
+/// The largest body, and the largest payload of a command, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The largest message of a socket, in bytes. What is larger ends the connection; a payload that is too large, and no larger than this, is refused.
+const MAX_MESSAGE: usize = 4 * MAX_BODY;
 /// So much of a body that is too large is read before the connection is cut.
 const MAX_DRAINED: usize = 16 * MAX_BODY;
 
@@ -280,9 +282,9 @@ pub async fn start(config: Config) -> anyhow::Result<Node> {
 
     let (layer, io) = SocketIo::builder()
         .with_adapter::<wire::Adapter>(hub.wire.clone())
-        .max_payload(MAX_BODY as u64)
-        .ws_max_message_size(MAX_BODY)
-        .ws_max_frame_size(MAX_BODY)
+        .max_payload(MAX_MESSAGE as u64)
+        .ws_max_message_size(MAX_MESSAGE)
+        .ws_max_frame_size(MAX_MESSAGE)
         // Kept by each connection. What is longer is read in so many parts.
         .ws_read_buffer_size(512)
         // Packets. A client that lags by more is cut off, and resumes from the log.

@@ -48,6 +48,20 @@ impl Frame {
         Self::new(name, &serde_json::to_string(data).unwrap_or_default())
     }
 
+    /// Whether it is an event of this name.
+    pub fn is(&self, name: &str) -> bool {
+        let rest = self.as_str().strip_prefix("[\"");
+        rest.and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with("\","))
+    }
+
+    /// The event's one argument, as JSON.
+    pub fn argument(&self) -> &str {
+        let rest = self.as_str().split_once(',');
+        rest.and_then(|(_, rest)| rest.strip_suffix(']'))
+            .unwrap_or_default()
+    }
+
     /// The text, `["name",{…}]`.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -146,5 +160,7 @@ mod tests {
         let frame = Frame::of("message.posted", &serde_json::json!({"seq": 3}));
         assert_eq!(frame.as_str(), r#"["message.posted",{"seq":3}]"#);
         assert_eq!(Frame::from(frame.as_str().to_owned()), frame);
+        assert_eq!(frame.argument(), r#"{"seq":3}"#);
+        assert!(frame.is("message.posted") && !frame.is("message.post"));
     }
 }

@@ -196,6 +196,16 @@ impl Agent {
         }
     }
 
+    /// Whether an event of this name has come and was not asked for yet.
+    pub fn has_heard(&mut self, name: &str) -> bool {
+        while let Ok(incoming) = self.incoming.try_recv() {
+            if let Incoming::Event { name, data, .. } = incoming {
+                self.waiting.push_back((name, data));
+            }
+        }
+        self.waiting.iter().any(|(n, _)| n == name)
+    }
+
     /// The next offer. The server repeats an offer until it is answered; this gives each one once.
     pub async fn offer(&mut self) -> Work {
         loop {

@@ -124,6 +124,45 @@ on_both_databases! {
         }
     }
 
+    async fn what_is_nested_too_deep_is_refused_and_what_is_taken_can_be_read_again(database: Database) {
+        let mut hub = Hub::start(database).await;
+        let (process, agent, work) = held_step(&hub).await;
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!({ "n": inner }));
+        let room = format!("/collaboration/rooms/{}", process.room);
+        let (messages, log) = (format!("{room}/messages"), format!("{room}/events?limit=200"));
+        for levels in [65, 80, 120] {
+            let deep = nested(levels);
+            let _ = malformed(hub.admin.post(&messages, &json!({ "body": "x", "metadata": deep })).await);
+            let _ = malformed(hub.admin.post("/agents", &json!({ "id": "deep", "name": "x", "metadata": deep })).await);
+            let broadcast = json!({ "roomId": process.room, "name": "deep", "data": deep });
+            let _ = agent.refused("event:broadcast", broadcast, "invalid_request").await;
+            let question = work.payload(&json!({ "type": "approval", "description": "x", "subject": deep, "mode": "hold" }));
+            let _ = agent.refused("intervention:request", question, "invalid_request").await;
+        }
+        // The deepest that is taken is read again by a server that knows nothing of it yet.
+        let deepest = nested(64);
+        let _ = hub.admin.post(&messages, &json!({ "body": "x", "metadata": deepest })).await.expect(201);
+        let question = work.payload(&json!({ "type": "input", "description": "x", "subject": deepest, "mode": "hold" }));
+        let asked = agent.request(&work, &question).await;
+        hub.server.crash().await;
+        let path = format!("/interventions/{}", text(&asked, "/id"));
+        let answer = json!({ "action": "answer", "value": deepest });
+        let _ = hub.admin.put(&path, &answer).await.expect(200);
+        let events = hub.admin.get(&log).await.expect(200);
+        assert!(array(&events, "/items").iter().all(Value::is_object), "{events:#}");
+        assert!(array(&events, "/items").iter().any(|event| event["data"]["metadata"] == deepest), "{events:#}");
+    }
+
+    async fn a_command_that_is_too_large_is_refused_and_the_connection_stays(database: Database) {
+        let hub = Hub::start(database).await;
+        let person = hub.person().await;
+        for megabytes in [1, 2, 3] {
+            let data = json!({ "roomId": nobody(), "body": "x".repeat(megabytes * 1024 * 1024) });
+            let _ = person.refused("message:send", data, "payload_too_large").await;
+        }
+        let _ = person.refused("room:join", json!({ "roomId": nobody() }), "not_found").await;
+    }
+
     async fn a_process_that_cannot_run_is_refused_at_start(database: Database) {
         let hub = Hub::start(database).await;
         hub.register("a", &[]).await;

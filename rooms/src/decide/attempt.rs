@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::flow::{attempt_change, step_change};
+use super::start::participant;
 use super::{Decider, Ruled, hash, patch};
 use crate::event::{AttemptOffered, EventBody};
 use crate::id::{AgentId, AttemptId, InstanceId, StepId};
@@ -12,6 +13,7 @@ use crate::model::agent::Agent;
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::handoff::HandoffStatus;
 use crate::model::process::{Failure, ProcessStatus};
+use crate::model::room::{ParticipantType, RoomRole};
 use crate::model::step::{Holder, ProcessStep, StepPhase, StepStatus};
 use crate::model::team::{AgentTeam, AgentTeamMember};
 use crate::request as r;
@@ -181,7 +183,7 @@ impl Decider<'_> {
         &self,
         process: &ProcessState,
         id: AttemptId,
-        epoch: Option<u64>,
+        epoch: u64,
     ) -> Result<(Arc<Attempt>, Arc<ProcessStep>), Refusal> {
         let attempt = process
             .attempts
@@ -196,10 +198,44 @@ impl Decider<'_> {
                 "the attempt {id} belongs to another agent"
             )));
         }
-        if !attempt.status.is_live() || epoch.is_some_and(|e| e != attempt.epoch) {
+        if !attempt.status.is_live() || epoch != attempt.epoch {
             return Err(stale(process, step, attempt));
         }
         Ok((Arc::clone(attempt), Arc::clone(step)))
+    }
+
+    /// The agent's own leased attempt, by what it gave beside the id: an agent writes with both.
+    pub(super) fn leased_by(
+        &self,
+        process: &ProcessState,
+        id: AttemptId,
+        epoch: Option<u64>,
+    ) -> Result<(Arc<Attempt>, Arc<ProcessStep>), Refusal> {
+        let epoch =
+            epoch.ok_or_else(|| Refusal::field("epoch", "is missing: give it with attemptId"))?;
+        self.leased(process, id, epoch)
+    }
+
+    /// Refuses an agent that names a step, and not the attempt, where another running copy of it holds that. A call over REST says of no copy that it is it.
+    pub(super) fn require_copy(
+        &self,
+        process: &ProcessState,
+        step: &ProcessStep,
+        attempt: &Attempt,
+    ) -> Result<(), Refusal> {
+        match (&attempt.instance_id, &self.ctx.principal.instance_id) {
+            (Some(holder), Some(me)) if holder != me => Err(stale(process, step, attempt)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whoever works on a process takes part in its room, even if it came to the team after the start.
+    pub(super) fn admit(&mut self, agent: &AgentId) {
+        let kind = ParticipantType::Agent;
+        if self.state.given_role(kind, agent.as_str()).is_none() {
+            let joined = participant(agent.as_str(), kind, RoomRole::Participant, self.now());
+            self.emit(EventBody::ParticipantJoined(joined));
+        }
     }
 
     fn leased(
@@ -208,7 +244,7 @@ impl Decider<'_> {
         id: AttemptId,
         epoch: u64,
     ) -> Result<(Arc<Attempt>, Arc<ProcessStep>), Refusal> {
-        let (attempt, step) = self.held(process, id, Some(epoch))?;
+        let (attempt, step) = self.held(process, id, epoch)?;
         if attempt.status == AttemptStatus::Offered {
             return Err(Refusal::illegal("accept the offer first (attempt:accept)"));
         }
@@ -221,12 +257,13 @@ impl Decider<'_> {
 
     pub(super) fn accept_attempt(&mut self, id: AttemptId, lease: &r::Lease) -> Ruled {
         let process = self.process()?;
-        let (attempt, step) = self.held(&process, id, Some(lease.epoch))?;
+        let (attempt, step) = self.held(&process, id, lease.epoch)?;
         let lease_ms = self.lease_ms(&process);
         let reply = json!({"leaseMs": lease_ms, "attemptId": id, "epoch": attempt.epoch});
         if attempt.status == AttemptStatus::Leased {
             return Ok(reply);
         }
+        self.admit(&attempt.agent_id);
         let mut change = attempt_change(
             &attempt,
             &step,
@@ -250,7 +287,7 @@ impl Decider<'_> {
 
     pub(super) fn reject_attempt(&mut self, id: AttemptId, lease: &r::LeaseReason) -> Ruled {
         let process = self.process()?;
-        let (attempt, step) = self.held(&process, id, Some(lease.epoch))?;
+        let (attempt, step) = self.held(&process, id, lease.epoch)?;
         if attempt.status != AttemptStatus::Offered {
             return Err(Refusal::illegal(
                 "the offer was accepted; give the step back with attempt:release",

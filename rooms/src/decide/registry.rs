@@ -257,6 +257,7 @@ impl Decider<'_> {
         }
         check_slots(input.slots, &mut errors);
         all_valid(errors)?;
+        limits::check_metadata(&input.metadata)?;
         let id = input
             .id
             .clone()
@@ -313,6 +314,7 @@ impl Decider<'_> {
             agent.capabilities.clone_from(capabilities);
         }
         if let Some(metadata) = &change.metadata {
+            limits::check_metadata(metadata)?;
             agent.metadata.clone_from(metadata);
         }
         agent.slots = change.slots.unwrap_or(agent.slots);

@@ -235,7 +235,7 @@ impl Decider<'_> {
     pub(super) fn post_message(&mut self, post: &r::PostMessage) -> Ruled {
         check_text("body", &post.body)?;
         check_mentions(&post.mentions)?;
-        check_metadata(&post.metadata)?;
+        limits::check_metadata(&post.metadata)?;
         self.require_role(RoomRole::Participant)?;
         self.open_room()?;
         if let Some(id) = post.reply_to {
@@ -330,6 +330,7 @@ impl Decider<'_> {
         if !is_valid_name(&event.name) {
             return Err(Refusal::field("name", NAME_RULE));
         }
+        limits::check("data", &event.data, limits::METADATA)?;
         self.require_role(RoomRole::Participant)?;
         self.open_room()?;
         if !event.ephemeral {
@@ -350,7 +351,7 @@ impl Decider<'_> {
 
     pub(super) fn send_communication(&mut self, send: &r::SendCommunication) -> Ruled {
         check_text("message", &send.message)?;
-        check_metadata(&send.metadata)?;
+        limits::check_metadata(&send.metadata)?;
         if send
             .response_timeout_ms
             .is_some_and(|ms| !(1..=limits::LONGEST_MS).contains(&ms))
@@ -439,6 +440,7 @@ impl Decider<'_> {
         say: &r::RespondCommunication,
     ) -> Ruled {
         check_text("message", &say.message)?;
+        limits::check_metadata(&say.metadata)?;
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
         let Some(open) = process.open_communications.get(&id) else {
@@ -496,14 +498,4 @@ fn check_mentions(mentions: &[String]) -> Result<(), Refusal> {
         errors.push(FieldError::new("mentions", "at most 100"));
     }
     crate::refusal::all_valid(errors)
-}
-
-fn check_metadata(metadata: &crate::model::Object) -> Result<(), Refusal> {
-    if limits::object_size(metadata, limits::METADATA) > limits::METADATA {
-        return Err(Refusal::new(
-            Code::PayloadTooLarge,
-            format!("metadata: at most {} bytes are taken", limits::METADATA),
-        ));
-    }
-    Ok(())
 }

@@ -45,6 +45,9 @@ fn the_sender_holds_the_step_until_the_receiver_accepts_and_then_no_longer() {
     assert_eq!(world.attempt_status(sent), AttemptStatus::Released);
     assert_eq!(world.phase("write"), "executing");
     let received = world.held("write");
+    let process = world.state.process.as_ref().unwrap();
+    let epoch = |attempt| process.attempts[&attempt].epoch;
+    assert_eq!(epoch(received), epoch(sent) + 1);
     assert!(
         world.report(sent, json!(1)).is_err(),
         "the sender no longer holds it"

@@ -1,6 +1,6 @@
 //! Payloads: what a caller sent, taken apart field by field, with every mistake named at once.
 
-use rooms::{FieldError, Refusal};
+use rooms::{FieldError, Refusal, limits};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -22,6 +22,7 @@ impl Payload {
         if contains_nul(&value) {
             return Err(Refusal::field("", "must not contain the character U+0000"));
         }
+        limits::check_nesting("", &value, limits::PAYLOAD_NESTING)?;
         match value {
             Value::Object(map) => Ok(Self(map)),
             _ => Err(Refusal::field("", "the payload must be a JSON object")),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::extract::ConnectInfo;
 use rooms::id::{InstanceId, RoomId, is_valid_name};
 use rooms::model::access::Principal;
-use rooms::{Code, Refusal, policy};
+use rooms::{Code, Refusal, limits, policy};
 use serde_json::{Value, json};
 use socketioxide::extract::{Event, TryData};
 
@@ -25,6 +25,7 @@ use crate::door::Door;
 use crate::hub::{Hub, Outcome};
 use crate::presence::{self, Entry};
 use crate::problem::problem;
+use crate::serve::MAX_BODY;
 use crate::session::{self, End};
 use crate::transport::Connection;
 use crate::wire::{AckSender, Io, Socket};
@@ -188,6 +189,11 @@ async fn work(mut session: Session, door: Arc<Asks>) {
 impl Session {
     async fn answer(&mut self, ask: Ask, ahead: &mut Ahead) {
         let result = match ask.data {
+            Ok(data) if limits::size_of(&data, MAX_BODY) > MAX_BODY => {
+                let detail =
+                    format!("the payload is larger than {MAX_BODY} bytes, the most that is taken");
+                Err((ask.ack, Refusal::new(Code::PayloadTooLarge, detail)))
+            }
             Ok(data) => self.begin(&ask.name, data, ask.ack, ahead).await,
             Err(e) => {
                 let refusal = Refusal::field("", format!("the payload cannot be read: {e}"));

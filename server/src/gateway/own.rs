@@ -1,5 +1,8 @@
 //! The commands of a connection itself: which rooms it follows, who is there, what is sent on and not kept, and an agent that is there.
 
+use std::sync::Arc;
+
+use rooms::event::{Event, EventBody};
 use rooms::id::{AgentId, RoomId, is_valid_name};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
@@ -10,6 +13,7 @@ use rooms::{Code, Refusal, State, request as r};
 use serde_json::{Value, json};
 use storage::log::LogPage;
 use storage::read::Thing;
+use tokio::sync::mpsc;
 
 use super::Session;
 use crate::agents;
@@ -42,7 +46,7 @@ pub fn rows() -> Vec<CommandRow> {
         .has(&[
             ("room", One(shape::<CollaborationRoom>)),
             ("participants", Many(shape::<Participant>)),
-            ("events", Many(shape::<rooms::Event>)),
+            ("events", Many(shape::<Event>)),
             ("first", Whole),
             ("head", Whole),
             ("logId", Text),
@@ -62,7 +66,7 @@ pub fn rows() -> Vec<CommandRow> {
             |session, data, _| Box::pin(session.history(data)),
         )
         .has(&[
-            ("events", Many(shape::<rooms::Event>)),
+            ("events", Many(shape::<Event>)),
             ("first", Whole),
             ("head", Whole),
             ("logId", Text),
@@ -198,7 +202,7 @@ impl Session {
             let reply = json!({"ok": true, "data": {
                 "participants": resource["participants"],
                 "room": resource,
-                "events": if reset { Vec::new() } else { parsed(&page.events) },
+                "events": if reset { Vec::new() } else { parsed(&page.events)? },
                 "first": page.first, "head": page.head, "logId": page.log_id, "more": more, "reset": reset,
             }});
             let joined = self.hub.delivery.join(room, page.head, self.socket.id, || {
@@ -268,7 +272,7 @@ impl Session {
             _ => false,
         };
         Ok(json!({
-            "events": parsed(&page.events), "first": page.first, "head": page.head, "logId": page.log_id, "more": more,
+            "events": parsed(&page.events)?, "first": page.first, "head": page.head, "logId": page.log_id, "more": more,
         }))
     }
 
@@ -391,6 +395,31 @@ pub async fn readable(hub: &Hub, principal: &Principal, room: RoomId) -> Result<
     Ok(state)
 }
 
+/// Ends the subscriptions of agents that were removed from a room: an agent has no role but the one that it is given. Whoever else was removed may still
+/// read.
+pub async fn unsubscribe(hub: Arc<Hub>, mut removed: mpsc::UnboundedReceiver<(RoomId, Frame)>) {
+    while let Some((room, frame)) = removed.recv().await {
+        let Ok(event) = serde_json::from_str::<Event>(frame.argument()) else {
+            continue;
+        };
+        let EventBody::ParticipantLeft(left) = &event.body else {
+            continue;
+        };
+        if left.kind != ParticipantType::Agent {
+            continue;
+        }
+        // It may be back already, and have joined again.
+        let state = hub.state_at(room, event.seq).await;
+        if state.is_ok_and(|state| state.given_role(left.kind, &left.id).is_some()) {
+            continue;
+        }
+        let agent = AgentId::from(left.id.as_str());
+        for connection in hub.agents.of(&event.workspace_id, &agent) {
+            hub.delivery.leave(room, connection.socket.id);
+        }
+    }
+}
+
 /// What a principal is as a participant of a room.
 pub fn kind_of(principal: &Principal) -> ParticipantType {
     if principal.agent_id().is_some() {
@@ -434,9 +463,11 @@ struct Delta {
 }
 
 /// Events as they were written.
-pub fn parsed(events: &[(u64, String)]) -> Vec<Value> {
-    events
-        .iter()
-        .map(|e| serde_json::from_str(&e.1).unwrap_or(Value::Null))
-        .collect()
+///
+/// # Errors
+/// When one cannot be read. A log with a hole in it would be taken for the whole.
+pub fn parsed(events: &[(u64, String)]) -> Result<Vec<Value>, Refusal> {
+    let read = |e: &(u64, String)| serde_json::from_str(&e.1);
+    let events: Result<_, serde_json::Error> = events.iter().map(read).collect();
+    events.map_err(|e| storage_refusal(&e.into()))
 }

@@ -31,6 +31,7 @@ use crate::caller::Asked;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::gateway::own;
 use crate::lane::{self, Job};
 use crate::names::Named;
 use crate::presence::Presence;
@@ -172,10 +173,11 @@ impl Hub {
         let wire = Wire::default();
         let relay = RelaySlot::default();
         let (slow, lagging) = mpsc::unbounded_channel();
+        let (left, removed) = mpsc::unbounded_channel();
         let (refusals, noted) = refusals::channel();
         let hub = Arc::new(Self {
             agents: Agents::new(wire.clone(), slow.clone(), relay.clone()),
-            delivery: Delivery::new(wire.clone(), store.clone(), slow, relay.clone()),
+            delivery: Delivery::new(wire.clone(), store.clone(), slow, left, relay.clone()),
             relay,
             node: Uuid::new_v4(),
             presence: Presence::default(),
@@ -209,6 +211,7 @@ impl Hub {
         }
         let _ = hub.lanes.set(senders);
         tokio::spawn(session::cut_off_slow(Arc::clone(&hub), lagging));
+        tokio::spawn(own::unsubscribe(Arc::clone(&hub), removed));
         tokio::spawn(refusals::write(Arc::clone(&hub), noted));
         hub
     }

@@ -4,8 +4,10 @@ use rooms::model::communication::AgentCommunication;
 use rooms::policy::Operation::RoomsRead;
 use storage::read::Thing;
 
+use crate::gateway::own;
+
 use super::call::Call;
-use super::list::page_of_process;
+use super::list::{page_of_process, process_room};
 use super::route::{Answer, Route, Run, ok, route, runs};
 
 pub fn routes() -> Vec<Route> {
@@ -56,10 +58,20 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+// They are messages of the process's room: whoever may not read that does not read them here.
+
 async fn list(call: Call) -> Answer {
+    let room = process_room(&call, call.uuid("process")?).await?;
+    own::readable(&call.hub, &call.principal, room).await?;
     page_of_process(&call, Thing::Communication).await
 }
 
 async fn get(call: Call) -> Answer {
-    ok(call.one(Thing::Communication).await?)
+    let found = call.one(Thing::Communication).await?;
+    let space = &call.principal.workspace_id;
+    let id = call.uuid("communication")?;
+    if let Some(room) = call.hub.room_of(Thing::Communication, space, id).await? {
+        own::readable(&call.hub, &call.principal, room).await?;
+    }
+    ok(found)
 }

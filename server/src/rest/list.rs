@@ -97,6 +97,6 @@ pub async fn log(call: &Call, room: RoomId) -> Answer {
         .ok_or_else(|| Refusal::not_found("room", room))?;
     let more = found.events.last().is_some_and(|e| e.0 < found.head);
     ok(json!({
-        "items": own::parsed(&found.events), "first": found.first, "head": found.head, "logId": found.log_id, "more": more,
+        "items": own::parsed(&found.events)?, "first": found.first, "head": found.head, "logId": found.log_id, "more": more,
     }))
 }

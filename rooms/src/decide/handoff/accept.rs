@@ -120,7 +120,6 @@ impl Decider<'_> {
         step: &ProcessStep,
         receiver: AgentId,
     ) -> Attempt {
-        let mut epoch = step.epoch + 1;
         if let Some(sender) = process.live_attempt(step) {
             let mut change = attempt_change(
                 sender,
@@ -130,7 +129,6 @@ impl Decider<'_> {
                 StepPhase::HandingOff,
             );
             change.reason = Some("handed over".to_owned());
-            epoch = change.epoch + 1;
             self.emit(EventBody::AssignmentReleased(change));
         }
         let waits = process.open_interventions(step.id).next().is_some();
@@ -139,7 +137,8 @@ impl Decider<'_> {
         } else {
             StepPhase::Executing
         };
-        let attempt = self.lease(process, step, receiver, epoch);
+        self.admit(&receiver);
+        let attempt = self.lease(process, step, receiver, step.epoch + 1);
         let mut change = accepted(handoff, &attempt);
         change.step = Some(patch(step, StepStatus::Running, Some(phase)));
         self.emit(EventBody::HandoffAccepted(change));
@@ -154,6 +153,7 @@ impl Decider<'_> {
         parent: &ProcessStep,
         receiver: AgentId,
     ) -> Attempt {
+        self.admit(&receiver);
         let child = self.child(process, handoff, parent, &receiver);
         let attempt = self.lease(process, &child, receiver, 1);
         let mut change = accepted(handoff, &attempt);

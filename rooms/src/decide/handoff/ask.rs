@@ -13,7 +13,7 @@ use crate::model::handoff::{AgentHandoff, HandoffKind, HandoffStatus};
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::request as r;
 use crate::state::ProcessState;
-use crate::{Code, Refusal};
+use crate::{Code, Refusal, limits};
 
 /// The largest context, in bytes of JSON.
 const MAX_CONTEXT: usize = 256 * 1024;
@@ -29,13 +29,15 @@ impl Decider<'_> {
         ask: &r::RequestHandoff,
     ) -> Ruled {
         check_text("reason", &ask.reason)?;
-        let size = Value::Object(ask.context.clone()).to_string().len();
+        let context = Value::Object(ask.context.clone());
+        let size = context.to_string().len();
         if size > MAX_CONTEXT {
             return Err(Refusal::new(
                 Code::PayloadTooLarge,
                 format!("context has {size} bytes; at most {MAX_CONTEXT} are taken"),
             ));
         }
+        limits::check_nesting("context", &context, limits::NESTING)?;
         let process = self.process()?;
         let (attempt, step) = self.sender(&process, attempt, ask)?;
         match ask.kind {
@@ -102,10 +104,7 @@ impl Decider<'_> {
     ) -> Result<(Attempt, ProcessStep), Refusal> {
         let own = self.ctx.principal.agent_id();
         if let Some(id) = attempt {
-            let (attempt, step) = self.held(process, id, ask.epoch)?;
-            if attempt.status != AttemptStatus::Leased {
-                return Err(Refusal::illegal("accept the offer first (attempt:accept)"));
-            }
+            let (attempt, step) = self.leased_by(process, id, ask.epoch)?;
             return Ok(((*attempt).clone(), (*step).clone()));
         }
         let name = ask.from_step_id.as_ref().ok_or_else(|| {
@@ -123,6 +122,9 @@ impl Decider<'_> {
             .filter(|a| a.status == AttemptStatus::Leased);
         match attempt {
             Some(attempt) if from.is_none_or(|from| *from == attempt.agent_id) => {
+                if own.is_some() {
+                    self.require_copy(process, step, attempt)?;
+                }
                 Ok(((**attempt).clone(), (**step).clone()))
             }
             Some(attempt) if own.is_some() => Err(Refusal::new(

@@ -16,7 +16,7 @@ use crate::model::intervention::{
 use crate::model::process::Failure;
 use crate::model::room::RoomRole;
 use crate::request as r;
-use crate::{Code, FieldError, Refusal, form};
+use crate::{Code, FieldError, Refusal, form, limits};
 
 /// The largest value or replacement, in bytes of JSON.
 const MAX_VALUE: usize = 256 * 1024;
@@ -281,11 +281,11 @@ fn check_size(reply: &r::Respond) -> Result<(), Refusal> {
         ("modifications", &reply.modifications),
         ("value", &reply.value),
     ] {
-        if value
-            .as_ref()
-            .is_some_and(|v| v.to_string().len() > MAX_VALUE)
-        {
-            return too_large(path, MAX_VALUE);
+        if let Some(value) = value {
+            if value.to_string().len() > MAX_VALUE {
+                return too_large(path, MAX_VALUE);
+            }
+            limits::check_nesting(path, value, limits::NESTING)?;
         }
     }
     if let Some(id) = &reply.response_id

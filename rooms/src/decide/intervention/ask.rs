@@ -20,7 +20,7 @@ use crate::model::process::{PauseMode, ProcessStatus};
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::request as r;
 use crate::state::ProcessState;
-use crate::{Code, FieldError, Refusal, Timestamp, form};
+use crate::{Code, FieldError, Refusal, Timestamp, form, limits};
 
 /// The largest subject, in bytes of JSON.
 const MAX_SUBJECT: usize = 256 * 1024;
@@ -213,6 +213,7 @@ impl Decider<'_> {
                     format!("subject has {size} bytes; at most {MAX_SUBJECT} are taken"),
                 ));
             }
+            limits::check_nesting("subject", subject, limits::NESTING)?;
         }
         if let Some(schema) = &ask.schema {
             form::check_schema("schema", schema)?;
@@ -238,24 +239,22 @@ impl Decider<'_> {
         let own = self.ctx.principal.agent_id();
         match (attempt, &ask.step_id, &own) {
             (Some(id), _, _) => {
-                let (attempt, step) = self.held(process, id, ask.epoch)?;
-                if attempt.status != AttemptStatus::Leased {
-                    return Err(Refusal::illegal("accept the offer first (attempt:accept)"));
-                }
+                let (attempt, step) = self.leased_by(process, id, ask.epoch)?;
                 Ok((Some(attempt), Some(step)))
             }
             (None, Some(name), own) => {
                 let step = process
                     .step_named(name)
                     .ok_or_else(|| Refusal::not_found("step", name))?;
-                let live = process.live_attempt(step);
-                if let Some(own) = own
-                    && live.is_none_or(|a| a.agent_id != *own)
-                {
-                    return Err(Refusal::new(
-                        Code::StaleLease,
-                        "you do not hold this step; give attemptId and epoch",
-                    ));
+                if let Some(own) = own {
+                    let live = process.live_attempt(step).filter(|a| a.agent_id == *own);
+                    let held = live.ok_or_else(|| {
+                        Refusal::new(
+                            Code::StaleLease,
+                            "you do not hold this step; give attemptId and epoch",
+                        )
+                    })?;
+                    self.require_copy(process, step, held)?;
                 }
                 Ok((None, Some(Arc::clone(step))))
             }

@@ -1,0 +1,111 @@
+//! Who takes part in a room: an agent has there what it is given, from when it is given it until it is taken away.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::hub::member;
+use tests::rest::Rest;
+use tests::{Database, Hub, on_both_databases, text};
+
+fn one_step(agent: &str) -> Value {
+    json!([{ "key": "only", "name": "Only", "description": "", "assignedAgentId": agent }])
+}
+
+on_both_databases! {
+    async fn an_agent_that_is_removed_from_a_room_hears_no_more_of_it(database: Database) {
+        let hub = Hub::start(database).await;
+        let mut agents = [hub.agent("stays", &[]).await, hub.agent("goes", &[]).await];
+        let participant = |id: &str| json!({ "type": "agent", "id": id, "role": "participant" });
+        let room = json!({ "name": "Talk", "type": "workspace", "participants": [participant("stays"), participant("goes")] });
+        let room = text(&hub.admin.post("/collaboration/rooms", &room).await.expect(201), "/id");
+        for agent in &agents {
+            let _ = agent.ask("room:join", json!({ "roomId": room })).await;
+        }
+        let who = json!({ "type": "agent", "id": "goes" });
+        let remove = hub.admin.request(Method::DELETE, &format!("/collaboration/rooms/{room}/participants"));
+        let _ = hub.admin.send(remove.json(&who)).await.expect(200);
+        for agent in &mut agents {
+            let left = agent.event("room.participant_left").await;
+            assert_eq!(left["data"]["id"], "goes");
+        }
+        let goes = &agents[1];
+        let _ = goes.refused("room:join", json!({ "roomId": room }), "forbidden").await;
+        // The subscription is over a moment after the word of it.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let typing = json!({ "roomId": room, "typing": true });
+        while !text(&goes.refused("typing:set", typing.clone(), "forbidden").await, "/detail").contains("join the room first") {
+            assert!(Instant::now() < deadline, "it is still subscribed");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for word in ["one", "two"] {
+            let path = format!("/collaboration/rooms/{room}/messages");
+            let _ = hub.admin.post(&path, &json!({ "body": word })).await.expect(201);
+        }
+        // What went to the one would have gone to the other before; and what is asked last is answered last.
+        let [stays, goes] = &mut agents;
+        while stays.event("message.posted").await["data"]["body"] != "two" {}
+        let _ = goes.ready("goes-1").await;
+        assert!(!goes.has_heard("message.posted"), "it still hears the room");
+    }
+
+    async fn an_agent_that_comes_after_the_start_takes_part_from_when_it_works(database: Database) {
+        let hub = Hub::start(database).await;
+        let _first = hub.agent("first", &[]).await;
+        let mut late = hub.agent("late", &[]).await;
+        let team = hub.team(&[member("first")], json!({})).await;
+        let step = json!([{ "key": "only", "name": "Only", "description": "", "requiredCapabilities": ["rare"] }]);
+        let process = hub.process(&team, step).await;
+        let history = json!({ "roomId": process.room });
+        let _ = late.refused("room:history", history.clone(), "forbidden").await;
+
+        let mut joining = member("late");
+        joining["capabilities"] = json!(["rare"]);
+        let change = json!({ "agents": [member("first"), joining] });
+        let _ = hub.admin.put(&format!("/teams/{team}"), &change).await.expect(200);
+        let work = late.take().await;
+        let _ = late.ask("room:history", history).await;
+        let _ = late.ask("message:send", json!({ "roomId": process.room, "body": "I am here." })).await;
+        late.complete(&work, json!(1)).await;
+    }
+
+    async fn what_one_agent_tells_another_is_read_by_those_who_may_read_the_room(database: Database) {
+        let hub = Hub::start(database).await;
+        let mut one = hub.agent("one", &[]).await;
+        let _two = hub.agent("two", &[]).await;
+        let outside = hub.register("outside", &[]).await;
+        let team = hub.team(&[member("one"), member("two")], json!({})).await;
+        let process = hub.process(&team, one_step("one")).await;
+        let work = one.take().await;
+        let say = json!({ "processId": process.id, "toAgentId": "two", "message": "between us", "type": "update", "priority": "low" });
+        let sent = one.ask("communication:send", say).await.data;
+        let outside = Rest::new(&hub.server.url(), &outside);
+        for path in [format!("/processes/{}/communications", process.id), format!("/communications/{}", text(&sent, "/id"))] {
+            let _ = outside.get(&path).await.refused(403, "forbidden");
+            let _ = hub.admin.get(&path).await.expect(200);
+        }
+        one.complete(&work, json!(1)).await;
+    }
+
+    async fn another_copy_of_an_agent_writes_nothing_for_the_one_that_holds_the_step(database: Database) {
+        let hub = Hub::start(database).await;
+        let key = hub.register("worker", &[]).await;
+        let mut holder = hub.connect("worker", &key, "new").await;
+        let _ = holder.ready("new").await;
+        let _other = hub.agent("other", &[]).await;
+        let team = hub.team(&[member("worker"), member("other")], json!({})).await;
+        let process = hub.process(&team, one_step("worker")).await;
+        let work = holder.take().await;
+
+        let stale = hub.connect("worker", &key, "old").await;
+        let handoff = json!({ "processId": process.id, "fromStepId": "only", "toAgentId": "other", "reason": "I think it is mine" });
+        let _ = stale.refused("handoff:request", handoff.clone(), "stale_lease").await;
+        let question = json!({ "processId": process.id, "stepId": "only", "type": "input", "description": "Which?", "mode": "suspend" });
+        let _ = stale.refused("intervention:request", question, "stale_lease").await;
+        // Whoever names its attempt says with which epoch.
+        let attempt = work.payload(&json!({}));
+        let unfenced = json!({ "attemptId": attempt["attemptId"], "toAgentId": "other", "reason": "no epoch" });
+        let _ = holder.refused("handoff:request", unfenced, "invalid_request").await;
+        holder.complete(&work, json!(1)).await;
+    }
+}
