@@ -110,6 +110,35 @@ fn a_team_does_what_its_table_says() {
     agrees_with_the_documentation("Team", &rows, str::to_owned);
 }
 
+#[test]
+fn a_teams_room_follows_the_roles_of_its_members() {
+    let mut w = World::of_team(&["ada", "bob"], &json!({}));
+    let role = |w: &World, id: &str| w.state.given_role(ParticipantType::Agent, id);
+    let members = |all: &[(&str, &str, bool)]| {
+        let member = |&(id, role, active): &(&str, &str, bool)| json!({"agentId": id, "role": role, "isActive": active});
+        json!({"agents": all.iter().map(member).collect::<Vec<_>>()})
+    };
+    let both = [("ada", "specialist", true), ("bob", "leader", true)];
+    update(&mut w, members(&both)).unwrap();
+    assert_eq!(role(&w, "ada"), Some(RoomRole::Participant));
+    assert_eq!(role(&w, "bob"), Some(RoomRole::Coordinator));
+    let events = w.events.len();
+    update(&mut w, members(&both)).unwrap();
+    assert_eq!(
+        w.events.len(),
+        events + 1,
+        "nobody changes: the team alone is told"
+    );
+
+    let resting = [("ada", "specialist", false), ("bob", "leader", true)];
+    update(&mut w, members(&resting)).unwrap();
+    assert_eq!(role(&w, "ada"), None);
+    update(&mut w, members(&both)).unwrap();
+    assert_eq!(role(&w, "ada"), Some(RoomRole::Participant));
+    update(&mut w, members(&both[1..])).unwrap();
+    assert_eq!(role(&w, "ada"), None);
+}
+
 // ---- the agent
 
 fn registered(w: &mut World) -> Result<Value, Refusal> {

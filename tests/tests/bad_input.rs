@@ -73,6 +73,16 @@ fn malformed(answer: tests::rest::Answer) -> Value {
     answer.refused(status, "invalid_request")
 }
 
+/// The paths of a problem's errors, sorted.
+fn paths(problem: &Value) -> Vec<&str> {
+    let mut paths: Vec<&str> = array(problem, "/errors")
+        .iter()
+        .filter_map(|e| e["path"].as_str())
+        .collect();
+    paths.sort_unstable();
+    paths
+}
+
 fn one_step(agent: &str) -> Value {
     json!([{ "key": "only", "name": "Only", "description": "", "assignedAgentId": agent }])
 }
@@ -112,6 +122,16 @@ on_both_databases! {
         for (path, body) in bodies {
             let _ = malformed(hub.admin.post(path, &body).await);
         }
+        let room = json!({ "name": "x", "type": "workspace", "participants": [
+            { "type": "human", "id": "a b", "role": "participant" }, { "type": "human", "id": "ann", "role": "participant" }, { "type": "human", "id": "", "role": "observer" },
+        ] });
+        let room = malformed(hub.admin.post("/collaboration/rooms", &room).await);
+        assert_eq!(paths(&room), ["participants[0].id", "participants[2].id"]);
+        let process = hub.process(&team, one_step("a")).await;
+        let asked = json!({ "type": "lunch", "description": 5, "dueAt": "soon" });
+        let asked = malformed(hub.admin.post(&format!("/processes/{}/interventions", process.id), &asked).await);
+        assert_eq!(paths(&asked), ["description", "dueAt", "type"]);
+        let _ = hub.admin.delete("/agents/nobody/keys").await.refused(404, "not_found");
         let patched = hub.admin.request(Method::PATCH, "/teams");
         let _ = hub.admin.send(patched).await.refused(405, "invalid_request");
         // A misspelt key must not revoke all of them.

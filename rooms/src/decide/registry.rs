@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::start::{check_name, initiator, participant};
 use super::{Decider, Ruled};
-use crate::event::{AgentChange, EventBody, TeamChange};
+use crate::event::{AgentChange, EventBody, ParticipantChange, TeamChange};
 use crate::expression;
 use crate::id::{AgentId, NAME_RULE, RoomId, TeamId, WorkspaceId, is_valid_name};
 use crate::limits;
@@ -178,23 +178,7 @@ impl Decider<'_> {
             let before = std::mem::take(&mut team.agents);
             team.agents = self.members(members, &before)?;
             self.register_missing(members);
-            for gone in before.iter().filter(|b| team.member(&b.agent_id).is_none()) {
-                self.emit(EventBody::ParticipantLeft(
-                    crate::event::ParticipantChange {
-                        id: gone.agent_id.0.clone(),
-                        kind: ParticipantType::Agent,
-                        role: None,
-                    },
-                ));
-            }
-            for new in team
-                .agents
-                .iter()
-                .filter(|m| m.is_active && !before.iter().any(|b| b.agent_id == m.agent_id))
-            {
-                let joined = member_participant(new, self.now());
-                self.emit(EventBody::ParticipantJoined(joined));
-            }
+            self.follow_members(&before, &team.agents);
         }
         if let Some(description) = &change.description {
             team.description.clone_from(description);
@@ -203,6 +187,44 @@ impl Decider<'_> {
         team.updated_at = self.now();
         self.emit(EventBody::TeamUpdated(team.clone()));
         Ok(super::json(&team))
+    }
+
+    /// The team's room has its active members, each with the role that follows from the one in the team.
+    fn follow_members(&mut self, before: &[AgentTeamMember], now: &[AgentTeamMember]) {
+        let kind = ParticipantType::Agent;
+        let active = |members: &[AgentTeamMember], id: &AgentId| {
+            let found = members.iter().find(|m| m.agent_id == *id);
+            found.filter(|m| m.is_active).map(room_role)
+        };
+        for member in before {
+            if active(now, &member.agent_id).is_none() {
+                self.emit(EventBody::ParticipantLeft(ParticipantChange {
+                    id: member.agent_id.0.clone(),
+                    kind,
+                    role: None,
+                }));
+            }
+        }
+        for member in now.iter().filter(|m| m.is_active) {
+            let role = room_role(member);
+            match active(before, &member.agent_id) {
+                None => self.emit(EventBody::ParticipantJoined(member_participant(
+                    member,
+                    self.now(),
+                ))),
+                // Whoever was removed from the room by hand stays so.
+                Some(old)
+                    if old != role && self.state.given_role(kind, &member.agent_id.0).is_some() =>
+                {
+                    self.emit(EventBody::RoleChanged(ParticipantChange {
+                        id: member.agent_id.0.clone(),
+                        kind,
+                        role: Some(role),
+                    }));
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     pub(super) fn archive_team(&mut self) -> Ruled {
@@ -376,12 +398,17 @@ impl Decider<'_> {
 }
 
 fn member_participant(member: &AgentTeamMember, now: crate::Timestamp) -> Participant {
-    let role = if member.role == MemberRole::Leader {
+    let kind = ParticipantType::Agent;
+    participant(member.agent_id.as_str(), kind, room_role(member), now)
+}
+
+/// What a member of a team is in the team's room.
+fn room_role(member: &AgentTeamMember) -> RoomRole {
+    if member.role == MemberRole::Leader {
         RoomRole::Coordinator
     } else {
         RoomRole::Participant
-    };
-    participant(member.agent_id.as_str(), ParticipantType::Agent, role, now)
+    }
 }
 
 fn check_slots(slots: Option<u32>, errors: &mut Vec<FieldError>) {

@@ -48,8 +48,17 @@ impl Decider<'_> {
         }
         let mut participants: Vec<Participant> =
             initiator(self, RoomRole::Supervisor).into_iter().collect();
-        for who in &input.participants {
-            self.check_participant(who)?;
+        let mut errors = Vec::new();
+        for (n, who) in input.participants.iter().enumerate() {
+            match self.check_participant(who) {
+                Err(wrong) if wrong.code == Code::InvalidRequest => {
+                    let at = |e: FieldError| {
+                        FieldError::new(format!("participants[{n}].{}", e.path), e.message)
+                    };
+                    errors.extend(wrong.errors.into_iter().map(at));
+                }
+                other => other?,
+            }
             if !participants
                 .iter()
                 .any(|p| (p.kind, &p.id) == (who.kind, &who.id))
@@ -59,11 +68,12 @@ impl Decider<'_> {
             }
         }
         if participants.len() > MAX_PARTICIPANTS {
-            return Err(Refusal::field(
+            errors.push(FieldError::new(
                 "participants",
                 format!("at most {MAX_PARTICIPANTS}"),
             ));
         }
+        crate::refusal::all_valid(errors)?;
         let room = CollaborationRoom {
             id,
             name: input.name.clone(),

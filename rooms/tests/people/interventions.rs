@@ -88,6 +88,24 @@ fn each_type_takes_exactly_its_own_actions() {
 }
 
 #[test]
+fn a_review_with_a_form_is_answered_with_the_form() {
+    let (mut world, held) = World::holding(json!({}));
+    let schema = json!({"type": "object", "required": ["marks"]});
+    let review = json!({"type": "review", "description": "Good?", "schema": schema});
+    let id = world.ask_by(held, review).unwrap();
+    for answer in [
+        json!({"action": "answer"}),
+        json!({"action": "answer", "value": {}}),
+    ] {
+        let wrong = world.reply_as(&person("pia"), id, answer).unwrap_err();
+        assert!(wrong.errors[0].path.starts_with("value"), "{wrong:?}");
+    }
+    let marks = json!({"action": "answer", "value": {"marks": 5}});
+    world.reply_as(&person("pia"), id, marks).unwrap();
+    assert_eq!(world.intervention(id).outcome, Some(Outcome::Reviewed));
+}
+
+#[test]
 fn an_approval_lets_the_step_go_on_and_a_replacement_is_authoritative() {
     let (mut world, held) = World::holding(json!({}));
     let id = world.ask_by(held, approval()).unwrap();

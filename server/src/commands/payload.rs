@@ -1,6 +1,7 @@
 //! Payloads: what a caller sent, taken apart field by field, with every mistake named at once.
 
-use rooms::{FieldError, Refusal, limits};
+use rooms::{FieldError, Refusal, Timestamp, limits};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::contract::Schemas;
 
 /// No fields beside the ids.
-#[derive(serde::Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
@@ -195,6 +196,14 @@ impl Walk<'_> {
             }
             Value::String(text) if schema["format"] == "uuid" && Uuid::parse_str(text).is_err() => {
                 self.say(path, "must be a UUID");
+            }
+            Value::String(_)
+                if schema["format"] == "date-time" && Timestamp::deserialize(value).is_err() =>
+            {
+                self.say(
+                    path,
+                    "must be a time as RFC 3339 has it, 2026-01-31T12:00:00Z",
+                );
             }
             Value::Array(items) => {
                 for (n, item) in items.iter().enumerate() {

@@ -224,6 +224,12 @@ async fn revoke_keys(call: Call) -> Answer {
     {
         return Err(Refusal::not_found("key", key).into());
     }
+    // An agent that was removed may have left keys.
+    let agent = AgentId::from(call.id());
+    let space = &call.principal.workspace_id;
+    if revoked == 0 && call.hub.store().agent(space, &agent).await?.is_none() {
+        return Err(Refusal::not_found("agent", agent).into());
+    }
     let answered = Answered {
         status: 200,
         location: None,

@@ -351,7 +351,7 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
             Some(value) => fits("modifications", value),
         },
         (A::Answer, Some(value)) => fits("value", value),
-        (A::Answer, None) if i.kind != InterventionType::Review => {
+        (A::Answer, None) if i.kind != InterventionType::Review || i.schema.is_some() => {
             Err(Refusal::field("value", "answer needs a value"))
         }
         (A::Choose, _) => {
