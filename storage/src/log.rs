@@ -8,6 +8,9 @@ use uuid::Uuid;
 use crate::db::{Error, Kind, Store, Value};
 use crate::read::parse;
 
+/// A page has no more events once they have so many bytes: 500 may have 500 MiB.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
 /// A page of a room's log.
 #[derive(Debug)]
 pub struct LogPage {
@@ -24,7 +27,8 @@ pub struct LogPage {
 }
 
 impl Store {
-    /// A page of a log: after `since`, or the last ones before `before`; oldest first.
+    /// A page of a log: after `since`, or the last ones before `before`; oldest first. It may be shorter than `limit` where the events are large, but never
+    /// without a first one.
     pub async fn log(
         &self,
         room: RoomId,
@@ -69,13 +73,15 @@ impl Store {
             let sql = format!(
                 "SELECT seq, payload FROM events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT {limit}"
             );
-            self.query(&sql, vec![room.0.into(), since.into(), head.into()]).await?
+            let args = vec![room.0.into(), since.into(), head.into()];
+            self.query_some(&sql, args, PAGE_BYTES).await?
         } else {
             let before = before.unwrap_or(head + 1).min(head + 1);
             let sql = format!(
                 "SELECT seq, payload FROM events WHERE room_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT {limit}"
             );
-            self.query(&sql, vec![room.0.into(), before.into()]).await?
+            let args = vec![room.0.into(), before.into()];
+            self.query_some(&sql, args, PAGE_BYTES).await?
         }
         .into_iter()
         .map(|r| (r.count(0), r.text(1).to_owned()))

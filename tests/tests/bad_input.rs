@@ -183,6 +183,39 @@ on_both_databases! {
         let _ = person.refused("room:join", json!({ "roomId": nobody() }), "not_found").await;
     }
 
+    async fn a_page_of_large_events_is_shorter_and_what_follows_comes_with_the_next(database: Database) {
+        let hub = Hub::start(database).await;
+        let person = hub.person().await;
+        let room = json!({ "name": "Large", "type": "workspace", "participants": [] });
+        let room = text(&hub.admin.post("/collaboration/rooms", &room).await.expect(201), "/id");
+        let data = json!({ "text": "x".repeat(63 * 1024) });
+        for _ in 0..200 {
+            let _ = person.ask("event:broadcast", json!({ "roomId": room, "name": "large", "data": data })).await;
+        }
+        let _ = person.refused("event:broadcast", json!({ "roomId": room, "name": "large", "data": [data, data] }), "payload_too_large").await;
+
+        let (mut seqs, mut pages) = (Vec::new(), 0);
+        loop {
+            let page = json!({ "roomId": room, "since": seqs.last().copied().unwrap_or(0) });
+            let joined = person.ask("room:join", page).await.data;
+            let events = array(&joined, "/events");
+            let size: usize = events.iter().map(|event| event.to_string().len()).sum();
+            assert!(size < 9 * 1024 * 1024, "a page has {size} bytes");
+            seqs.extend(events.iter().filter_map(|event| event["seq"].as_u64()));
+            pages += 1;
+            if joined["more"] == false {
+                break;
+            }
+        }
+        assert!(pages > 1, "all came at once");
+        let head = seqs.len() as u64;
+        assert!(head > 200 && seqs == (1..=head).collect::<Vec<_>>(), "{seqs:?}");
+        let newest = person.ask("room:history", json!({ "roomId": room })).await.data;
+        let events = array(&newest, "/events");
+        assert_eq!(events.last().map(|event| &event["seq"]), Some(&json!(head)));
+        assert!(newest["more"] == true && events.len() < 200, "{} events", events.len());
+    }
+
     async fn a_process_that_cannot_run_is_refused_at_start(database: Database) {
         let hub = Hub::start(database).await;
         hub.register("a", &[]).await;

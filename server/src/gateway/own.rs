@@ -9,7 +9,7 @@ use rooms::model::agent::Agent;
 use rooms::model::handoff::AgentHandoff;
 use rooms::model::room::{CollaborationRoom, Participant, ParticipantType, RoomRole};
 use rooms::policy::{self, Operation};
-use rooms::{Code, Refusal, State, request as r};
+use rooms::{Code, Refusal, State, limits, request as r};
 use serde_json::{Value, json};
 use storage::log::LogPage;
 use storage::read::Thing;
@@ -283,7 +283,7 @@ impl Session {
         if event == "typing.changed" {
             payload.parse::<Typing>()?;
         } else {
-            payload.parse::<Delta>()?;
+            payload.parse::<Delta>()?.check()?;
         }
         if !self.hub.delivery.has_joined(room, self.socket.id) {
             return Err(Refusal::forbidden("join the room first (room:join)"));
@@ -455,11 +455,24 @@ struct Typing {
 /// A piece of a token stream.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "parsed to be checked; sent on as it came")]
 struct Delta {
     stream_id: String,
+    #[expect(dead_code, reason = "parsed to be checked; sent on as it came")]
     index: u64,
     text: String,
+}
+
+impl Delta {
+    fn check(&self) -> Result<(), Refusal> {
+        if !(1..=255).contains(&self.stream_id.len()) {
+            return Err(Refusal::field("streamId", "must be 1 to 255 bytes"));
+        }
+        if self.text.len() > limits::TEXT {
+            let detail = format!("text: at most {} bytes are taken at once", limits::TEXT);
+            return Err(Refusal::new(Code::PayloadTooLarge, detail));
+        }
+        Ok(())
+    }
 }
 
 /// Events as they were written.

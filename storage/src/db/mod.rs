@@ -12,6 +12,7 @@ mod sqlite;
 
 use std::time::Duration;
 
+use futures::{Stream, TryStreamExt};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgArguments;
 
@@ -22,7 +23,7 @@ pub use self::postgres::Pools;
 use self::postgres::{BEGIN_PATIENTLY, begin, query_on, within};
 pub use self::rows::{Kind, Row, Table, Value, marks};
 pub(crate) use self::rows::{Part, statement};
-use self::rows::{pg_args, sqlite_args, sqlite_row};
+use self::rows::{pg_args, pg_row, sqlite_args, sqlite_row};
 pub use self::sqlite::File;
 pub(crate) use self::sqlite::Turns;
 
@@ -130,6 +131,25 @@ impl Store {
         }
     }
 
+    /// The same, but no further than to the row with which their second columns, texts, have so many bytes.
+    pub(crate) async fn query_some(
+        &self,
+        sql: &str,
+        args: Vec<Value>,
+        bytes: usize,
+    ) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Sqlite(file) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?);
+                first_of(rows.fetch(&file.pool), sqlite_row, bytes).await?
+            }
+            Self::Postgres(pools) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?);
+                within(first_of(rows.fetch(&pools.reads), pg_row, bytes)).await?
+            }
+        }
+    }
+
     /// The same for a page of a list: planned for these arguments.
     pub(crate) async fn query_list(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match self {
@@ -163,4 +183,25 @@ impl Store {
             Self::Postgres(pools) => pools.close().await,
         }
     }
+}
+
+/// The first rows, see [`Store::query_some`].
+async fn first_of<R>(
+    mut found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
+    read: fn(&R) -> Result<Row, Error>,
+    bytes: usize,
+) -> Result<Result<Vec<Row>, Error>, sqlx::Error> {
+    let (mut rows, mut size) = (Vec::new(), 0);
+    while size < bytes
+        && let Some(row) = found.try_next().await?
+    {
+        match read(&row) {
+            Ok(row) => {
+                size += row.text(1).len();
+                rows.push(row);
+            }
+            Err(e) => return Ok(Err(e)),
+        }
+    }
+    Ok(Ok(rows))
 }
