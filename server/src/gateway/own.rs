@@ -464,8 +464,8 @@ struct Delta {
 
 impl Delta {
     fn check(&self) -> Result<(), Refusal> {
-        if !(1..=255).contains(&self.stream_id.len()) {
-            return Err(Refusal::field("streamId", "must be 1 to 255 bytes"));
+        if !is_valid_name(&self.stream_id) {
+            return Err(Refusal::field("streamId", rooms::id::NAME_RULE));
         }
         if self.text.len() > limits::TEXT {
             let detail = format!("text: at most {} bytes are taken at once", limits::TEXT);
