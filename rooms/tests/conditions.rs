@@ -306,6 +306,16 @@ fn inputs_that_cannot_be_evaluated_fail_the_step() {
     );
     assert_eq!(w.errors("a"), "invalid_inputs");
     assert_eq!(w.status(), "failed");
+    let nest = |levels: usize, inner: Value| (0..levels).fold(inner, |inner, _| json!([inner]));
+    for (levels, comes) in [(40, "invalid_inputs"), (20, "")] {
+        let given = nest(levels, json!({"$from": "sharedData.deep"}));
+        let shared = json!({"context": {"sharedData": {"deep": nest(40, json!(1))}}});
+        w = World::running(
+            json!([{"key": "a", "name": "A", "inputs": {"x": given}}]),
+            shared,
+        );
+        assert_eq!(w.errors("a"), comes, "{levels} levels around 40");
+    }
     let big = json!({"text": "x".repeat(200_000)});
     let parts: Vec<_> = (0..40)
         .map(|_| json!({"$from": "sharedData.text"}))

@@ -257,6 +257,15 @@ fn inputs_of(process: &ProcessState, step: &ProcessStep) -> Result<Option<Object
             limits::INPUTS
         )));
     }
+    // What was given and what it takes in are each within the limit; together they need not be.
+    let inner = limits::NESTING - 1;
+    let deep = |value: &Value| limits::depth_of(value, inner) > inner;
+    if resolved.iter().flat_map(Object::values).any(deep) {
+        return Err(wrong(format!(
+            "they are nested more than {} levels deep",
+            limits::NESTING
+        )));
+    }
     Ok(resolved)
 }
 
