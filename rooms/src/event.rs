@@ -417,6 +417,20 @@ changes! {
         /// It is silent until its condition has been false again.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         latched: bool,
+        /// Who is to have a step that nobody held just then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redirected: Option<Redirect>,
+    }
+    /// Whom a step that waits is offered to next.
+    Redirect {
+        /// Which.
+        step_id: StepId,
+        /// This agent only where nobody else takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        avoid: Option<AgentId>,
+        /// This agent first, and instead of the one that the step is assigned to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prefer: Option<AgentId>,
     }
     /// A rule's condition no longer holds.
     RuleChange {

@@ -180,6 +180,44 @@ fn a_step_for_one_agent_is_given_to_the_one_that_the_rule_names() {
 }
 
 #[test]
+fn a_step_that_failed_or_lost_its_lease_goes_to_another_agent_if_a_rule_says_so() {
+    for (condition, parameters) in [
+        ("step.attempts > 0", json!({})),
+        ("error.code == 'weak'", json!({"agentId": "bob"})),
+        ("event.type == 'step.retry_scheduled'", json!({})),
+    ] {
+        let rule = escalate(condition, "reassign_agent", parameters);
+        let mut w = World::with(rule, two(), json!({}));
+        fails(&mut w, "a");
+        let outcomes: Vec<_> = fired(&w).into_iter().map(|f| f.outcome).collect();
+        assert_eq!(outcomes, ["done"], "{condition}");
+        let step = w.step("a");
+        assert_eq!(step.avoid_agent_id, Some("ada".into()), "{condition}");
+        assert!(
+            step.preferred_agent_id
+                .as_ref()
+                .is_none_or(|p| p.as_str() == "bob")
+        );
+    }
+
+    let rule = escalate(
+        "event.type == 'assignment.expired'",
+        "reassign_agent",
+        json!({"agentId": "bob"}),
+    );
+    let mut config = rule;
+    config["timeoutSettings"] = json!({"leaseMs": 1_000});
+    let assigned = json!([{"key": "a", "name": "A", "assignedAgentId": "ada"}]);
+    let mut w = World::with(config, assigned, json!({}));
+    w.take("a", "ada");
+    w.pass(1_000);
+    assert_eq!(w.step("a").assigned_agent_id, Some("bob".into()));
+    w.take("a", "bob");
+    w.complete("a", json!({}));
+    assert_eq!(w.status(), "completed");
+}
+
+#[test]
 fn a_process_is_paused_or_aborted_by_a_rule() {
     let mut w = World::with(
         escalate(

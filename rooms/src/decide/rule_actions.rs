@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::flow::attempt_change;
 use super::{Decider, hash};
 use crate::Ctx;
-use crate::event::EventBody;
+use crate::event::{EventBody, Redirect};
 use crate::id::{AgentId, AttemptId, StepId};
 use crate::model::access::Principal;
 use crate::model::attempt::AttemptStatus;
@@ -37,6 +37,8 @@ pub(super) enum Act {
         attempt: AttemptId,
         to: Option<AgentId>,
     },
+    /// Offer the step, which nobody has, to somebody else next. The record of the firing does it.
+    Redirect(Redirect),
     /// Pause the process.
     Pause(PauseMode),
     /// Cancel the process.
@@ -76,11 +78,19 @@ impl Act {
         match self {
             Self::Nothing(name, _) => name,
             Self::Notify { .. } => "notify_human",
-            Self::Reassign { .. } => "reassign_agent",
+            Self::Reassign { .. } | Self::Redirect(_) => "reassign_agent",
             Self::Pause(_) => "pause_process",
             Self::Abort => "abort_process",
             Self::Write { kind, .. } => type_name(*kind),
             Self::HandOver(_) => "handoff",
+        }
+    }
+
+    /// Who is to have a step that nobody has.
+    pub(super) fn redirect(&self) -> Option<Redirect> {
+        match self {
+            Self::Redirect(next) => Some(next.clone()),
+            _ => None,
         }
     }
 
@@ -148,7 +158,11 @@ impl Decider<'_> {
                 let Some(step) = step else {
                     return Act::Nothing(name, "the event is about no step".to_owned());
                 };
-                let Some(attempt) = process.live_attempt(step) else {
+                // Who has it, or, where it waits for another attempt, had it last.
+                let live = process.live_attempt(step);
+                let waits = step.status == StepStatus::Pending;
+                let last = || process.attempts.values().rfind(|a| a.step_id == step.id);
+                let Some(attempt) = live.or_else(|| last().filter(|_| waits)) else {
                     return Act::Nothing(name, "no agent has the step".to_owned());
                 };
                 let to = text(parameters, "agentId").map(AgentId::from);
@@ -169,6 +183,13 @@ impl Decider<'_> {
                         .is_none()
                 {
                     return Act::Nothing(name, format!("{to} is no member of the team"));
+                }
+                if live.is_none() {
+                    return Act::Redirect(Redirect {
+                        step_id: step.id,
+                        avoid: Some(attempt.agent_id.clone()),
+                        prefer: to,
+                    });
                 }
                 Act::Reassign {
                     attempt: attempt.id,
@@ -265,7 +286,7 @@ impl Decider<'_> {
             return;
         };
         match act {
-            Act::Nothing(..) => {}
+            Act::Nothing(..) | Act::Redirect(_) => {}
             Act::Notify {
                 description,
                 priority,

@@ -195,6 +195,7 @@ impl Decider<'_> {
                 action: act.name().to_owned(),
                 outcome: act.outcome(),
                 latched,
+                redirected: act.redirect(),
             }));
             self.act(act, rule.id);
         }

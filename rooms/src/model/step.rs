@@ -314,6 +314,15 @@ pub struct SubProcess {
 }
 
 impl ProcessStep {
+    /// It is offered to this agent first, and instead of the one that it is assigned to.
+    pub fn give_to(&mut self, agent: Option<&AgentId>) {
+        let Some(agent) = agent else { return };
+        self.preferred_agent_id = Some(agent.clone());
+        if let Some(assigned) = &mut self.assigned_agent_id {
+            assigned.clone_from(agent);
+        }
+    }
+
     /// Whether an agent (or a process of its own) is at work on it: its clock runs.
     pub fn is_at_work(&self) -> bool {
         self.status == StepStatus::Running

@@ -277,12 +277,7 @@ impl ProcessState {
                     if c.avoid {
                         step.avoid_agent_id = Some(c.agent_id.clone());
                     }
-                    if let Some(other) = &c.prefer {
-                        step.preferred_agent_id = Some(other.clone());
-                        if step.assigned_agent_id.is_some() {
-                            step.assigned_agent_id = Some(other.clone());
-                        }
-                    }
+                    step.give_to(c.prefer.as_ref());
                     if c.status == AttemptStatus::Failed {
                         step.attempts += 1;
                         step.error.clone_from(&c.error);
@@ -367,6 +362,12 @@ impl ProcessState {
                 if fired.latched {
                     let name = RuleMemory::name(&fired.rule_id, fired.step_id);
                     self.rules.holding.insert(name);
+                }
+                if let Some(next) = &fired.redirected {
+                    self.change(next.step_id, at, |step| {
+                        step.avoid_agent_id.clone_from(&next.avoid);
+                        step.give_to(next.prefer.as_ref());
+                    });
                 }
             }
             E::RuleCleared(c) => {

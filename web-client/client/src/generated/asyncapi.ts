@@ -1945,6 +1945,13 @@ export interface components {
          * @enum {string}
          */
         RecommendationType: "split_or_parallelize" | "revise_roles" | "retries_or_review";
+        /** @description Whom a step that waits is offered to next. */
+        Redirect: {
+            /** @description Which. */
+            stepId: components["schemas"]["StepId"];
+            avoid?: components["schemas"]["AgentId"] | null;
+            prefer?: components["schemas"]["AgentId"] | null;
+        };
         /** @description An agent to register. */
         RegisterAgent: {
             id?: components["schemas"]["AgentId"] | null;
@@ -2131,6 +2138,7 @@ export interface components {
             outcome: string;
             /** @description It is silent until its condition has been false again. */
             latched?: boolean;
+            redirected?: components["schemas"]["Redirect"] | null;
         };
         /**
          * @description The two kinds of rules of a team.
@@ -4563,6 +4571,7 @@ export interface components {
                 outcome: string;
                 /** @description It is silent until its condition has been false again. */
                 latched?: boolean;
+                redirected?: components["schemas"]["Redirect"] | null;
             };
             /** @description A rule's condition no longer holds. */
             "rule.cleared": {

@@ -3174,6 +3174,13 @@ export interface components {
          * @enum {string}
          */
         RecommendationType: "split_or_parallelize" | "revise_roles" | "retries_or_review";
+        /** @description Whom a step that waits is offered to next. */
+        Redirect: {
+            /** @description Which. */
+            stepId: components["schemas"]["StepId"];
+            avoid?: components["schemas"]["AgentId"] | null;
+            prefer?: components["schemas"]["AgentId"] | null;
+        };
         /** @description An agent to register. */
         RegisterAgent: {
             id?: components["schemas"]["AgentId"] | null;
@@ -3388,6 +3395,7 @@ export interface components {
             outcome: string;
             /** @description It is silent until its condition has been false again. */
             latched?: boolean;
+            redirected?: components["schemas"]["Redirect"] | null;
         };
         /**
          * @description The two kinds of rules of a team.
