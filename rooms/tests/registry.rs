@@ -133,6 +133,9 @@ fn a_teams_room_follows_the_roles_of_its_members() {
     let resting = [("ada", "specialist", false), ("bob", "leader", true)];
     update(&mut w, members(&resting)).unwrap();
     assert_eq!(role(&w, "ada"), None);
+    let events = w.events.len();
+    update(&mut w, members(&resting)).unwrap();
+    assert_eq!(w.events.len(), events + 1, "who has left leaves once");
     update(&mut w, members(&both)).unwrap();
     assert_eq!(role(&w, "ada"), Some(RoomRole::Participant));
     update(&mut w, members(&both[1..])).unwrap();

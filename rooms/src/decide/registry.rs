@@ -196,7 +196,7 @@ impl Decider<'_> {
             let found = members.iter().find(|m| m.agent_id == *id);
             found.filter(|m| m.is_active).map(room_role)
         };
-        for member in before {
+        for member in before.iter().filter(|m| m.is_active) {
             if active(now, &member.agent_id).is_none() {
                 self.emit(EventBody::ParticipantLeft(ParticipantChange {
                     id: member.agent_id.0.clone(),
