@@ -92,7 +92,8 @@ on_both_databases! {
             sleep(moment(&mut random, Duration::from_millis(1_500))).await;
             hub.server.kill().await;
             // Once it is away for longer than a lease: nobody's work is given to another for that.
-            let away = if round == rounds / 2 { LEASE + Duration::from_secs(2) } else { moment(&mut random, Duration::from_secs(1)) };
+            let long = round == rounds / 2;
+            let away = if long { LEASE + Duration::from_secs(2) } else { moment(&mut random, Duration::from_secs(1)) };
             sleep(away).await;
             hub.server.launch();
             hub.server.ready().await;
@@ -106,8 +107,10 @@ on_both_databases! {
             check::contiguous(&seen);
             let log = hub.events(&text(&started, "/items/0/roomId")).await;
             assert_eq!(seen[..], log[..seen.len()], "round {round}: the observer saw what the log says");
-            for lost in ["assignment.expired", "handoff.expired"] {
-                assert_eq!(check::count(&log, lost), 0, "round {round}: {lost}");
+            assert_eq!(check::count(&log, "assignment.expired"), 0, "round {round}");
+            // The time that a handoff may be pending runs on; its sender then keeps the step.
+            if !long {
+                assert_eq!(check::count(&log, "handoff.expired"), 0, "round {round}");
             }
             check::verify(&hub).await;
         }

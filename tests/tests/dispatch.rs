@@ -131,7 +131,7 @@ on_both_databases! {
         let key = hub.register("ann", &[]).await;
         let mut ann = hub.connect("ann", &key, "ann-1").await;
         ann.ready("ann-1").await;
-        let offered = Duration::from_secs(4);
+        let offered = Duration::from_secs(10);
         hub.register("ben", &[]).await;
         let team = hub.team(&[member("ann"), member("ben")], json!({ "timeoutSettings": { "offerMs": offered.as_millis() as u64 } })).await;
         let process = hub.process(&team, chain(1)).await;

@@ -30,7 +30,7 @@ on_both_databases! {
     async fn a_process_that_takes_too_long_fails_but_not_while_only_a_human_is_awaited(database: Database) {
         let hub = Hub::start(database).await;
         let mut ada = hub.agent("ada", &[]).await;
-        let settings = json!({ "timeoutSettings": { "processTimeout": 2000 } });
+        let settings = json!({ "timeoutSettings": { "processTimeout": 6000 } });
         let team = hub.team(&[member("ada")], settings).await;
         let patient = hub.process(&team, json!([{ "key": "a", "name": "A", "requiresApproval": true }])).await;
         let hasty = hub.process(&team, json!([{ "key": "a", "name": "A" }])).await;

@@ -213,7 +213,7 @@ async fn a_disk_that_is_full_costs_no_acknowledged_word_and_heals_when_there_is_
 
 on_both_databases! {
     async fn a_hub_that_was_down_for_two_leases_gives_nobodys_work_to_another(database: Database) {
-        const LEASE: Duration = Duration::from_secs(2);
+        const LEASE: Duration = Duration::from_secs(6);
         let mut hub = Hub::start(database).await;
         let key = hub.register("first", &["dig"]).await;
         let second_key = hub.register("second", &["dig"]).await;
@@ -232,7 +232,7 @@ on_both_databases! {
         // The other one is there before the one that holds the step.
         let second = hub.connect("second", &second_key, "second-1").await;
         second.ready("second-1").await;
-        sleep(LEASE / 4).await;
+        sleep(LEASE / 12).await;
         let first = hub.connect("first", &key, "first-1").await;
         let held = first.ready("first-1").await;
         assert_eq!(held["attempts"][0]["attempt"]["id"], work.attempt_id.as_str(), "{held:#}");

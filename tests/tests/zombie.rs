@@ -12,7 +12,7 @@ on_both_databases! {
         first.ready("first-1").await;
         let second_key = hub.register("second", &["dig"]).await;
         let team = hub
-            .team(&[member("first"), member("second")], json!({ "timeoutSettings": { "leaseMs": 1000 } }))
+            .team(&[member("first"), member("second")], json!({ "timeoutSettings": { "leaseMs": 6000 } }))
             .await;
         let process = hub
             .process(&team, json!([{ "key": "dig", "name": "Dig", "description": "", "requiredCapabilities": ["dig"] }]))

@@ -27,7 +27,7 @@ export async function withPage(link, scenario, { expected, ...look } = {}) {
     page.on("pageerror", (error) => faults.push(`the page threw: ${error.message}`));
     page.on("console", (message) => {
       // Without a network or a server the browser itself notes each attempt to connect; that is what the page is there to survive.
-      const foreseen = /ERR_(INTERNET_DISCONNECTED|CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket connection/.test(message.text()) || expected?.test(message.text());
+      const foreseen = /ERR_(INTERNET_DISCONNECTED|NETWORK_CHANGED|CONNECTION_REFUSED|CONNECTION_RESET|CONNECTION_CLOSED|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|CONTENT_LENGTH_MISMATCH|SOCKET_NOT_CONNECTED)|WebSocket connection/.test(message.text()) || expected?.test(message.text());
       if (message.type() === "error" && !foreseen) faults.push(`the page logged: ${message.text()}`);
     });
     page.on("request", (request) => {

@@ -12,7 +12,7 @@ export async function eventful(link) {
   const team = await call("POST", "/teams", {
     name: "Eventful",
     agents: ["maker", "helper", "refuser"].map((agentId, index) => ({ agentId, role: index === 0 ? "leader" : "specialist", specialization: "anything" })),
-    configuration: { maxConcurrentTasks: 20, timeoutSettings: { leaseMs: 1_500 } },
+    configuration: { maxConcurrentTasks: 20, timeoutSettings: { leaseMs: 6_000 } },
   });
   const template = await call("POST", "/templates", { name: "A part of it", steps: [{ key: "part", name: "Part", description: "", assignedAgentId: "helper" }] });
 
@@ -66,7 +66,7 @@ export async function eventful(link) {
     context: { variables: { from: "here" } },
     steps: [
       step("again", [], { mergeOutputs: true, inputs: { from: { $from: "variables.from" } } }),
-      step("slow", [], { timeoutMs: 400, maxAttempts: 2 }),
+      step("slow", [], { timeoutMs: 2_500, maxAttempts: 5 }),
       step("lost"),
       step("handed"),
       step("offered"),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{Client, ClientOptions, CommandError, ConnectError, Incoming};
 
 const PING: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 struct Library {
     url: String,
