@@ -207,6 +207,9 @@ changes! {
         /// Why it failed, where it did and no retry follows by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
+        /// SHA-256 of the result, where a human says what becomes of it: the same result again is known by it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result_hash: Option<String>,
         /// What it did to the step.
         step: StepPatch,
     }

@@ -62,7 +62,14 @@ impl Witness {
             EventBody::StepCompleted(change) => {
                 let step = process.step(change.id);
                 let run = step.map_or(0, |s| s.run);
-                if step.is_none_or(|s| s.status != StepStatus::Running) {
+                // A person has taken the result of work that had ended before.
+                let taken = format!("result:{run}:");
+                let taken = process.interventions.values().any(|i| {
+                    i.step_id == Some(change.id)
+                        && i.key.starts_with(&taken)
+                        && i.status == InterventionStatus::Completed
+                });
+                if !taken && step.is_none_or(|s| s.status != StepStatus::Running) {
                     found.push(format!(
                         "the step {:?} is completed without being at work",
                         change.key

@@ -38,7 +38,11 @@ fn every_action_after_a_success() {
         ("continue", "a=completed b=pending/ready", "running"),
         ("retry", "a=pending/backoff b=pending/blocked", "running"),
         ("skip", "a=skipped b=pending/ready", "running"),
-        ("escalate", "a=completed b=pending/ready", "running"),
+        (
+            "escalate",
+            "a=pending/awaiting_input b=pending/blocked",
+            "running",
+        ),
         ("abort", "a=completed b=cancelled", "cancelled"),
     ] {
         for kind in ["success", "custom"] {
@@ -48,7 +52,11 @@ fn every_action_after_a_success() {
             assert_eq!(w.all(), steps_after, "{kind} {action}");
             assert_eq!(w.status(), process, "{kind} {action}");
             assert_eq!(w.questions(), usize::from(action == "escalate"));
-            let results = ended(&w).conditions;
+            let results = if action == "escalate" {
+                w.question().conditions
+            } else {
+                ended(&w).conditions
+            };
             assert_eq!(results.len(), 1, "{kind} {action}");
             assert!(results[0].matched);
             assert_eq!(results[0].seen["outputs.score"], json!(1));
@@ -188,6 +196,89 @@ fn a_human_who_is_asked_after_the_last_attempt_may_give_one_more_each_time() {
     assert_eq!(w.at("a"), "failed");
 }
 
+#[test]
+fn a_result_that_is_escalated_waits_for_a_human_also_where_it_is_the_last() {
+    let escalated = || {
+        let mut w = World::running(
+            json!([
+                {"key": "a", "name": "A", "mergeOutputs": true, "conditions": [
+                    {"type": "success", "condition": "score < 5", "action": "escalate", "nextStepId": "c"}]},
+                {"key": "b", "name": "B", "conditions": [{"type": "success", "nextStepId": "c", "action": "continue"}]},
+                {"key": "c", "name": "C", "dependencies": ["a"]},
+            ]),
+            json!({}),
+        );
+        w.done("b", json!({}));
+        w.done("a", json!({"score": 1}));
+        assert_eq!(
+            w.all(),
+            "a=pending/awaiting_input b=completed c=pending/blocked"
+        );
+        assert_eq!(w.process().context.shared_data.get("score"), None);
+        let asked = w.question();
+        assert_eq!(asked.subject, Some(json!({"score": 1})));
+        assert!(asked.conditions[0].matched);
+        (w, asked.id)
+    };
+    let (mut w, asked) = escalated();
+    w.answer(asked, json!({"action": "choose", "choice": "accept"}))
+        .unwrap();
+    assert_eq!(w.all(), "a=completed b=completed c=pending/ready");
+    assert_eq!(w.step("a").outputs, Some(json!({"score": 1})));
+    assert_eq!(w.step("a").next_step_id.as_deref(), Some("c"));
+    assert_eq!(w.process().context.shared_data["score"], json!(1));
+    assert!(ended(&w).conditions[0].matched);
+    let of_ada = &w.process().process.metrics.agent_utilization["ada"];
+    assert_eq!((of_ada.success_count, of_ada.error_count), (2, 0));
+    w.done("c", json!({}));
+    assert_eq!(w.status(), "completed");
+
+    let (mut w, asked) = escalated();
+    w.answer(asked, json!({"action": "choose", "choice": "retry"}))
+        .unwrap();
+    assert_eq!(w.at("a"), "pending/ready");
+    w.done("a", json!({"score": 2}));
+    let again = w.question();
+    assert_ne!((again.id, &again.key), (asked, &"result:1:1".to_owned()));
+    w.answer(again.id, json!({"action": "choose", "choice": "fail"}))
+        .unwrap();
+    assert_eq!(w.errors("a"), "escalated");
+    assert_eq!(w.status(), "failed");
+
+    // The last step is one like the others.
+    let mut w = World::running(
+        json!([{"key": "a", "name": "A", "conditions": [{"type": "success", "action": "escalate"}]}]),
+        json!({}),
+    );
+    let done = w.take("a", "ada");
+    w.complete("a", json!(null));
+    assert_eq!(w.status(), "running");
+    let repeated = rooms::Command::Complete {
+        attempt_id: done.id,
+        result: rooms::request::Complete {
+            epoch: done.epoch,
+            outputs: json!(null),
+        },
+    };
+    w.run(&world::agent("ada"), repeated)
+        .expect("an agent whose ack was lost hears that its result was taken");
+    let asked = w.question().id;
+    w.answer(asked, json!({"action": "answer", "value": "good enough"}))
+        .unwrap();
+    assert_eq!(w.status(), "completed");
+}
+
+#[test]
+fn what_was_evaluated_is_shown_to_whom_a_failure_is_escalated() {
+    let condition =
+        json!([{"type": "failure", "condition": "error.code == 'broken'", "action": "escalate"}]);
+    let mut w = World::running(steps(condition), json!({}));
+    w.broken("a");
+    let asked = w.question();
+    assert_eq!(asked.conditions.len(), 1);
+    assert_eq!(asked.conditions[0].seen["error.code"], json!("broken"));
+}
+
 fn branches() -> Value {
     json!([
         {"key": "a", "name": "A", "maxAttempts": 1, "conditions": [
@@ -296,6 +387,40 @@ fn inputs_are_evaluated_when_the_step_becomes_ready_and_again_in_another_run() {
     assert_eq!(w.step("b").inputs["score"], json!(40));
     assert_eq!(w.step("b").run, 2);
     assert_eq!(w.step("a").run, 1, "what was completed stays");
+}
+
+#[test]
+fn inputs_that_cannot_be_evaluated_are_a_failure_like_another_to_the_conditions() {
+    let start = |approve: bool, action: &str| {
+        World::running(
+            json!([
+                {"key": "a", "name": "A", "backoffMs": 0, "requiresApproval": approve,
+                    "inputs": {"x": {"$from": "sharedData.none"}},
+                    "conditions": [{"type": "failure", "condition": "error.code == 'invalid_inputs'", "action": action}]},
+                {"key": "b", "name": "B", "dependencies": ["a"]},
+            ]),
+            json!({}),
+        )
+    };
+    for approve in [false, true] {
+        assert_eq!(start(approve, "skip").all(), "a=skipped b=pending/ready");
+        let mut w = start(approve, "retry");
+        assert_eq!(w.at("a"), "pending/backoff");
+        w.pass(1);
+        w.pass(1);
+        assert_eq!(w.errors("a"), "invalid_inputs");
+        assert_eq!(w.status(), "failed", "no attempt is left");
+        let mut w = start(approve, "escalate");
+        for _ in 0..2 {
+            let asked = w.question().id;
+            w.answer(asked, json!({"action": "choose", "choice": "retry"}))
+                .unwrap();
+        }
+        let asked = w.question().id;
+        w.answer(asked, json!({"action": "choose", "choice": "skip"}))
+            .unwrap();
+        assert_eq!(w.all(), "a=skipped b=pending/ready");
+    }
 }
 
 #[test]

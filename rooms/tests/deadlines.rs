@@ -34,6 +34,49 @@ fn a_step_that_takes_too_long_is_a_failed_attempt_and_is_tried_again() {
 }
 
 #[test]
+fn a_timeout_that_a_condition_retries_uses_up_one_attempt() {
+    let mut w = World::running(
+        json!([{"key": "a", "name": "A", "timeoutMs": 5_000, "maxAttempts": 3, "backoffMs": 0,
+            "conditions": [{"type": "timeout", "action": "retry"}]}]),
+        json!({}),
+    );
+    for attempts in 1..=3 {
+        w.take("a", "ada");
+        w.pass(5_000);
+        assert_eq!(w.step("a").attempts, attempts);
+        w.pass(1);
+    }
+    assert_eq!(w.at("a"), "failed");
+    assert_eq!(w.process().process.metrics.error_count, 3);
+}
+
+#[test]
+fn conditions_of_every_failure_are_asked_only_about_the_last_timeout() {
+    let mut w = World::running(
+        json!([{"key": "a", "name": "A", "timeoutMs": 5_000, "maxAttempts": 2, "backoffMs": 0, "conditions": [
+            {"type": "failure", "action": "skip"},
+            {"type": "timeout", "condition": "attempts > 2", "action": "continue"},
+        ]}]),
+        json!({}),
+    );
+    w.take("a", "ada");
+    w.pass(5_000);
+    assert_eq!(w.at("a"), "pending/ready");
+    let scheduled = w.events.iter().rev().find_map(|e| match e {
+        rooms::EventBody::StepRetryScheduled(c) => Some(&c.conditions),
+        _ => None,
+    });
+    let asked = scheduled.expect("another attempt").iter();
+    assert_eq!(
+        asked.map(|r| (r.index, r.matched)).collect::<Vec<_>>(),
+        [(1, false)]
+    );
+    w.take("a", "ada");
+    w.pass(5_000);
+    assert_eq!(w.at("a"), "skipped");
+}
+
+#[test]
 fn the_teams_task_timeout_is_that_of_a_step_without_its_own() {
     let mut w = World::with(
         json!({"timeoutSettings": {"taskTimeout": 5_000}}),

@@ -176,6 +176,22 @@ fn a_process_does_what_its_table_says() {
     agrees_with_the_documentation("Process", &rows, str::to_owned);
 }
 
+#[test]
+fn a_start_that_was_refused_is_not_gone_round_by_a_retry() {
+    let mut w = process_pending();
+    start(&mut w, "reject").unwrap();
+    assert_eq!(w.status(), "failed");
+    let refusal = w.manage("retry", json!({})).unwrap_err();
+    assert_eq!(refusal.code, Code::IllegalTransition);
+    assert_eq!(w.all(), "a=cancelled b=cancelled");
+    // What was approved once needs no second approval.
+    let mut w = process_pending();
+    start(&mut w, "approve").unwrap();
+    w.broken("a");
+    w.manage("retry", json!({})).unwrap();
+    assert_eq!(w.all(), "a=pending/ready b=pending/blocked");
+}
+
 // ---- the step, with its phases
 
 fn a(more: Value) -> World {

@@ -102,31 +102,17 @@ impl Decider<'_> {
             return Ok(Value::Null);
         };
         let step = process.step(id).ok_or_else(stale)?;
-        let asked = step
-            .conditions
-            .iter()
-            .any(|c| c.kind == ConditionType::Timeout);
-        let verdict = if asked || attempts >= step.max_attempts {
-            let mut ended = (**step).clone();
-            ended.attempts = attempts;
-            Some(super::conditions::judge(&process, &ended, Some(&error)))
+        let mut ended = (**step).clone();
+        ended.attempts = attempts;
+        let last = attempts >= step.max_attempts;
+        // The conditions that look at every failure are asked once no attempt is left.
+        let looks = |kind| last || kind == ConditionType::Timeout;
+        let verdict = super::conditions::judge_where(&process, &ended, Some(&error), looks);
+        if last || verdict.broken.is_some() || verdict.matched.is_some() {
+            let again = attempts;
+            self.end_by(step, None, error, (attempts, again), verdict);
         } else {
-            None
-        };
-        let decided = verdict.as_ref().is_some_and(|v| {
-            v.broken.is_some()
-                || v.matched
-                    .as_ref()
-                    .is_some_and(|c| c.kind == ConditionType::Timeout)
-        });
-        match verdict {
-            Some(verdict) if decided || attempts >= step.max_attempts => {
-                self.end_by(step, None, error, attempts, verdict);
-            }
-            verdict => {
-                let results = verdict.map(|v| v.results).unwrap_or_default();
-                self.retry_later(step, None, error, attempts, results);
-            }
+            self.retry_later(step, None, error, attempts, verdict.results);
         }
         Ok(Value::Null)
     }

@@ -6,10 +6,11 @@ use serde_json::Value;
 use super::flow::step_change;
 use super::inputs::names_of;
 use super::{Decider, json};
-use crate::event::EventBody;
+use crate::event::{EventBody, StepChange};
 use crate::expression;
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::handoff::HandoffStatus;
+use crate::model::intervention::HumanIntervention;
 use crate::model::process::Failure;
 use crate::model::step::{
     ConditionAction, ConditionResult, ConditionType, ProcessStep, SkipReason, StepCondition,
@@ -68,40 +69,60 @@ impl Decider<'_> {
                 outputs,
             );
         }
-        let next = verdict.matched.and_then(|c| c.next_step_id);
-        let skips_itself = action == Some(ConditionAction::Skip) && next.is_none();
-        let status = if skips_itself {
-            StepStatus::Skipped
-        } else {
-            StepStatus::Completed
-        };
-        let mut change = step_change(step, status, None);
+        if action == Some(ConditionAction::Escalate) {
+            return self.escalate_result(step, attempted, outputs, verdict.results);
+        }
+        let mut change = result_change(step, outputs, verdict.results, verdict.matched.as_ref());
         change.attempt_id = attempt.map(|a| a.id);
         change.agent_id = attempt.map(|a| a.agent_id.clone());
-        // No outputs and `null` are the same: so is what the log is read as.
-        change.outputs = Some(outputs.clone()).filter(|o| !o.is_null());
         change.result_hash = Some(digest);
-        change.conditions = verdict.results;
-        change.skip_reason = skips_itself.then_some(SkipReason::Decided);
-        if action != Some(ConditionAction::Skip) {
-            change.next_step_id.clone_from(&next);
+        self.end_well(step, change);
+        match action {
+            Some(ConditionAction::Abort) => {
+                return self.abort_process(Some(format!("a condition of {:?}", step.key)));
+            }
+            Some(ConditionAction::Skip) => {
+                let next = verdict.matched.and_then(|c| c.next_step_id);
+                self.skip_named(next.as_deref(), SkipReason::Decided);
+            }
+            _ => {}
         }
-        self.emit(if skips_itself {
+        self.advance();
+    }
+
+    /// A person takes the result that a condition escalated.
+    pub(super) fn take_result(&mut self, i: &HumanIntervention) {
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        let step = i.step_id.and_then(|id| process.step(id));
+        let Some(step) = step.filter(|s| !s.status.is_terminal()) else {
+            return;
+        };
+        let outputs = i.subject.clone().unwrap_or_default();
+        // Others may have filled what there was room for when the result came.
+        if let Err(refusal) = self.require_room_for(&process, step, &outputs) {
+            let error = Failure::permanent(refusal.code.as_str(), refusal.detail);
+            return self.end_failed(step, None, error, None);
+        }
+        let matched = i.conditions.iter().find(|result| result.matched);
+        let condition = matched.and_then(|result| step.conditions.get(result.index));
+        let mut change = result_change(step, &outputs, i.conditions.clone(), condition);
+        let attempts = process.attempts.values();
+        let of = attempts.filter(|a| a.step_id == step.id && a.status == AttemptStatus::Completed);
+        change.agent_id = of.max_by_key(|a| a.epoch).map(|a| a.agent_id.clone());
+        self.end_well(step, change);
+        self.advance();
+    }
+
+    fn end_well(&mut self, step: &ProcessStep, change: StepChange) {
+        self.emit(if change.status == StepStatus::Skipped {
             EventBody::StepSkipped(change)
         } else {
             EventBody::StepCompleted(change)
         });
         self.close_step(step.id);
         self.end_handoffs(step.id, HandoffStatus::Completed);
-        match action {
-            Some(ConditionAction::Abort) => {
-                return self.abort_process(Some(format!("a condition of {:?}", step.key)));
-            }
-            Some(ConditionAction::Skip) => self.skip_named(next.as_deref(), SkipReason::Decided),
-            Some(ConditionAction::Escalate) => self.escalate_process(step),
-            _ => {}
-        }
-        self.advance();
     }
 
     fn skip_named(&mut self, name: Option<&str>, why: SkipReason) {
@@ -117,11 +138,45 @@ impl Decider<'_> {
     }
 }
 
+/// A step that has a result, and what the condition that decides says of it.
+fn result_change(
+    step: &ProcessStep,
+    outputs: &Value,
+    conditions: Vec<ConditionResult>,
+    matched: Option<&StepCondition>,
+) -> StepChange {
+    let skips = matched.is_some_and(|c| c.action == ConditionAction::Skip);
+    let next = matched.and_then(|c| c.next_step_id.clone());
+    let skips_itself = skips && next.is_none();
+    let status = if skips_itself {
+        StepStatus::Skipped
+    } else {
+        StepStatus::Completed
+    };
+    let mut change = step_change(step, status, None);
+    // No outputs and `null` are the same: so is what the log is read as.
+    change.outputs = Some(outputs.clone()).filter(|o| !o.is_null());
+    change.conditions = conditions;
+    change.skip_reason = skips_itself.then_some(SkipReason::Decided);
+    change.next_step_id = next.filter(|_| !skips);
+    change
+}
+
 /// Evaluates the conditions that look at this end of a step, up to the first that matches or cannot be evaluated.
 pub(super) fn judge(
     process: &ProcessState,
     step: &ProcessStep,
     error: Option<&Failure>,
+) -> Verdict {
+    judge_where(process, step, error, |_| true)
+}
+
+/// The same of the conditions of some types.
+pub(super) fn judge_where(
+    process: &ProcessState,
+    step: &ProcessStep,
+    error: Option<&Failure>,
+    asked: impl Fn(ConditionType) -> bool,
 ) -> Verdict {
     let mut verdict = Verdict {
         results: Vec::new(),
@@ -139,7 +194,7 @@ pub(super) fn judge(
         let looks = condition.kind == end
             || condition.kind == ConditionType::Custom
             || (end == ConditionType::Timeout && condition.kind == ConditionType::Failure);
-        if !looks {
+        if !looks || !asked(condition.kind) {
             continue;
         }
         let given = expression::holds(&condition.condition, &names);

@@ -91,16 +91,18 @@ impl Decider<'_> {
         let mut ended = step.clone();
         ended.attempts = attempts;
         let verdict = super::conditions::judge(&process, &ended, Some(&error));
-        self.end_by(step, attempt, error, attempts, verdict);
+        // What is asked for again uses up an attempt, also where none failed: a step that loses every lease must come to its end.
+        let again = attempts.max(step.attempts + 1);
+        self.end_by(step, attempt, error, (attempts, again), verdict);
     }
 
-    /// A step's conditions have been asked about its failure.
+    /// A step's conditions have been asked about its failure. Of its attempts so many are used up, and so many if there is another.
     pub(super) fn end_by(
         &mut self,
         step: &ProcessStep,
         attempt: Ended<'_>,
         error: Failure,
-        attempts: u32,
+        (attempts, again): (u32, u32),
         verdict: Verdict,
     ) {
         if let Some(why) = verdict.broken {
@@ -115,8 +117,6 @@ impl Decider<'_> {
             return self.fail_step(step, attempt, error, Some(attempts), results, None);
         };
         let next = matched.next_step_id;
-        // What is asked for again uses up an attempt, also where none failed: a step that loses every lease must come to its end.
-        let again = attempts.max(step.attempts + 1);
         match matched.action {
             ConditionAction::Retry if again < step.max_attempts => {
                 self.retry_later(step, attempt, error, again, results);
@@ -124,7 +124,9 @@ impl Decider<'_> {
             ConditionAction::Retry => {
                 self.fail_step(step, attempt, error, Some(attempts), results, None);
             }
-            ConditionAction::Escalate => self.escalate_step(step, attempt, &error, attempts),
+            ConditionAction::Escalate => {
+                self.escalate_step(step, attempt, &error, attempts, results);
+            }
             ConditionAction::Abort => {
                 let status = StepStatus::Failed;
                 self.end_with(step, status, attempt, error, attempts, results, next);

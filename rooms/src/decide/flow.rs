@@ -99,7 +99,7 @@ impl Decider<'_> {
             let mut shown = step.clone();
             match inputs_of(&process, step) {
                 Ok(inputs) => shown.inputs = inputs.unwrap_or(shown.inputs),
-                Err(error) => return self.end_failed(step, None, *error, None),
+                Err(error) => return self.end_badly(step, None, *error, step.attempts),
             }
             return self.ask_to_begin(&shown);
         }
@@ -114,7 +114,7 @@ impl Decider<'_> {
         let Some(step) = process.step(id) else { return };
         let inputs = match inputs_of(&process, step) {
             Ok(inputs) => inputs,
-            Err(error) => return self.end_failed(step, None, *error, None),
+            Err(error) => return self.end_badly(step, None, *error, step.attempts),
         };
         if step.process.is_some() && process.process.status == ProcessStatus::Running {
             return self.start_child(step, inputs);
@@ -346,6 +346,7 @@ pub(super) fn attempt_change(
         avoid: false,
         prefer: None,
         error: None,
+        result_hash: None,
         step: patch(step, step_status, Some(phase)),
     }
 }

@@ -117,6 +117,11 @@ impl Decider<'_> {
 
     pub(super) fn retry_process(&mut self, why: &r::ProcessReason) -> Ruled {
         let process = self.in_status(&[ProcessStatus::Failed], "retried")?;
+        if process.process.started_at.is_none() {
+            return Err(Refusal::illegal(
+                "its start was refused; start it anew, or fork it, so that it is asked about again",
+            ));
+        }
         let mut change = self.process_change(ProcessStatus::Running);
         change.reason.clone_from(&why.reason);
         change.reset = to_run_again(&process);

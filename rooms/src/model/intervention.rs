@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Priority;
 use super::access::{Actor, Permission};
-use super::step::StepPatch;
+use super::step::{ConditionResult, StepPatch};
 use crate::Timestamp;
 use crate::id::{InterventionId, ProcessId, StepId};
 
@@ -351,6 +351,9 @@ pub struct HumanIntervention {
     /// What to choose from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<ChoiceOption>>,
+    /// The conditions of the step that were evaluated, where one of them asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionResult>,
     /// What is being decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Value>,

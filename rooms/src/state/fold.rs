@@ -180,6 +180,7 @@ impl ProcessState {
                 step.take_inputs(c.inputs.as_ref());
                 if c.child_process_id.is_some() {
                     step.child_process_id = c.child_process_id;
+                    step.stop_clock();
                 }
             }),
             E::StepProgress(c) => {
@@ -265,7 +266,7 @@ impl ProcessState {
                     .attempts
                     .get(&c.id)
                     .is_some_and(|a| a.status == AttemptStatus::Leased);
-                self.end_attempt(Some(c.id), c.status, None, at);
+                self.end_attempt(Some(c.id), c.status, c.result_hash.as_deref(), at);
                 self.patch(&c.step, at);
                 let lost = matches!(body, E::AssignmentExpired(_)) && was_leased;
                 let suspended = matches!(body, E::AssignmentSuspended(_));

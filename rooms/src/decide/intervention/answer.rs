@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::own::is_own_escalation;
+use super::own::{is_about_result, is_own_escalation};
 use super::work::check_assignees;
 use super::{intervention_change, resolved};
 use crate::decide::{Decider, MAX_TEXT, Ruled, hash, subject_hash};
@@ -233,14 +233,18 @@ impl Decider<'_> {
                 let error = Failure::permanent("rejected", format!("rejected by {by}: {why}"));
                 self.rejected(i, error);
             }
-            Some(Outcome::Chosen) if is_own_escalation(i) => match response.choice.as_deref() {
-                Some("skip") => self.skip_by(i),
-                Some("fail") => {
-                    let why = format!("{by} let the step fail");
-                    self.let_fail(i, Failure::permanent("escalated", why));
+            Some(Outcome::Chosen | Outcome::Answered) if is_own_escalation(i) => {
+                match response.choice.as_deref() {
+                    Some("skip") => self.skip_by(i),
+                    Some("fail") => {
+                        let why = format!("{by} let the step fail");
+                        self.let_fail(i, Failure::permanent("escalated", why));
+                    }
+                    Some("retry") => self.go_on(i),
+                    _ if is_about_result(i) => self.take_result(i),
+                    _ => self.go_on(i),
                 }
-                _ => self.go_on(i),
-            },
+            }
             _ => self.go_on(i),
         }
     }

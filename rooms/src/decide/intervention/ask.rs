@@ -88,6 +88,7 @@ impl Decider<'_> {
             candidate_permissions: ask.candidate_permissions,
             schema: ask.schema.clone(),
             options,
+            conditions: Vec::new(),
             subject: ask.subject.clone(),
             subject_hash: subject_hash(ask.subject.as_ref()),
             asked_hash,

@@ -1,27 +1,36 @@
 //! Questions that Baton asks by itself: may a process start, may a step begin, what becomes of a failed one.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::decide::ending::Ended;
 use crate::decide::flow::attempt_change;
 use crate::decide::{Decider, json as to_json, patch, subject_hash};
 use crate::event::EventBody;
 use crate::model::Priority;
 use crate::model::access::{Principal, PrincipalKind};
-use crate::model::attempt::{Attempt, AttemptStatus};
+use crate::model::attempt::AttemptStatus;
 use crate::model::intervention::{
     ChoiceOption, HumanIntervention, InterventionStatus, InterventionType, OnExpire, OnReject,
     Outcome, Quorum, WaitMode,
 };
 use crate::model::process::Failure;
-use crate::model::step::{ProcessStep, StepPhase, StepStatus};
+use crate::model::step::{ConditionResult, ProcessStep, StepPhase, StepStatus};
 use crate::state::ProcessState;
 
 /// The key of the question whether a process may start.
 const START: &str = "start";
-/// The options of the escalation that Baton opens by itself.
-const ESCALATION_OPTIONS: [(&str, &str); 3] = [
+/// What the keys of the questions begin with that Baton asks about a failed step, and about a result.
+const FAILED: &str = "escalation";
+const RESULT: &str = "result";
+/// What there is to choose then.
+const FAILED_OPTIONS: [(&str, &str); 3] = [
     ("retry", "Run the step again"),
     ("skip", "Skip the step and go on"),
+    ("fail", "Let the step fail"),
+];
+const RESULT_OPTIONS: [(&str, &str); 3] = [
+    ("accept", "Take the result and go on"),
+    ("retry", "Run the step again"),
     ("fail", "Let the step fail"),
 ];
 
@@ -58,6 +67,7 @@ impl Decider<'_> {
             delegated_by: None,
             schema: None,
             options: None,
+            conditions: Vec::new(),
             subject: None,
             subject_hash: subject_hash(None),
             asked_hash: String::new(),
@@ -149,68 +159,124 @@ impl Decider<'_> {
     pub(in crate::decide) fn escalate_step(
         &mut self,
         step: &ProcessStep,
-        attempt: Option<(&Attempt, String)>,
+        attempt: Ended<'_>,
         error: &Failure,
         attempts: u32,
+        conditions: Vec<ConditionResult>,
     ) {
-        let Some(process) = self.state.process.clone() else {
-            return;
-        };
-        self.close_step(step.id);
-        // The failed attempt ends like one before a retry; whether there is one, the human says.
-        if let Some((attempt, _)) = attempt {
-            let mut change = attempt_change(
-                attempt,
-                step,
-                AttemptStatus::Failed,
-                StepStatus::Pending,
-                StepPhase::Blocked,
-            );
-            change.reason = Some("the attempt failed, and a human is asked".to_owned());
-            change.error = Some(error.clone());
-            self.emit(EventBody::AssignmentReleased(change));
-        }
         let description = format!(
             "The step {:?} failed after {attempts} attempt{}: {}. What now?",
             step.name,
             if attempts == 1 { "" } else { "s" },
             error.message
         );
-        let key = format!("escalation:{}:{attempts}:{}", step.run, step.epoch);
+        self.close_step(step.id);
+        // The failed attempt ends like one before a retry; whether there is one, the human says.
+        self.set_aside(
+            step,
+            attempt,
+            "the attempt failed, and a human is asked",
+            Some(error),
+        );
+        let subject = Some(to_json(error));
+        self.escalate_own(
+            step,
+            (FAILED, &FAILED_OPTIONS),
+            description,
+            subject,
+            conditions,
+        );
+    }
+
+    /// A step has a result and a condition asks for a human all the same: the result is what is asked about, and waits until it is taken.
+    pub(in crate::decide) fn escalate_result(
+        &mut self,
+        step: &ProcessStep,
+        attempt: Ended<'_>,
+        outputs: &Value,
+        conditions: Vec<ConditionResult>,
+    ) {
+        let description = format!(
+            "A condition of the step {:?} asks you to look at its result. What now?",
+            step.name
+        );
+        self.close_step(step.id);
+        self.set_aside(
+            step,
+            attempt,
+            "the result is in, and a human is asked",
+            None,
+        );
+        let subject = Some(outputs.clone()).filter(|o| !o.is_null());
+        self.escalate_own(
+            step,
+            (RESULT, &RESULT_OPTIONS),
+            description,
+            subject,
+            conditions,
+        );
+    }
+
+    /// Ends an attempt whose step has not ended with it: with this error, or well.
+    fn set_aside(
+        &mut self,
+        step: &ProcessStep,
+        attempt: Ended<'_>,
+        why: &str,
+        error: Option<&Failure>,
+    ) {
+        let Some((attempt, digest)) = attempt else {
+            return;
+        };
+        let status = match error {
+            Some(_) => AttemptStatus::Failed,
+            None => AttemptStatus::Completed,
+        };
+        let mut change = attempt_change(
+            attempt,
+            step,
+            status,
+            StepStatus::Pending,
+            StepPhase::Blocked,
+        );
+        change.reason = Some(why.to_owned());
+        change.error = error.cloned();
+        change.result_hash = Some(digest);
+        self.emit(EventBody::AssignmentReleased(change));
+    }
+
+    fn escalate_own(
+        &mut self,
+        step: &ProcessStep,
+        (about, options): (&str, &[(&str, &str)]),
+        description: String,
+        subject: Option<Value>,
+        conditions: Vec<ConditionResult>,
+    ) {
+        let Some(process) = self.state.process.clone() else {
+            return;
+        };
+        let about = format!("{about}:{}:", step.run);
+        let of_step = process.interventions.values();
+        let of_step = of_step.filter(|i| i.step_id == Some(step.id) && i.key.starts_with(&about));
+        let key = format!("{about}{}", of_step.count() + 1);
         let mut question = self.question(&process, InterventionType::Escalation, key, description);
         question.step_id = Some(step.id);
         question.priority = Priority::Urgent;
-        question.subject = Some(to_json(error));
+        question.subject = subject;
         question.subject_hash = subject_hash(question.subject.as_ref());
-        question.options = Some(
-            ESCALATION_OPTIONS
-                .iter()
-                .map(|(id, label)| ChoiceOption {
-                    id: (*id).to_owned(),
-                    label: (*label).to_owned(),
-                    description: None,
-                })
-                .collect(),
-        );
+        let option = |(id, label): &(&str, &str)| ChoiceOption {
+            id: (*id).to_owned(),
+            label: (*label).to_owned(),
+            description: None,
+        };
+        question.options = Some(options.iter().map(option).collect());
+        question.conditions = conditions;
         question.step = Some(patch(
             step,
             StepStatus::Pending,
             Some(StepPhase::AwaitingInput),
         ));
-        self.emit(EventBody::InterventionRequested(question));
-    }
-
-    /// A step ended well and a condition asks for a human all the same: the process asks, and goes on.
-    pub(in crate::decide) fn escalate_process(&mut self, step: &ProcessStep) {
-        let Some(process) = self.state.process.clone() else {
-            return;
-        };
-        let description = format!(
-            "A condition of the step {:?} asks for your attention",
-            step.name
-        );
-        let key = format!("attention:{}:{}", step.key, step.run);
-        let question = self.question(&process, InterventionType::Escalation, key, description);
         self.emit(EventBody::InterventionRequested(question));
     }
 }
@@ -220,9 +286,14 @@ pub(super) fn is_start(i: &HumanIntervention) -> bool {
     i.requested_by.kind == PrincipalKind::System && i.key == START && i.step_id.is_none()
 }
 
-/// Whether Baton asked by itself what becomes of a failed step.
+/// Whether Baton asked by itself what becomes of a step that failed, or that has a result.
 pub(super) fn is_own_escalation(i: &HumanIntervention) -> bool {
     i.requested_by.kind == PrincipalKind::System
         && i.kind == InterventionType::Escalation
         && i.options.is_some()
+}
+
+/// Whether what it asked about is a result.
+pub(super) fn is_about_result(i: &HumanIntervention) -> bool {
+    is_own_escalation(i) && i.key.split(':').next() == Some(RESULT)
 }

@@ -398,6 +398,8 @@ export interface components {
             avoid?: boolean;
             prefer?: components["schemas"]["AgentId"] | null;
             error?: components["schemas"]["Failure"] | null;
+            /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+            resultHash?: string | null;
             /** @description What it did to the step. */
             step: components["schemas"]["StepPatch"];
         };
@@ -1202,6 +1204,8 @@ export interface components {
             schema?: Json;
             /** @description What to choose from. */
             options?: components["schemas"]["ChoiceOption"][] | null;
+            /** @description The conditions of the step that were evaluated, where one of them asks. */
+            conditions?: components["schemas"]["ConditionResult"][];
             /** @description What is being decided on. */
             subject?: Json;
             /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
@@ -3830,6 +3834,8 @@ export interface components {
                 avoid?: boolean;
                 prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
+                /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+                resultHash?: string | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
             };
@@ -3856,6 +3862,8 @@ export interface components {
                 avoid?: boolean;
                 prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
+                /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+                resultHash?: string | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
             };
@@ -3882,6 +3890,8 @@ export interface components {
                 avoid?: boolean;
                 prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
+                /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+                resultHash?: string | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
             };
@@ -3908,6 +3918,8 @@ export interface components {
                 avoid?: boolean;
                 prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
+                /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+                resultHash?: string | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
             };
@@ -3934,6 +3946,8 @@ export interface components {
                 avoid?: boolean;
                 prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
+                /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+                resultHash?: string | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
             };
@@ -3960,6 +3974,8 @@ export interface components {
                 avoid?: boolean;
                 prefer?: components["schemas"]["AgentId"] | null;
                 error?: components["schemas"]["Failure"] | null;
+                /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+                resultHash?: string | null;
                 /** @description What it did to the step. */
                 step: components["schemas"]["StepPatch"];
             };
@@ -4117,6 +4133,8 @@ export interface components {
                 schema?: Json;
                 /** @description What to choose from. */
                 options?: components["schemas"]["ChoiceOption"][] | null;
+                /** @description The conditions of the step that were evaluated, where one of them asks. */
+                conditions?: components["schemas"]["ConditionResult"][];
                 /** @description What is being decided on. */
                 subject?: Json;
                 /** @description SHA-256 of the subject's JSON; of `null` where there is none. */

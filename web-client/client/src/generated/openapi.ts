@@ -1389,6 +1389,8 @@ export interface components {
             avoid?: boolean;
             prefer?: components["schemas"]["AgentId"] | null;
             error?: components["schemas"]["Failure"] | null;
+            /** @description SHA-256 of the result, where a human says what becomes of it: the same result again is known by it. */
+            resultHash?: string | null;
             /** @description What it did to the step. */
             step: components["schemas"]["StepPatch"];
         };
@@ -2273,6 +2275,8 @@ export interface components {
             schema?: Json;
             /** @description What to choose from. */
             options?: components["schemas"]["ChoiceOption"][] | null;
+            /** @description The conditions of the step that were evaluated, where one of them asks. */
+            conditions?: components["schemas"]["ConditionResult"][];
             /** @description What is being decided on. */
             subject?: Json;
             /** @description SHA-256 of the subject's JSON; of `null` where there is none. */
