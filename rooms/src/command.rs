@@ -108,9 +108,10 @@ pub enum Command {
         attempt_id: AttemptId,
         lease: r::LeaseReason,
     },
-    ReleaseInstance {
+    ReleaseAgent {
         agent_id: AgentId,
-        instance_id: InstanceId,
+        /// This running copy; none: every one, as the agent was removed.
+        instance_id: Option<InstanceId>,
     },
     RequestHandoff {
         attempt_id: Option<AttemptId>,
@@ -394,7 +395,7 @@ impl Command {
             | C::Timer { .. }
             | C::StartChild { .. }
             | C::ChildEnded { .. }
-            | C::ReleaseInstance { .. }
+            | C::ReleaseAgent { .. }
             | C::ArchiveRoom { .. } => Operation::SystemOnly,
             C::RegisterAgent(_) | C::UpdateAgent { .. } | C::RemoveAgent { .. } => {
                 Operation::AgentsManage

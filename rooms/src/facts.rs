@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::Arc;
 
-use crate::event::EventBody;
+use crate::State;
+use crate::event::{Event, EventBody};
 use crate::id::{AgentId, AttemptId, MessageId, ProcessId, RoomId, TeamId, TemplateId};
+use crate::model::Object;
 use crate::model::access::PrincipalKind;
 use crate::model::agent::Agent;
 use crate::model::monitoring::AlertRule;
@@ -88,6 +90,58 @@ pub struct Posted {
     pub removed: bool,
 }
 
+/// A process as it was after an event of its room.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// After which.
+    pub seq: u64,
+    /// As it was.
+    pub state: Arc<ProcessState>,
+    /// The `sharedData` that it was started with; none where the log no longer goes back so far.
+    pub given: Option<Object>,
+}
+
+/// A past that is being read.
+#[derive(Debug)]
+pub struct Reading {
+    state: State,
+    given: Option<Object>,
+}
+
+impl Reading {
+    /// What was before the events that come.
+    pub fn new(base: State) -> Self {
+        Self {
+            state: base,
+            given: None,
+        }
+    }
+
+    /// The seq of the last event taken in.
+    pub fn seq(&self) -> u64 {
+        self.state.seq
+    }
+
+    /// Takes an event in.
+    pub fn take(&mut self, event: &Event) {
+        if let EventBody::ProcessCreated(process) = &event.body
+            && event.origin.is_none()
+        {
+            self.given = Some(process.context.shared_data.clone());
+        }
+        self.state.apply(event);
+    }
+
+    /// What it comes to; none where there is no process.
+    pub fn end(self) -> Option<Past> {
+        Some(Past {
+            seq: self.state.seq,
+            state: self.state.process?,
+            given: self.given,
+        })
+    }
+}
+
 /// What was read. Kept up to date within a batch by [`Facts::absorb`].
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -98,7 +152,7 @@ pub struct Facts {
     /// Versions of templates.
     pub templates: BTreeMap<(TemplateId, u32), Arc<ProcessTemplate>>,
     /// Processes as they were after an event of their rooms, by what was asked for.
-    pub sources: BTreeMap<(ProcessId, Option<u64>), (u64, Arc<ProcessState>)>,
+    pub sources: BTreeMap<(ProcessId, Option<u64>), Past>,
     /// Live attempts of an agent.
     pub agent_live: BTreeMap<AgentId, BTreeSet<AttemptId>>,
     /// Live attempts of a team.
@@ -122,6 +176,19 @@ impl Facts {
                 .next_back()
                 .map(|(_, template)| template),
         }
+    }
+
+    /// Agents that steps of the templates and of the pasts are for, which nobody asked about by name.
+    pub fn named_agents(&self) -> BTreeSet<AgentId> {
+        let of_templates = self.templates.values().flat_map(|t| &t.steps);
+        let of_templates = of_templates.filter_map(|s| s.assigned_agent_id.as_ref());
+        let of_sources = self.sources.values().flat_map(|past| &past.state.steps);
+        let of_sources = of_sources.filter_map(|s| s.assigned_agent_id.as_ref());
+        of_templates
+            .chain(of_sources)
+            .filter(|id| !self.agents.contains_key(*id))
+            .cloned()
+            .collect()
     }
 
     /// Lets the commands after this one in the batch see what it did.

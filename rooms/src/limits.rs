@@ -18,6 +18,8 @@ pub const NEXT_STEPS: usize = 2_000;
 pub const CONDITIONS: usize = 50;
 /// Capabilities that one step asks for.
 pub const CAPABILITIES: usize = 50;
+/// Capabilities of an agent, or of a member of a team.
+pub const AGENT_CAPABILITIES: usize = 200;
 /// Attempts that a step may use up.
 pub const ATTEMPTS: u32 = 100;
 /// The longest time that can be asked for, in milliseconds: a year.

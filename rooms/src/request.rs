@@ -17,7 +17,9 @@ use crate::model::monitoring::{AlertType, Metric, Severity};
 use crate::model::process::{Failure, PauseMode};
 use crate::model::room::{Channel, MessageKind, ParticipantType, RoomRole, RoomType};
 use crate::model::step::{StepCondition, SubProcess, TriggerRule};
-use crate::model::team::{MemberRole, TeamStatus};
+use crate::model::team::{
+    CollaborationRule, EscalationRule, HandoffStrategy, MemberRole, TeamStatus,
+};
 use crate::model::{Object, Priority};
 
 macro_rules! requests {
@@ -41,8 +43,49 @@ requests! {
         agents: Vec<TeamMemberInput>,
         /// What differs from the defaults; merged over them field by field.
         #[serde(default)]
-        #[schema(value_type = Option<Object>)]
-        configuration: Option<Value>,
+        configuration: Option<ConfigurationInput>,
+    }
+    /// How a team works, as far as it is said; see TeamConfiguration.
+    ConfigurationInput {
+        /// Steps at once, over all the team's processes.
+        #[serde(default)]
+        max_concurrent_tasks: Option<u32>,
+        /// How a handoff finds its receiver.
+        #[serde(default)]
+        handoff_strategy: Option<HandoffStrategy>,
+        /// A process waits for a human before it starts.
+        #[serde(default)]
+        human_approval_required: Option<bool>,
+        /// When to escalate, all of it.
+        #[serde(default)]
+        escalation_rules: Option<Vec<EscalationRule>>,
+        /// When to work together, all of it.
+        #[serde(default)]
+        collaboration_rules: Option<Vec<CollaborationRule>>,
+        /// Deadlines, merged field by field.
+        #[serde(default)]
+        timeout_settings: Option<TimeoutInput>,
+    }
+    /// Deadlines, in milliseconds, as far as they are said; see TimeoutSettings.
+    TimeoutInput {
+        /// How long a lease lives without a heartbeat.
+        #[serde(default)]
+        lease_ms: Option<u64>,
+        /// How long an offer waits to be accepted.
+        #[serde(default)]
+        offer_ms: Option<u64>,
+        /// How long a step may take.
+        #[serde(default)]
+        task_timeout: Option<u64>,
+        /// How long a handoff waits to be accepted.
+        #[serde(default)]
+        handoff_timeout: Option<u64>,
+        /// How long a human may take before the question is overdue.
+        #[serde(default)]
+        human_response_timeout: Option<u64>,
+        /// How long a process may take; stands still while only humans are waited for.
+        #[serde(default)]
+        process_timeout: Option<u64>,
     }
     /// A member of a team.
     TeamMemberInput {
@@ -76,8 +119,7 @@ requests! {
         agents: Option<Vec<TeamMemberInput>>,
         /// Merged over what is there.
         #[serde(default)]
-        #[schema(value_type = Option<Object>)]
-        configuration: Option<Value>,
+        configuration: Option<ConfigurationInput>,
         /// `active` or `inactive`; archiving is DELETE.
         #[serde(default)]
         status: Option<TeamStatus>,

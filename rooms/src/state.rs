@@ -28,6 +28,7 @@ use crate::model::room::{CollaborationRoom, ParticipantType};
 use crate::model::step::{ProcessStep, StepPhase, StepStatus};
 use crate::model::team::AgentTeam;
 
+pub(crate) use self::fold::{merged, share};
 pub use self::graph::Graph;
 use self::graph::GraphCell;
 

@@ -142,6 +142,62 @@ fn a_teams_room_follows_the_roles_of_its_members() {
     assert_eq!(role(&w, "ada"), None);
 }
 
+#[test]
+fn what_is_said_of_teams_and_agents_has_limits_and_all_that_is_wrong_is_named() {
+    let mut w = agent_in("removed");
+    let long = "x".repeat(32 * 1024 + 1);
+    let paths = |refused: Result<Value, Refusal>| {
+        let refusal = refused.unwrap_err();
+        assert_eq!(refusal.code, rooms::Code::InvalidRequest);
+        let paths = refusal.errors.into_iter().map(|e| e.path);
+        paths.collect::<Vec<_>>().join(" ")
+    };
+    let many: Vec<_> = (0..201).map(|n| n.to_string()).collect();
+    let change = json!({"description": long, "agents": [
+        {"agentId": "bob", "role": "leader", "specialization": long, "capabilities": ["a", " "]},
+        {"agentId": "ada", "role": "support"},
+        {"agentId": "bob", "role": "support", "capabilities": many},
+    ]});
+    let wrong = "agents[0].specialization agents[0].capabilities[1] agents[1].agentId agents[2].agentId agents[2].capabilities description";
+    assert_eq!(paths(update(&mut w, change)), wrong);
+    let all = json!({"id": "cid", "name": "Cid", "description": long, "capabilities": many});
+    let register = Command::RegisterAgent(request(all));
+    assert_eq!(paths(w.run(&admin(), register)), "description capabilities");
+    let change = request(json!({"description": long, "capabilities": [long]}));
+    let agent_id = AgentId::from("bob");
+    let change = Command::UpdateAgent { agent_id, change };
+    assert_eq!(
+        paths(w.run(&admin(), change)),
+        "description capabilities[0]"
+    );
+    let ready = Command::AgentReady {
+        agent_id: "bob".into(),
+        slots: None,
+        capabilities: Some(many),
+    };
+    assert_eq!(paths(w.run(&agent("bob"), ready)), "capabilities");
+}
+
+#[test]
+fn a_configuration_is_laid_over_what_was_there_field_by_field() {
+    let mut w = World::of_team(
+        &["ada"],
+        &json!({"maxConcurrentTasks": 7, "timeoutSettings": {"leaseMs": 1_000}}),
+    );
+    let more = json!({"humanApprovalRequired": true, "timeoutSettings": {"offerMs": 2_000}});
+    update(&mut w, json!({"configuration": more})).unwrap();
+    let c = &w.state.team.as_ref().unwrap().configuration;
+    assert_eq!(
+        (c.max_concurrent_tasks, c.human_approval_required),
+        (7, true)
+    );
+    let t = &c.timeout_settings;
+    assert_eq!(
+        (t.lease_ms, t.offer_ms, t.task_timeout),
+        (1_000, 2_000, 300_000)
+    );
+}
+
 // ---- the agent
 
 fn registered(w: &mut World) -> Result<Value, Refusal> {

@@ -6,9 +6,10 @@ mod world;
 
 use rooms::command::Timer;
 use rooms::decide::{outbound, refused};
+use rooms::facts::Past;
 use rooms::id::ProcessId;
 use rooms::model::template::ProcessTemplate;
-use rooms::{Code, Command, Refusal, request as r};
+use rooms::{Code, Command, EventBody, Refusal, request as r};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use world::{World, person, system};
@@ -381,16 +382,35 @@ fn processes_lie_in_each_other_only_so_deep() {
 
 /// Forks the process of a world after an event (none: the last) and gives the new one.
 fn fork(w: &World, seq: Option<u64>, body: Value) -> Result<World, Refusal> {
+    fork_with(w, seq, body, |_| {})
+}
+
+/// The same, once something else is different in the new one's world.
+fn fork_with(
+    w: &World,
+    seq: Option<u64>,
+    body: Value,
+    change: impl FnOnce(&mut World),
+) -> Result<World, Refusal> {
     let mut at = rooms::State::default();
+    let mut given = None;
     for event in w.events.iter().take(seq.map_or(usize::MAX, |n| n as usize)) {
+        if let EventBody::ProcessCreated(process) = event {
+            given = Some(process.context.shared_data.clone());
+        }
         at.apply_body(event, w.now);
         at.seq += 1;
     }
     let mut new = World::new(&["ada", "bob", "cid"], &json!({}));
     new.seed = 1_000;
     let source = w.process().process.id;
-    let past = at.process.clone().expect("a process");
-    new.facts.sources.insert((source, seq), (at.seq, past));
+    let past = Past {
+        seq: at.seq,
+        state: at.process.clone().expect("a process"),
+        given,
+    };
+    new.facts.sources.insert((source, seq), past);
+    change(&mut new);
     let mut fork: r::ForkProcess = serde_json::from_value(body).unwrap();
     fork.seq = seq;
     let command = Command::ForkProcess {
@@ -459,6 +479,113 @@ fn a_fork_takes_up_what_had_failed_or_was_under_way() {
     let f = fork(&w, None, json!({})).unwrap();
     assert_eq!(f.all(), "a=completed b=pending/ready c=pending/blocked");
     assert_eq!(f.step("b").attempts, 0);
+}
+
+#[test]
+fn a_fork_has_of_merged_outputs_those_of_the_steps_that_it_keeps() {
+    let mut w = World::running(
+        json!([
+            {"key": "a", "name": "A", "mergeOutputs": true},
+            {"key": "b", "name": "B", "dependencies": ["a"], "mergeOutputs": true},
+            {"key": "c", "name": "C", "dependencies": ["b"]},
+        ]),
+        json!({"context": {"sharedData": {"lang": "en", "tone": "dry"}}}),
+    );
+    w.done("a", json!({"lang": "de", "x": 1}));
+    w.done("b", json!({"lang": "fr", "tone": "warm", "y": 2}));
+    let shared = |w: &World| w.process().context.shared_data.clone();
+    let f = fork(&w, None, json!({"fromStep": "b"})).unwrap();
+    let only_a =
+        json!({"lang": "de", "tone": "dry", "x": 1, "steps": {"a": {"lang": "de", "x": 1}}});
+    assert_eq!(json!(shared(&f)), only_a);
+    let again = fork(&f, None, json!({"fromStep": "a"})).unwrap();
+    assert_eq!(
+        json!(shared(&again)),
+        json!({"tone": "dry", "steps": {}}),
+        "the first fork was given what its past had merged"
+    );
+    let f = fork(&w, None, json!({})).unwrap();
+    assert_eq!(shared(&f), shared(&w));
+}
+
+#[test]
+fn a_fork_in_the_middle_of_a_delegation_begins_the_step_anew_and_keeps_none_of_its_parts() {
+    let mut w = chain();
+    let attempt = w.take("a", "ada").id;
+    let part = json!({"toAgentId": "bob", "kind": "delegate", "reason": "A part"});
+    let asked = w.hand(attempt, part).unwrap();
+    w.accept("bob", asked).unwrap();
+    assert_eq!(
+        w.all(),
+        "a=running/executing b=pending/blocked c=pending/blocked a.d1=running/executing"
+    );
+    let f = fork(&w, None, json!({})).unwrap();
+    assert_eq!(
+        f.all(),
+        "a=pending/ready b=pending/blocked c=pending/blocked"
+    );
+    w.complete("a.d1", json!({"part": 1}));
+    w.complete("a", json!({"n": 1}));
+    let f = fork(&w, None, json!({})).unwrap();
+    assert_eq!(
+        f.all(),
+        "a=completed b=pending/ready c=pending/blocked a.d1=completed"
+    );
+    assert_eq!(f.step("a.d1").parent_step_id, Some(f.step("a").id));
+    let refusal = fork(&w, None, json!({"fromStep": "a.d1"})).err();
+    assert_eq!(refusal.unwrap().errors[0].path, "fromStep");
+}
+
+#[test]
+fn neither_a_template_nor_a_fork_waits_for_an_agent_that_was_removed() {
+    let remove = |w: &mut World| {
+        w.facts.agents.get_mut(&"bob".into()).unwrap().archived = true;
+    };
+    let mut w = World::new(&["ada", "bob"], &json!({}));
+    let mut body = greeting();
+    body["steps"][0]["assignedAgentId"] = json!("bob");
+    let t = make(&mut w, body).unwrap();
+    remove(&mut w);
+    let refusal = from(&mut w, &t, json!({"inputs": {"who": "x"}})).unwrap_err();
+    assert_eq!(refusal.errors[0].path, "steps[0].assignedAgentId");
+
+    let mut w = World::running(
+        json!([
+            {"key": "a", "name": "A", "assignedAgentId": "bob"},
+            {"key": "b", "name": "B", "dependencies": ["a"], "assignedAgentId": "ada"},
+        ]),
+        json!({}),
+    );
+    w.take("a", "bob");
+    w.complete("a", json!({}));
+    let again = |w: &World, from: &str| {
+        let past = fork_with(w, None, json!({"fromStep": from}), remove);
+        past.map(|f| f.all())
+    };
+    let refusal = again(&w, "a").unwrap_err();
+    assert_eq!(refusal.code, Code::IllegalTransition);
+    assert!(refusal.detail.contains("bob"), "{}", refusal.detail);
+    assert_eq!(again(&w, "b").unwrap(), "a=completed b=pending/ready");
+}
+
+#[test]
+fn a_sub_process_that_is_refused_says_which_fields_are_wrong() {
+    let timer = Timer::StartChild {
+        step: Uuid::from_u128(1).into(),
+        process: ProcessId(Uuid::from_u128(2)),
+    };
+    let refusal = Refusal::field("inputs.who", "is missing");
+    let Some(Command::ChildEnded { error, .. }) = refused(&timer, &refusal) else {
+        panic!("the step is told");
+    };
+    let error = error.unwrap();
+    assert_eq!(error.code, "sub_process_refused");
+    assert_eq!(
+        error.details,
+        Some(
+            json!({"code": "invalid_request", "errors": [{"path": "inputs.who", "message": "is missing"}]})
+        )
+    );
 }
 
 #[test]

@@ -67,7 +67,10 @@ impl Asked {
                 let key = timer.key();
                 format!("timer:{}", key.split(':').next().unwrap_or_default())
             }
-            Command::ReleaseInstance { .. } => "agent:ready".to_owned(),
+            Command::ReleaseAgent { instance_id, .. } => match instance_id {
+                Some(_) => "agent:ready".to_owned(),
+                None => "agent:remove".to_owned(),
+            },
             Command::CreateWorkspaceRoom { .. } => "workspace:create".to_owned(),
             _ => "system".to_owned(),
         };

@@ -75,6 +75,15 @@ impl Tx {
             }
         };
         crate::templates::read(&mut self.conn, workspace, needs, &mut facts).await?;
+        let agents = facts.named_agents();
+        if !agents.is_empty() {
+            let named = Needs {
+                agents,
+                ..Needs::default()
+            };
+            let found = self.registered(workspace, &named).await?;
+            facts.agents.extend(found.agents);
+        }
         self.posted(workspace, needs, &mut facts).await?;
         Ok(facts)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rooms::event::Event;
+use rooms::facts::{Past, Reading};
 use rooms::id::{ProcessId, RoomId, TemplateId, WorkspaceId};
 use rooms::model::template::ProcessTemplate;
 use rooms::{Facts, Needs};
@@ -109,20 +110,21 @@ async fn past(
     conn: &mut Conn,
     process: ProcessId,
     until: Option<u64>,
-) -> Result<Option<(u64, Arc<rooms::state::ProcessState>)>, Error> {
+) -> Result<Option<Past>, Error> {
     let sql = "SELECT first FROM rooms WHERE id = $1";
     let rows = conn.query(sql, vec![process.0.into()]).await?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
     // The log begins with what came before its oldest event.
-    let mut state = crate::retention::base(conn, RoomId(process.0), row.count(0)).await?;
+    let base = crate::retention::base(conn, RoomId(process.0), row.count(0)).await?;
+    let mut past = Reading::new(base);
     let last = until.unwrap_or(u64::MAX);
-    while state.seq < last {
+    while past.seq() < last {
         let rows = conn
             .query(
                 "SELECT payload FROM events WHERE room_id = $1 AND seq > $2 ORDER BY seq LIMIT 1000",
-                vec![process.0.into(), state.seq.into()],
+                vec![process.0.into(), past.seq().into()],
             )
             .await?;
         if rows.is_empty() {
@@ -130,21 +132,17 @@ async fn past(
         }
         for row in &rows {
             let event: Event = serde_json::from_str(row.text(0))?;
-            if event.seq != state.seq + 1 {
+            if event.seq != past.seq() + 1 {
                 return Ok(None);
             }
             if event.seq > last {
                 break;
             }
-            state.apply(&event);
-        }
-        if state.seq >= last {
-            break;
+            past.take(&event);
         }
     }
-    if until.is_some_and(|until| until != state.seq) {
+    if until.is_some_and(|until| until != past.seq()) {
         return Ok(None);
     }
-    let seq = state.seq;
-    Ok(state.process.map(|process| (seq, process)))
+    Ok(past.end())
 }

@@ -36,7 +36,7 @@ pub fn wire(room: RoomId, command: &Command) -> Option<Wire> {
     match command {
         C::CreateWorkspaceRoom { .. }
         | C::Timer { .. }
-        | C::ReleaseInstance { .. }
+        | C::ReleaseAgent { .. }
         | C::StartChild { .. }
         | C::ChildEnded { .. }
         | C::ArchiveRoom { .. }

@@ -69,6 +69,59 @@ on_both_databases! {
         late.complete(&work, json!(1)).await;
     }
 
+    async fn the_work_of_an_agent_that_is_removed_goes_to_others_at_once(database: Database) {
+        let hub = Hub::start(database).await;
+        let mut goes = hub.agent("goes", &["dig"]).await;
+        // Its lease would last longer than the test.
+        let slow = json!({ "timeoutSettings": { "leaseMs": 3_600_000 } });
+        let team = hub.team(&[member("goes"), member("stays")], slow).await;
+        let step = json!([{ "key": "only", "name": "Only", "description": "", "requiredCapabilities": ["dig"] }]);
+        let process = hub.process(&team, step).await;
+        let work = goes.take().await;
+        // What the connection of an operator does is what REST does.
+        let operator = hub.person().await;
+        let removed = operator.ask("agent:remove", json!({ "agentId": "goes" })).await.data;
+        assert_eq!(removed["archived"], true);
+        let mut stays = hub.agent("stays", &["dig"]).await;
+        let again = stays.take().await;
+        assert_eq!(again.offer["step"]["id"], work.offer["step"]["id"]);
+        assert_eq!(again.offer["step"]["lostLeases"], 0);
+        let log = hub.events(&process.room).await;
+        let released: Vec<_> = log.iter().filter(|e| e["type"] == "assignment.released").collect();
+        assert_eq!(released.len(), 1);
+        assert_eq!(released[0]["data"]["reason"], "the agent was removed");
+        stays.complete(&again, json!(1)).await;
+        // Its keys are gone with it, and nothing is started for it any more.
+        let named = json!({ "name": "More", "teamId": team, "steps": one_step("goes") });
+        let refused = hub.admin.post("/processes", &named).await.refused(400, "invalid_request");
+        assert_eq!(refused["errors"][0]["path"], "steps[0].assignedAgentId");
+        let template = json!({ "name": "For whom", "steps": one_step("stays") });
+        let template = text(&hub.admin.post("/templates", &template).await.expect(201), "/id");
+        let start = json!({ "name": "More", "teamId": team, "templateId": template });
+        let _ = hub.admin.post("/processes", &start).await.expect(201);
+        let _ = hub.admin.delete("/agents/stays").await.expect(200);
+        let refused = hub.admin.post("/processes", &start).await.refused(400, "invalid_request");
+        assert_eq!(refused["errors"][0]["path"], "steps[0].assignedAgentId");
+        let _ = hub.admin.delete("/agents/stays").await.refused(404, "not_found");
+    }
+
+    async fn all_that_is_wrong_with_a_configuration_is_named_by_its_path(database: Database) {
+        let hub = Hub::start(database).await;
+        let configuration = json!({
+            "maxConcurrentTasks": "five", "handoffStrategy": "fair", "colour": 1,
+            "timeoutSettings": { "leaseMs": -1, "taskTimeout": null },
+            "escalationRules": [{ "id": "r", "condition": "true", "action": "shout" }],
+        });
+        let team = json!({ "name": "Team", "agents": [member("one")], "configuration": configuration });
+        let refused = hub.admin.post("/teams", &team).await.refused(400, "invalid_request");
+        let errors = refused["errors"].as_array().cloned().unwrap_or_default();
+        let mut paths: Vec<_> = errors.iter().map(|e| text(e, "/path")).collect();
+        paths.sort_unstable();
+        let of = |name: &str| format!("configuration.{name}");
+        let wrong = ["colour", "escalationRules[0].action", "handoffStrategy", "maxConcurrentTasks", "timeoutSettings.leaseMs"];
+        assert_eq!(paths, wrong.map(of));
+    }
+
     async fn what_one_agent_tells_another_is_read_by_those_who_may_read_the_room(database: Database) {
         let hub = Hub::start(database).await;
         let mut one = hub.agent("one", &[]).await;

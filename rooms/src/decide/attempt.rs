@@ -438,20 +438,24 @@ impl Decider<'_> {
         Ok(json!({"attemptId": id, "status": AttemptStatus::Released}))
     }
 
-    pub(super) fn release_instance(&mut self, agent: &AgentId, instance: &InstanceId) -> Ruled {
+    /// An agent gives back what one running copy of it has, or all that it has.
+    pub(super) fn release_agent(
+        &mut self,
+        agent: &AgentId,
+        instance: Option<&InstanceId>,
+    ) -> Ruled {
         let process = self.process()?;
+        let why = match instance {
+            Some(_) => "another instance replaces it",
+            None => "the agent was removed",
+        };
         for attempt in process.attempts.values() {
             if attempt.status.is_live()
                 && attempt.agent_id == *agent
-                && attempt.instance_id.as_ref() == Some(instance)
+                && (instance.is_none() || attempt.instance_id.as_ref() == instance)
                 && let Some(step) = process.step(attempt.step_id)
             {
-                self.give_back(
-                    &process,
-                    attempt,
-                    step,
-                    Some("another instance replaces it".to_owned()),
-                );
+                self.give_back(&process, attempt, step, Some(why.to_owned()));
             }
         }
         Ok(Value::Null)

@@ -95,10 +95,14 @@ pub fn refused(timer: &Timer, refusal: &Refusal) -> Option<Command> {
             step_id: *step,
             process_id: *process,
             outputs: None,
-            error: Some(Failure::permanent(
-                "sub_process_refused",
-                format!("its process could not be started: {}", refusal.detail),
-            )),
+            error: Some(Failure {
+                details: (!refusal.errors.is_empty())
+                    .then(|| json!({"code": refusal.code, "errors": refusal.errors})),
+                ..Failure::permanent(
+                    "sub_process_refused",
+                    format!("its process could not be started: {}", refusal.detail),
+                )
+            }),
         }),
         _ => None,
     }

@@ -116,7 +116,7 @@ pub(super) fn check(
         }
         check_step(&mut c, &format!("steps[{n}]"), key, step);
         if let Some(team) = team {
-            check_taker(&mut c, &format!("steps[{n}]"), step, team, facts, of);
+            check_taker(&mut c, &format!("steps[{n}]"), step, team, facts);
         }
         check_process(&mut c, &format!("steps[{n}]"), step, facts, of);
     }
@@ -208,12 +208,19 @@ fn check_step(c: &mut Check<'_>, at: &str, key: &str, step: &r::StepInput) {
         }
     }
     let capabilities = step.required_capabilities.as_deref().unwrap_or_default();
-    c.most(
-        &format!("{at}.requiredCapabilities"),
+    let path = format!("{at}.requiredCapabilities");
+    if c.most(
+        &path,
         "capabilities",
         capabilities.len(),
         limits::CAPABILITIES,
-    );
+    ) {
+        for (n, capability) in capabilities.iter().enumerate() {
+            check_name(&format!("{path}[{n}]"), capability, &mut |p, m| {
+                c.wrong(p, m)
+            });
+        }
+    }
     let path = format!("{at}.conditions");
     if c.most(
         &path,
@@ -245,19 +252,11 @@ fn check_step(c: &mut Check<'_>, at: &str, key: &str, step: &r::StepInput) {
     c.json(&format!("{at}.metadata"), &metadata, limits::METADATA);
 }
 
-fn check_taker(
-    c: &mut Check<'_>,
-    at: &str,
-    step: &r::StepInput,
-    team: &AgentTeam,
-    facts: &Facts,
-    of: Of,
-) {
+fn check_taker(c: &mut Check<'_>, at: &str, step: &r::StepInput, team: &AgentTeam, facts: &Facts) {
     let Some(agent) = &step.assigned_agent_id else {
         return;
     };
-    // A template's agents are not known before it is read; the team's members were registered with it.
-    if of == Of::Process && facts.agents.get(agent).is_none_or(|a| a.archived) {
+    if facts.agents.get(agent).is_none_or(|a| a.archived) {
         c.wrong(
             format!("{at}.assignedAgentId"),
             format!("there is no agent {agent} in this workspace"),

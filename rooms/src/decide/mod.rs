@@ -336,10 +336,10 @@ impl Decider<'_> {
                 failure,
             } => self.fail(*attempt_id, failure),
             C::Release { attempt_id, lease } => self.release(*attempt_id, lease),
-            C::ReleaseInstance {
+            C::ReleaseAgent {
                 agent_id,
                 instance_id,
-            } => self.release_instance(agent_id, instance_id),
+            } => self.release_agent(agent_id, instance_id.as_ref()),
             C::RequestHandoff {
                 attempt_id,
                 handoff,

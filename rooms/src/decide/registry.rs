@@ -13,9 +13,7 @@ use crate::model::agent::{Agent, AgentSource, AgentStatus};
 use crate::model::room::{
     Channel, CollaborationRoom, Participant, ParticipantType, RoomRole, RoomType,
 };
-use crate::model::team::{
-    AgentTeam, AgentTeamMember, MemberRole, TeamConfiguration, TeamStatus, deep_merge,
-};
+use crate::model::team::{AgentTeam, AgentTeamMember, MemberRole, TeamConfiguration, TeamStatus};
 use crate::refusal::all_valid;
 use crate::request as r;
 use crate::{Code, FieldError, Refusal};
@@ -29,14 +27,15 @@ impl Decider<'_> {
         check_name("name", &input.name, &mut |path, message| {
             errors.push(FieldError { path, message })
         });
-        check_members(&input.agents, &mut errors);
+        check_description(&input.description, &mut errors);
+        self.check_members(&input.agents, &mut errors);
         let configuration = configure(
             &TeamConfiguration::default(),
             input.configuration.as_ref(),
             &mut errors,
         );
         all_valid(errors)?;
-        let agents = self.members(&input.agents, &[])?;
+        let agents = self.members(&input.agents, &[]);
         let room_id = RoomId(id.0);
         let team = AgentTeam {
             id,
@@ -108,27 +107,15 @@ impl Decider<'_> {
         &self,
         input: &[r::TeamMemberInput],
         before: &[AgentTeamMember],
-    ) -> Result<Vec<AgentTeamMember>, Refusal> {
+    ) -> Vec<AgentTeamMember> {
         input
             .iter()
             .map(|m| {
-                if self
-                    .ctx
-                    .facts
-                    .agents
-                    .get(&m.agent_id)
-                    .is_some_and(|a| a.archived)
-                {
-                    return Err(Refusal::field(
-                        "agents",
-                        format!("the agent {} was removed", m.agent_id),
-                    ));
-                }
                 let joined = before
                     .iter()
                     .find(|b| b.agent_id == m.agent_id)
                     .map_or(self.now(), |b| b.joined_at);
-                Ok(AgentTeamMember {
+                AgentTeamMember {
                     agent_id: m.agent_id.clone(),
                     role: m.role,
                     specialization: m.specialization.clone(),
@@ -136,9 +123,42 @@ impl Decider<'_> {
                     priority: m.priority.unwrap_or_else(|| m.role.default_priority()),
                     is_active: m.is_active,
                     joined_at: joined,
-                })
+                }
             })
             .collect()
+    }
+
+    fn check_members(&self, members: &[r::TeamMemberInput], errors: &mut Vec<FieldError>) {
+        if members.is_empty() {
+            errors.push(FieldError::new("agents", "a team needs at least one agent"));
+        }
+        if members.len() > 500 {
+            errors.push(FieldError::new("agents", "a team has at most 500 agents"));
+            return;
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (n, member) in members.iter().enumerate() {
+            let id = &member.agent_id;
+            let known = self.ctx.facts.agents.get(id);
+            let wrong = if !is_valid_name(id.as_str()) {
+                Some(NAME_RULE.to_owned())
+            } else if !seen.insert(id) {
+                Some(format!("{id} is there twice"))
+            } else if known.is_some_and(|a| a.archived) {
+                Some(format!("the agent {id} was removed"))
+            } else {
+                None
+            };
+            errors.extend(wrong.map(|why| FieldError::new(format!("agents[{n}].agentId"), why)));
+            if member.specialization.len() > limits::TEXT {
+                errors.push(FieldError::new(
+                    format!("agents[{n}].specialization"),
+                    format!("may have at most {} bytes", limits::TEXT),
+                ));
+            }
+            let path = format!("agents[{n}].capabilities");
+            check_capabilities(&path, &member.capabilities, errors);
+        }
     }
 
     fn team(&self) -> Result<AgentTeam, Refusal> {
@@ -163,7 +183,10 @@ impl Decider<'_> {
             team.name.clone_from(name);
         }
         if let Some(members) = &change.agents {
-            check_members(members, &mut errors);
+            self.check_members(members, &mut errors);
+        }
+        if let Some(description) = &change.description {
+            check_description(description, &mut errors);
         }
         if change.status == Some(TeamStatus::Archived) {
             errors.push(FieldError::new("status", "a team is archived with DELETE"));
@@ -176,7 +199,7 @@ impl Decider<'_> {
         all_valid(errors)?;
         if let Some(members) = &change.agents {
             let before = std::mem::take(&mut team.agents);
-            team.agents = self.members(members, &before)?;
+            team.agents = self.members(members, &before);
             self.register_missing(members);
             self.follow_members(&before, &team.agents);
         }
@@ -277,6 +300,8 @@ impl Decider<'_> {
         {
             errors.push(FieldError::new("id", NAME_RULE));
         }
+        check_description(&input.description, &mut errors);
+        check_capabilities("capabilities", &input.capabilities, &mut errors);
         check_slots(input.slots, &mut errors);
         all_valid(errors)?;
         limits::check_metadata(&input.metadata)?;
@@ -327,6 +352,15 @@ impl Decider<'_> {
             });
             agent.name.clone_from(name);
         }
+        check_description(
+            change.description.as_deref().unwrap_or_default(),
+            &mut errors,
+        );
+        check_capabilities(
+            "capabilities",
+            change.capabilities.as_deref().unwrap_or_default(),
+            &mut errors,
+        );
         check_slots(change.slots, &mut errors);
         all_valid(errors)?;
         if let Some(description) = &change.description {
@@ -368,6 +402,11 @@ impl Decider<'_> {
             .ok_or_else(|| Refusal::forbidden("agent:ready is for agents"))?;
         let mut errors = Vec::new();
         check_slots(slots, &mut errors);
+        check_capabilities(
+            "capabilities",
+            capabilities.unwrap_or_default(),
+            &mut errors,
+        );
         all_valid(errors)?;
         let Some(known) = self.ctx.facts.agents.get(&id) else {
             return self.register_agent(&r::RegisterAgent {
@@ -417,48 +456,60 @@ fn check_slots(slots: Option<u32>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn check_members(members: &[r::TeamMemberInput], errors: &mut Vec<FieldError>) {
-    if members.is_empty() {
-        errors.push(FieldError::new("agents", "a team needs at least one agent"));
-    }
-    if members.len() > 500 {
-        errors.push(FieldError::new("agents", "a team has at most 500 agents"));
-    }
-    for (n, member) in members.iter().enumerate() {
-        if !is_valid_name(member.agent_id.as_str()) {
-            errors.push(FieldError::new(format!("agents[{n}].agentId"), NAME_RULE));
-        }
-        if members[..n].iter().any(|m| m.agent_id == member.agent_id) {
-            errors.push(FieldError::new(
-                format!("agents[{n}].agentId"),
-                format!("{} is there twice", member.agent_id),
-            ));
-        }
+fn check_description(description: &str, errors: &mut Vec<FieldError>) {
+    if description.len() > limits::TEXT {
+        let most = format!("may have at most {} bytes", limits::TEXT);
+        errors.push(FieldError::new("description", most));
     }
 }
 
-/// `over` merged over `base`, with what is wrong with it.
+/// What an agent can do: so many, each as long as a name.
+fn check_capabilities(path: &str, capabilities: &[String], errors: &mut Vec<FieldError>) {
+    if capabilities.len() > limits::AGENT_CAPABILITIES {
+        let most = format!("may have at most {}", limits::AGENT_CAPABILITIES);
+        errors.push(FieldError::new(path, most));
+        return;
+    }
+    for (n, capability) in capabilities.iter().enumerate() {
+        check_name(&format!("{path}[{n}]"), capability, &mut |path, message| {
+            errors.push(FieldError { path, message })
+        });
+    }
+}
+
+/// `over` laid over `base`, with what is wrong with it.
 fn configure(
     base: &TeamConfiguration,
-    over: Option<&Value>,
+    over: Option<&r::ConfigurationInput>,
     errors: &mut Vec<FieldError>,
 ) -> TeamConfiguration {
-    let Some(over) = over else {
+    let Some(over) = over.cloned() else {
         return base.clone();
     };
-    if !over.is_object() {
-        errors.push(FieldError::new("configuration", "must be an object"));
-        return base.clone();
+    let mut configuration = base.clone();
+    lay(
+        &mut configuration.max_concurrent_tasks,
+        over.max_concurrent_tasks,
+    );
+    lay(&mut configuration.handoff_strategy, over.handoff_strategy);
+    lay(
+        &mut configuration.human_approval_required,
+        over.human_approval_required,
+    );
+    lay(&mut configuration.escalation_rules, over.escalation_rules);
+    lay(
+        &mut configuration.collaboration_rules,
+        over.collaboration_rules,
+    );
+    if let Some(over) = over.timeout_settings {
+        let t = &mut configuration.timeout_settings;
+        lay(&mut t.lease_ms, over.lease_ms);
+        lay(&mut t.offer_ms, over.offer_ms);
+        lay(&mut t.task_timeout, over.task_timeout);
+        lay(&mut t.handoff_timeout, over.handoff_timeout);
+        lay(&mut t.human_response_timeout, over.human_response_timeout);
+        lay(&mut t.process_timeout, over.process_timeout);
     }
-    let mut merged = super::json(base);
-    deep_merge(&mut merged, over);
-    let configuration: TeamConfiguration = match serde_json::from_value(merged) {
-        Ok(configuration) => configuration,
-        Err(e) => {
-            errors.push(FieldError::new("configuration", e.to_string()));
-            return base.clone();
-        }
-    };
     let t = &configuration.timeout_settings;
     let all = [
         ("leaseMs", t.lease_ms),
@@ -484,6 +535,12 @@ fn configure(
     }
     check_rules(&configuration, errors);
     configuration
+}
+
+fn lay<T>(slot: &mut T, over: Option<T>) {
+    if let Some(value) = over {
+        *slot = value;
+    }
 }
 
 fn check_rules(configuration: &TeamConfiguration, errors: &mut Vec<FieldError>) {

@@ -1,7 +1,6 @@
 //! Teams and their configuration.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Object;
@@ -254,22 +253,5 @@ impl AgentTeam {
         self.agents
             .iter()
             .find(|m| m.is_active && m.agent_id == *agent)
-    }
-}
-
-/// `over` laid over `base`: objects merge field by field, anything else is replaced.
-pub fn deep_merge(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (key, value) in over {
-                match base.get_mut(key) {
-                    Some(slot) => deep_merge(slot, value),
-                    None => {
-                        base.insert(key.clone(), value.clone());
-                    }
-                }
-            }
-        }
-        (base, over) => *base = over.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{ProcessState, RuleMemory, State, handoff, intervention, monitoring};
 use crate::event::{Event, EventBody, InterventionChange, StepChange};
 use crate::id::{AttemptId, InterventionId, StepId};
+use crate::model::Object;
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::handoff::{HandoffKind, HandoffStatus};
 use crate::model::intervention::InterventionStatus;
@@ -13,6 +14,27 @@ use crate::model::room::CollaborationRoom;
 use crate::model::step::{ProcessStep, StepPatch, StepProgress, StepStatus};
 use crate::model::team::TeamStatus;
 use crate::{Timestamp, limits};
+
+/// What a step that has completed gives to all others.
+pub(crate) fn share(shared: &mut Object, step: &ProcessStep) {
+    let outputs = step.outputs.clone().unwrap_or_default();
+    for (key, value) in merged(step) {
+        shared.insert(key.clone(), value.clone());
+    }
+    let steps = shared
+        .entry("steps")
+        .or_insert_with(|| serde_json::json!({}));
+    if let Some(steps) = steps.as_object_mut() {
+        steps.insert(step.key.clone(), outputs);
+    }
+}
+
+/// What of a step's outputs lies in sharedData by its own name.
+pub(crate) fn merged(step: &ProcessStep) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+    let outputs = step.outputs.as_ref().filter(|_| step.merge_outputs);
+    let outputs = outputs.and_then(serde_json::Value::as_object).into_iter();
+    outputs.flatten().filter(|(key, _)| *key != "steps")
+}
 
 impl State {
     /// Takes an event in.
@@ -503,20 +525,7 @@ impl ProcessState {
         let copies = 1 + u64::from(step.merge_outputs);
         let size = limits::size_of(&outputs, limits::SHARED_DATA) as u64;
         self.tally.shared_bytes = self.tally.shared_bytes.saturating_add(size * copies);
-        let shared = &mut Arc::make_mut(&mut self.context).shared_data;
-        if step.merge_outputs
-            && let Some(object) = outputs.as_object()
-        {
-            for (key, value) in object.iter().filter(|(key, _)| *key != "steps") {
-                shared.insert(key.clone(), value.clone());
-            }
-        }
-        let steps = shared
-            .entry("steps")
-            .or_insert_with(|| serde_json::json!({}));
-        if let Some(steps) = steps.as_object_mut() {
-            steps.insert(step.key.clone(), outputs);
-        }
+        share(&mut Arc::make_mut(&mut self.context).shared_data, &step);
     }
 
     fn use_answers(&mut self, step: StepId) {

@@ -1,6 +1,6 @@
 //! The registry of agents, and the work that they pull.
 
-use rooms::id::{AgentId, InstanceId, RoomId};
+use rooms::id::{AgentId, InstanceId, RoomId, WorkspaceId};
 use rooms::model::access::Principal;
 use rooms::model::agent::Agent;
 use rooms::policy::Operation as O;
@@ -11,7 +11,7 @@ use storage::Idempotency;
 use storage::change::Begun;
 
 use super::Request;
-use super::payload::{Nothing, Payload};
+use super::payload::Payload;
 use super::table::Kind::{Many, Text, Whole};
 use super::table::{CommandRow, Does, by_hand, direct, in_workspace};
 use crate::batch::repeat;
@@ -47,20 +47,12 @@ pub fn rows() -> Vec<CommandRow> {
             },
         )
         .gives::<Agent>(),
-        by_hand::<Nothing>(
+        direct(
             "agent:remove",
-            "Remove an agent",
+            "Remove an agent, with its keys; what it was working on goes to others",
             O::AgentsManage,
             &[("agentId", Text)],
-            |hub, principal, mut p| {
-                Box::pin(async move {
-                    let command = Command::RemoveAgent {
-                        agent_id: AgentId(p.required("agentId")?),
-                    };
-                    p.nothing_more()?;
-                    Ok((hub.workspace_room(&principal.workspace_id).await?, command))
-                })
-            },
+            Does::Hub(|hub, request, p| Box::pin(remove(hub, request, p))),
         )
         .gives::<Agent>(),
         direct(
@@ -144,29 +136,51 @@ async fn claim(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcom
     })
 }
 
-/// Gives up the leases of an instance that another one replaces.
+/// Whoever removes an agent wants nothing more of it: its keys go too, and its work goes to others at once, not when the leases run out.
+async fn remove(hub: &Hub, request: Request<'_>, mut p: Payload) -> Result<Outcome, Refusal> {
+    let principal = request.caller.principal;
+    let space = &principal.workspace_id;
+    let agent = AgentId(p.required("agentId")?);
+    p.nothing_more()?;
+    let command = Command::RemoveAgent {
+        agent_id: agent.clone(),
+    };
+    let room = hub.workspace_room(space).await?;
+    let key = request.key.map(|k| k.record(principal));
+    let outcome = request.ask(hub, room, command, key).await?;
+    hub.store()
+        .revoke_keys(space, None, Some(("agent", agent.as_str())))
+        .await
+        .map_err(|e| storage_refusal(&e))?;
+    hub.revoked();
+    give_up(hub, space, &agent, None).await?;
+    Ok(outcome)
+}
+
+/// Gives up the leases of an instance that another one replaces, or all of an agent that was removed.
 pub async fn give_up(
     hub: &Hub,
-    principal: &Principal,
+    space: &WorkspaceId,
     agent: &AgentId,
-    instance: &InstanceId,
+    instance: Option<&InstanceId>,
 ) -> Result<(), Refusal> {
     let live = hub
         .store()
-        .live_attempts(&principal.workspace_id, agent)
+        .live_attempts(space, agent)
         .await
         .map_err(|e| storage_refusal(&e))?;
-    let system = Principal::system(principal.workspace_id.clone());
+    let system = Principal::system(space.clone());
     let mut rooms: Vec<_> = live
         .into_iter()
-        .filter(|l| l.2.as_ref() == Some(instance))
+        .filter(|l| instance.is_none() || l.2.as_ref() == instance)
         .map(|l| l.0)
         .collect();
+    rooms.sort_unstable();
     rooms.dedup();
     for process in rooms {
-        let command = Command::ReleaseInstance {
+        let command = Command::ReleaseAgent {
             agent_id: agent.clone(),
-            instance_id: instance.clone(),
+            instance_id: instance.cloned(),
         };
         hub.execute(&system, RoomId(process.0), command, None, None)
             .await?;

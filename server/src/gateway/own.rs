@@ -335,7 +335,7 @@ impl Session {
             .await?
             .data;
         if let Some(old) = ask.replaces.filter(|old| *old != instance) {
-            commands::give_up(&self.hub, &self.principal, &agent, &old).await?;
+            commands::give_up(&self.hub, &space, &agent, Some(&old)).await?;
         }
         self.principal.instance_id = Some(instance.clone());
         let new = self

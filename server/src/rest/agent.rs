@@ -4,7 +4,6 @@ use axum::response::IntoResponse;
 use rooms::Refusal;
 use rooms::id::AgentId;
 use rooms::model::access::{Permission, Principal, PrincipalKind};
-use rooms::model::agent::Agent;
 use rooms::policy::Operation as O;
 use rooms::request::{CreateAgentKey, UpdateAgent};
 use serde_json::{Value, json};
@@ -55,16 +54,16 @@ pub fn routes() -> Vec<Route> {
         .body::<UpdateAgent>()
         .gives::<s::AgentInUse>()
         .action("agent:update"),
-        route(
+        runs(
             "delete",
             "/agents/{agentId}",
             "removeAgent",
-            "Remove an agent, with its keys",
-            O::AgentsManage,
-            remove,
-        )
-        .gives::<Agent>()
-        .action("agent:remove"),
+            "agent:remove",
+            Run {
+                id: Some("agentId"),
+                ..Run::default()
+            },
+        ),
         route(
             "post",
             "/agents/{agentId}/keys",
@@ -154,19 +153,6 @@ async fn update(call: Call) -> Answer {
     let mut agent = with_status(&call, agent).await?;
     with_success(&call, std::slice::from_mut(&mut agent)).await?;
     ok(agent)
-}
-
-async fn remove(call: Call) -> Answer {
-    let mut payload = call.body()?;
-    payload["agentId"] = call.id().into();
-    let removed = call.run("agent:remove", payload).await?;
-    let of = Some(("agent", call.id()));
-    call.hub
-        .store()
-        .revoke_keys(&call.principal.workspace_id, None, of)
-        .await?;
-    call.hub.revoked();
-    ok(removed)
 }
 
 async fn create_key(call: Call) -> Answer {

@@ -49,7 +49,7 @@ kinds! {
     Complete(C::Complete { .. }),
     Fail(C::Fail { .. }),
     Release(C::Release { .. }),
-    ReleaseInstance(C::ReleaseInstance { .. }),
+    ReleaseAgent(C::ReleaseAgent { .. }),
     RequestHandoff(C::RequestHandoff { .. }),
     AcceptHandoff(C::AcceptHandoff { .. }),
     RejectHandoff(C::RejectHandoff { .. }),

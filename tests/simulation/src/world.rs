@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rooms::command::Timer;
 use rooms::decide::{TimerOp, outbound, refused};
 use rooms::event::{Event, EventBody, Origin};
-use rooms::facts::Posted;
+use rooms::facts::{Posted, Reading};
 use rooms::id::{AgentId, EventId, InstanceId, MessageId, RoomId, TeamId, TemplateId, WorkspaceId};
 use rooms::invariants::Witness;
 use rooms::model::access::{Permission, Principal, PrincipalKind};
@@ -224,12 +224,12 @@ impl World {
             }
         }
         for (id, seq) in &needs.sources {
-            let mut past = State::default();
+            let mut past = Reading::new(State::default());
             let log = self.logs.get(&RoomId(id.0)).into_iter().flatten();
             log.take_while(|e| seq.is_none_or(|seq| e.seq <= seq))
-                .for_each(|e| past.apply(e));
-            if let Some(process) = past.process {
-                facts.sources.insert((*id, *seq), (past.seq, process));
+                .for_each(|e| past.take(e));
+            if let Some(past) = past.end() {
+                facts.sources.insert((*id, *seq), past);
             }
         }
         for id in &needs.messages {
@@ -250,6 +250,11 @@ impl World {
                 facts
                     .agent_live
                     .insert(id.clone(), self.live(|_, agent| agent == id));
+            }
+        }
+        for id in facts.named_agents() {
+            if let Some(agent) = self.registry.get(&id) {
+                facts.agents.insert(id, agent.clone());
             }
         }
         facts

@@ -137,8 +137,8 @@ pub fn release(s: &Scene<'_>, random: &mut Random) -> Asked {
     )
 }
 
-/// [`Kind::ReleaseInstance`](crate::Kind).
-pub fn release_instance(s: &Scene<'_>, random: &mut Random) -> Asked {
+/// [`Kind::ReleaseAgent`](crate::Kind).
+pub fn release_agent(s: &Scene<'_>, random: &mut Random) -> Asked {
     let (_, room, id, _) = s.about(random, None);
     let attempt = s.targets.attempt(random, |a| a.id.0 == id);
     let agent = attempt.map_or_else(|| "ann".into(), |a| a.1.agent_id.clone());
@@ -148,9 +148,9 @@ pub fn release_instance(s: &Scene<'_>, random: &mut Random) -> Asked {
     (
         s.system(),
         room,
-        Command::ReleaseInstance {
+        Command::ReleaseAgent {
             agent_id: agent,
-            instance_id: instance,
+            instance_id: random.chance(75).then_some(instance),
         },
     )
 }

@@ -579,6 +579,22 @@ export interface components {
          * @enum {string}
          */
         ConditionType: "success" | "failure" | "timeout" | "custom";
+        /** @description How a team works, as far as it is said; see TeamConfiguration. */
+        ConfigurationInput: {
+            /**
+             * Format: int32
+             * @description Steps at once, over all the team's processes.
+             */
+            maxConcurrentTasks?: number | null;
+            handoffStrategy?: components["schemas"]["HandoffStrategy"] | null;
+            /** @description A process waits for a human before it starts. */
+            humanApprovalRequired?: boolean | null;
+            /** @description When to escalate, all of it. */
+            escalationRules?: components["schemas"]["EscalationRule"][] | null;
+            /** @description When to work together, all of it. */
+            collaborationRules?: components["schemas"]["CollaborationRule"][] | null;
+            timeoutSettings?: components["schemas"]["TimeoutInput"] | null;
+        };
         /** @description What a process carries from the start. */
         ContextInput: {
             /** @description What steps share. */
@@ -611,8 +627,7 @@ export interface components {
             description?: string;
             /** @description Its members; one that is not registered yet is registered by this. */
             agents: components["schemas"]["TeamMemberInput"][];
-            /** @description What differs from the defaults; merged over them field by field. */
-            configuration?: JsonObject | null;
+            configuration?: components["schemas"]["ConfigurationInput"] | null;
         };
         /** @description A template to make, or a new version of one. */
         CreateTemplate: {
@@ -2445,6 +2460,39 @@ export interface components {
              */
             version: number;
         };
+        /** @description Deadlines, in milliseconds, as far as they are said; see TimeoutSettings. */
+        TimeoutInput: {
+            /**
+             * Format: int64
+             * @description How long a lease lives without a heartbeat.
+             */
+            leaseMs?: number | null;
+            /**
+             * Format: int64
+             * @description How long an offer waits to be accepted.
+             */
+            offerMs?: number | null;
+            /**
+             * Format: int64
+             * @description How long a step may take.
+             */
+            taskTimeout?: number | null;
+            /**
+             * Format: int64
+             * @description How long a handoff waits to be accepted.
+             */
+            handoffTimeout?: number | null;
+            /**
+             * Format: int64
+             * @description How long a human may take before the question is overdue.
+             */
+            humanResponseTimeout?: number | null;
+            /**
+             * Format: int64
+             * @description How long a process may take; stands still while only humans are waited for.
+             */
+            processTimeout?: number | null;
+        };
         /** @description Deadlines, in milliseconds. */
         TimeoutSettings: {
             /**
@@ -2515,8 +2563,7 @@ export interface components {
             description?: string | null;
             /** @description Its members, all of them. */
             agents?: components["schemas"]["TeamMemberInput"][] | null;
-            /** @description Merged over what is there. */
-            configuration?: JsonObject | null;
+            configuration?: components["schemas"]["ConfigurationInput"] | null;
             status?: components["schemas"]["TeamStatus"] | null;
         };
         /** @description One person's vote in a round. */
@@ -2580,8 +2627,7 @@ export interface components {
                     description?: string;
                     /** @description Its members; one that is not registered yet is registered by this. */
                     agents: components["schemas"]["TeamMemberInput"][];
-                    /** @description What differs from the defaults; merged over them field by field. */
-                    configuration?: JsonObject | null;
+                    configuration?: components["schemas"]["ConfigurationInput"] | null;
                 };
                 data: components["schemas"]["AgentTeam"];
             };
@@ -2594,8 +2640,7 @@ export interface components {
                     description?: string | null;
                     /** @description Its members, all of them. */
                     agents?: components["schemas"]["TeamMemberInput"][] | null;
-                    /** @description Merged over what is there. */
-                    configuration?: JsonObject | null;
+                    configuration?: components["schemas"]["ConfigurationInput"] | null;
                     status?: components["schemas"]["TeamStatus"] | null;
                 };
                 data: components["schemas"]["AgentTeam"];
