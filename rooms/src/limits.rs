@@ -39,6 +39,8 @@ pub const TEXT: usize = 32 * 1024;
 pub const NAME: usize = 200;
 /// A step's inputs, as given and as evaluated.
 pub const INPUTS: usize = 256 * 1024;
+/// What was evaluated for the inputs of all steps of a process.
+pub const EVALUATED: usize = 8 * 1024 * 1024;
 /// What one step gives.
 pub const OUTPUTS: usize = 1024 * 1024;
 /// What a process carries from the start.
@@ -72,6 +74,8 @@ pub const EXPRESSION_NESTING: usize = 32;
 pub const EXPRESSION_NODES: usize = 1_000;
 /// What one evaluation may cost: a node, a list element or 16 bytes of text are 1 each.
 pub const FUEL: u64 = 200_000;
+/// What all inputs that are evaluated may cost in one command.
+pub const INPUTS_FUEL: u64 = 2_000_000;
 /// What all rules together may cost in one command.
 pub const RULES_FUEL: u64 = 1_000_000;
 

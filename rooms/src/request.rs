@@ -170,7 +170,10 @@ requests! {
         #[serde(default)]
         description: Option<String>,
         /// Who works on it.
-        team_id: TeamId,
+        // The type does not ask for it, so that where it is missing all else that is wrong is told too.
+        #[serde(default)]
+        #[schema(value_type = TeamId, required = true)]
+        team_id: Option<TeamId>,
         /// 1 to 1,000 steps; none with a template.
         #[serde(default)]
         steps: Vec<StepInput>,

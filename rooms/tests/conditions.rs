@@ -424,6 +424,75 @@ fn inputs_that_cannot_be_evaluated_are_a_failure_like_another_to_the_conditions(
 }
 
 #[test]
+fn an_expression_may_give_all_the_inputs_of_a_step() {
+    let start = |from: &str| {
+        World::running(
+            json!([{"key": "a", "name": "A", "inputs": {"$from": from}}]),
+            json!({"context": {"sharedData": {"order": {"id": 7}}}}),
+        )
+    };
+    assert_eq!(
+        json!(start("sharedData.order").step("a").inputs),
+        json!({"id": 7})
+    );
+    let w = start("sharedData.order.id");
+    assert_eq!(w.errors("a"), "invalid_inputs");
+    let why = &w.step("a").error.as_ref().unwrap().message;
+    assert!(why.contains("no object"), "{why}");
+}
+
+#[test]
+fn what_is_evaluated_for_all_steps_together_has_a_limit() {
+    let steps: Vec<_> = (0..40)
+        .map(|n| json!({"key": format!("s{n}"), "name": "S", "continueOnFailure": true, "inputs": {"all": {"$from": "sharedData.text"}}}))
+        .chain([json!({"key": "later", "name": "Later", "dependencies": ["s0"], "inputs": {"all": {"$from": "sharedData.text"}}})])
+        .collect();
+    let mut w = World::running(
+        json!(steps),
+        json!({"failFast": false, "context": {"sharedData": {"text": "x".repeat(250_000)}}}),
+    );
+    let ready = |w: &World| {
+        w.process()
+            .steps
+            .iter()
+            .filter(|s| world::is_ready(s))
+            .count()
+    };
+    // 8 MiB are 33 times that text.
+    assert_eq!(ready(&w), 33);
+    let failed = w.step("s39").error.clone().unwrap();
+    assert_eq!(failed.code, "invalid_inputs");
+    assert!(
+        failed.message.contains("8388608 bytes"),
+        "{}",
+        failed.message
+    );
+    // Also where it becomes ready in a later command.
+    w.done("s0", json!({}));
+    assert_eq!(w.errors("later"), "invalid_inputs");
+}
+
+#[test]
+fn what_evaluating_inputs_costs_in_one_command_has_a_limit() {
+    let costly = "sharedData.all.map(x, x).map(x, x).size()";
+    let steps: Vec<_> = (0..60)
+        .map(|n| json!({"key": format!("s{n}"), "name": "S", "continueOnFailure": true, "inputs": {"n": {"$from": costly}}}))
+        .collect();
+    let all: Vec<u32> = (0..10_000).collect();
+    let w = World::running(
+        json!(steps),
+        json!({"failFast": false, "context": {"sharedData": {"all": all}}}),
+    );
+    assert!(world::is_ready(w.step("s0")));
+    let refused = w.step("s59").error.clone().unwrap();
+    assert!(
+        refused.message.contains("costs too much"),
+        "{}",
+        refused.message
+    );
+}
+
+#[test]
 fn inputs_that_cannot_be_evaluated_fail_the_step() {
     let mut w = World::running(
         json!([{"key": "a", "name": "A", "inputs": {"x": {"$from": "sharedData.none"}}}]),

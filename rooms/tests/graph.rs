@@ -317,6 +317,16 @@ fn outputs_have_a_limit_by_themselves_and_together() {
 }
 
 #[test]
+fn a_start_without_anything_says_all_that_is_missing() {
+    let mut w = World::new(&["ada"], &json!({}));
+    let nothing = json!({"teamId": null, "name": ""});
+    let refusal = w.start(json!([]), nothing).unwrap_err();
+    assert_eq!(refusal.code, rooms::Code::InvalidRequest);
+    let paths: Vec<_> = refusal.errors.iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(paths, ["teamId", "name", "steps"]);
+}
+
+#[test]
 fn a_definition_over_a_limit_is_refused_with_the_limits_name() {
     let step = |more: Value| {
         let mut step = json!({"key": "a", "name": "A"});

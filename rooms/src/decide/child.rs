@@ -42,7 +42,7 @@ pub fn outbound(state: &State, timer: &Timer) -> Option<Outbound> {
             let start = r::StartProcess {
                 name: step.name.clone(),
                 description: Some(step.description.clone()).filter(|d| !d.is_empty()),
-                team_id: p.team_id,
+                team_id: Some(p.team_id),
                 steps: Vec::new(),
                 template_id: Some(sub.template_id),
                 template_version: sub.template_version,

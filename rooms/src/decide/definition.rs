@@ -9,6 +9,7 @@ use super::inputs;
 use super::start::{check_name, cycle, keys};
 use crate::facts::Facts;
 use crate::id::{NAME_RULE, is_valid_name};
+use crate::model::process::TemplateRef;
 use crate::model::team::AgentTeam;
 use crate::refusal::all_valid;
 use crate::request as r;
@@ -58,6 +59,16 @@ pub(super) enum Of {
     Template,
     /// A process from a template, whose own templates were checked when it was made.
     FromTemplate,
+}
+
+impl Of {
+    /// What is started, from a template or not.
+    pub(super) fn start(template: Option<&TemplateRef>) -> Self {
+        match template {
+            Some(_) => Self::FromTemplate,
+            None => Self::Process,
+        }
+    }
 }
 
 pub(super) fn check(

@@ -2,21 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::gate::{Gate, gate, is_foreseen, is_handled};
-use super::inputs::{names_of, resolve};
 use super::{Decider, patch};
 use crate::event::{AttemptChange, EventBody, ProcessChange, StepChange};
 use crate::id::{AttemptId, StepId};
-use crate::limits;
-use crate::model::Object;
 use crate::model::attempt::{Attempt, AttemptStatus};
 use crate::model::handoff::HandoffStatus;
 use crate::model::intervention::InterventionStatus;
 use crate::model::process::{Failure, ProcessStatus};
 use crate::model::step::{ProcessStep, SkipReason, StepPhase, StepStatus};
-use crate::state::ProcessState;
 
 impl Decider<'_> {
     /// Notes which steps an event may let begin.
@@ -97,7 +91,7 @@ impl Decider<'_> {
         if step.requires_approval && !self.is_approved(&process, step) {
             // The human sees what the step would be given.
             let mut shown = step.clone();
-            match inputs_of(&process, step) {
+            match self.inputs.of(&process, step) {
                 Ok(inputs) => shown.inputs = inputs.unwrap_or(shown.inputs),
                 Err(error) => return self.end_badly(step, None, *error, step.attempts),
             }
@@ -112,7 +106,7 @@ impl Decider<'_> {
             return;
         };
         let Some(step) = process.step(id) else { return };
-        let inputs = match inputs_of(&process, step) {
+        let inputs = match self.inputs.of(&process, step) {
             Ok(inputs) => inputs,
             Err(error) => return self.end_badly(step, None, *error, step.attempts),
         };
@@ -233,40 +227,6 @@ impl Decider<'_> {
             self.close_handoffs(step, "the process has ended");
         }
     }
-}
-
-/// A step's inputs with every `$from` evaluated, where there is one; evaluated once in a run.
-fn inputs_of(process: &ProcessState, step: &ProcessStep) -> Result<Option<Object>, Box<Failure>> {
-    if step.given_inputs.is_some() {
-        return Ok(None);
-    }
-    let wrong = |why: String| {
-        Box::new(Failure::permanent(
-            "invalid_inputs",
-            format!("the inputs cannot be evaluated: {why}"),
-        ))
-    };
-    let error = Value::Null;
-    let names = names_of(process, step, &error);
-    let resolved = resolve(&step.inputs, &names, &mut limits::FUEL.clone()).map_err(wrong)?;
-    if let Some(inputs) = &resolved
-        && limits::object_size(inputs, limits::INPUTS) > limits::INPUTS
-    {
-        return Err(wrong(format!(
-            "they have more than {} bytes",
-            limits::INPUTS
-        )));
-    }
-    // What was given and what it takes in are each within the limit; together they need not be.
-    let inner = limits::NESTING - 1;
-    let deep = |value: &Value| limits::depth_of(value, inner) > inner;
-    if resolved.iter().flat_map(Object::values).any(deep) {
-        return Err(wrong(format!(
-            "they are nested more than {} levels deep",
-            limits::NESTING
-        )));
-    }
-    Ok(resolved)
 }
 
 /// Ids from the last to the first.

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::expression::{self, Names};
+use crate::limits;
 use crate::model::Object;
+use crate::model::process::Failure;
 use crate::model::step::ProcessStep;
 use crate::state::ProcessState;
 
@@ -30,12 +32,93 @@ pub(super) fn names_of<'a>(
     names.open(shared)
 }
 
+/// What one command may spend on inputs: many steps may become ready in it.
+pub(super) struct Allowance {
+    fuel: u64,
+    /// Bytes of what was evaluated for the steps of the process, once they were counted.
+    evaluated: Option<usize>,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            fuel: limits::INPUTS_FUEL,
+            evaluated: None,
+        }
+    }
+}
+
+impl Allowance {
+    /// A step's inputs with every `$from` evaluated, where there is one; evaluated once in a run.
+    pub(super) fn of(
+        &mut self,
+        process: &ProcessState,
+        step: &ProcessStep,
+    ) -> Result<Option<Object>, Box<Failure>> {
+        if step.given_inputs.is_some() {
+            return Ok(None);
+        }
+        self.evaluate(process, step).map_err(|why| {
+            Box::new(Failure::permanent(
+                "invalid_inputs",
+                format!("the inputs cannot be evaluated: {why}"),
+            ))
+        })
+    }
+
+    fn evaluate(
+        &mut self,
+        process: &ProcessState,
+        step: &ProcessStep,
+    ) -> Result<Option<Object>, String> {
+        let error = Value::Null;
+        let names = names_of(process, step, &error);
+        let mut fuel = self.fuel.min(limits::FUEL);
+        let had = fuel;
+        let resolved = resolve(&step.inputs, &names, &mut fuel);
+        self.fuel -= had - fuel;
+        let Some(inputs) = resolved? else {
+            return Ok(None);
+        };
+        let size = limits::object_size(&inputs, limits::INPUTS);
+        if size > limits::INPUTS {
+            return Err(format!("they have more than {} bytes", limits::INPUTS));
+        }
+        // What was given and what it takes in are each within the limit; together they need not be.
+        let inner = limits::NESTING - 1;
+        let deep = |value: &Value| limits::depth_of(value, inner) > inner;
+        if inputs.values().any(deep) {
+            return Err(format!(
+                "they are nested more than {} levels deep",
+                limits::NESTING
+            ));
+        }
+        let before = self.evaluated.unwrap_or_else(|| {
+            let evaluated = process.steps.iter().filter(|s| s.given_inputs.is_some());
+            evaluated
+                .map(|s| limits::object_size(&s.inputs, limits::INPUTS))
+                .sum()
+        });
+        if before + size > limits::EVALUATED {
+            return Err(format!(
+                "those of all steps together would have more than {} bytes; keep large data elsewhere and pass their address",
+                limits::EVALUATED
+            ));
+        }
+        self.evaluated = Some(before + size);
+        Ok(Some(inputs))
+    }
+}
+
 /// The inputs with every `{"$from": …}` replaced by its value; none when there is nothing to replace. All of them share the fuel.
-pub(super) fn resolve(
-    inputs: &Object,
-    names: &Names<'_>,
-    fuel: &mut u64,
-) -> Result<Option<Object>, String> {
+fn resolve(inputs: &Object, names: &Names<'_>, fuel: &mut u64) -> Result<Option<Object>, String> {
+    if let Some(text) = whole(inputs) {
+        return match expression::evaluate_within(text, names, fuel) {
+            Ok(Value::Object(all)) => Ok(Some(all)),
+            Ok(_) => Err(format!("{text:?}: gives no object, which inputs are")),
+            Err(why) => Err(format!("{text:?}: {why}")),
+        };
+    }
     if !inputs.values().any(is_from) {
         return Ok(None);
     }
@@ -47,10 +130,13 @@ pub(super) fn resolve(
 }
 
 fn expression_of(value: &Value) -> Option<&str> {
-    match value {
-        Value::Object(object) if object.len() == 1 => object.get("$from")?.as_str(),
-        _ => None,
-    }
+    value.as_object().and_then(whole)
+}
+
+/// The expression that all of an object is given by.
+fn whole(object: &Object) -> Option<&str> {
+    let text = object.get("$from").filter(|_| object.len() == 1)?;
+    text.as_str()
 }
 
 fn is_from(value: &Value) -> bool {

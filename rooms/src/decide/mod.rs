@@ -99,6 +99,8 @@ struct Decider<'a> {
     rules: rules::Rules,
     /// A step's process whose end is being taken in: there is nothing left to cancel.
     child_done: Option<ProcessId>,
+    /// What is left for the inputs of steps.
+    inputs: inputs::Allowance,
 }
 
 pub use child::{Outbound, outbound, refused};
@@ -148,7 +150,7 @@ pub fn needs(state: &State, command: &Command) -> Needs {
         }
         Command::StartProcess { process, .. } | Command::StartChild { process, .. } => {
             needs.alert_rules = true;
-            needs.teams.insert(process.team_id);
+            needs.teams.extend(process.team_id);
             let version = process.template_version;
             needs
                 .templates
@@ -266,6 +268,7 @@ impl<'a> Decider<'a> {
             clocks: clock::Clocks::of(state),
             rules: rules::Rules::default(),
             child_done: None,
+            inputs: inputs::Allowance::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::model::room::{
 use crate::model::step::{ProcessStep, StepPhase, StepStatus, SubProcess};
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::request as r;
-use crate::{Refusal, limits};
+use crate::{FieldError, Refusal, limits};
 
 impl Decider<'_> {
     pub(super) fn start_process(
@@ -27,17 +27,22 @@ impl Decider<'_> {
         if self.state.room.is_some() {
             return Err(Refusal::new(crate::Code::Conflict, "this process exists"));
         }
+        let Some(team) = start.team_id else {
+            let (start, template) = self.compose(start)?;
+            let of = definition::Of::start(template.as_ref());
+            let more = definition::check(&start, None, self.ctx.facts, of).err();
+            let mut errors = vec![FieldError::new("teamId", "is missing")];
+            errors.extend(more.into_iter().flat_map(|refusal| refusal.errors));
+            return Err(Refusal::invalid(errors));
+        };
         let team = if child_of.is_some() {
             // What was begun with a team goes on with it.
-            self.known_team(start.team_id)?
+            self.known_team(team)?
         } else {
-            self.active_team(start.team_id)?
+            self.active_team(team)?
         };
         let (start, template) = self.compose(start)?;
-        let of = match template {
-            Some(_) => definition::Of::FromTemplate,
-            None => definition::Of::Process,
-        };
+        let of = definition::Of::start(template.as_ref());
         definition::check(&start, Some(&team), self.ctx.facts, of)?;
         let mut process = self.build(id, RoomId(id.0), &start, &team);
         process.template = template;

@@ -29,7 +29,7 @@ impl Decider<'_> {
         let whole = r::StartProcess {
             name: input.name.clone(),
             description: input.description.clone(),
-            team_id: crate::id::TeamId(uuid::Uuid::nil()),
+            team_id: None,
             steps: input.steps.clone(),
             template_id: None,
             template_version: None,

@@ -20,8 +20,11 @@ pub struct Payload(Map<String, Value>);
 impl Payload {
     /// Takes an object; anything else is refused.
     pub fn new(value: Value) -> Result<Self, Refusal> {
-        if contains_nul(&value) {
-            return Err(Refusal::field("", "must not contain the character U+0000"));
+        let mut nuls = Vec::new();
+        find_nul(&value, &mut String::new(), &mut nuls);
+        if !nuls.is_empty() {
+            let wrong = |path| FieldError::new(path, "must not contain the character U+0000");
+            return Err(Refusal::invalid(nuls.into_iter().map(wrong).collect()));
         }
         limits::check_nesting("", &value, limits::PAYLOAD_NESTING)?;
         match value {
@@ -113,12 +116,35 @@ pub fn truncated(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-fn contains_nul(value: &Value) -> bool {
+/// Where the character U+0000 is, which no database takes: of a name, where the object is that has it.
+fn find_nul(value: &Value, path: &mut String, found: &mut Vec<String>) {
+    let here = path.len();
     match value {
-        Value::String(s) => s.contains('\0'),
-        Value::Array(items) => items.iter().any(contains_nul),
-        Value::Object(map) => map.iter().any(|(k, v)| k.contains('\0') || contains_nul(v)),
-        _ => false,
+        Value::String(text) if text.contains('\0') && found.len() < MOST_ERRORS => {
+            found.push(path.clone());
+        }
+        Value::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                path.push_str(&format!("[{n}]"));
+                find_nul(item, path, found);
+                path.truncate(here);
+            }
+        }
+        Value::Object(map) => {
+            for (name, item) in map {
+                if name.contains('\0') {
+                    found.push(path.clone());
+                    continue;
+                }
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(name);
+                find_nul(item, path, found);
+                path.truncate(here);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -346,6 +372,18 @@ mod tests {
             assert!(found.contains(&wanted.to_owned()), "{wanted} in {found:?}");
         }
         assert_eq!(found.len(), 12, "{found:?}");
+    }
+
+    #[test]
+    fn a_character_that_no_database_takes_is_found_wherever_it_is() {
+        let found = paths(json!({
+            "name": "a\0b",
+            "context": {"sharedData": {"x\0": 1, "y": [1, {"z": "\0"}]}},
+        }));
+        assert_eq!(
+            found,
+            ["context.sharedData", "context.sharedData.y[1].z", "name"]
+        );
     }
 
     #[test]
