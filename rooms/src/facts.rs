@@ -12,6 +12,7 @@ use crate::model::Object;
 use crate::model::access::PrincipalKind;
 use crate::model::agent::Agent;
 use crate::model::monitoring::AlertRule;
+use crate::model::room::Channel;
 use crate::model::team::{AgentTeam, TeamStatus};
 use crate::model::template::ProcessTemplate;
 use crate::state::ProcessState;
@@ -84,6 +85,8 @@ impl Needs {
 pub struct Posted {
     /// Where.
     pub room: RoomId,
+    /// Where in the room.
+    pub channel: Channel,
     /// By whom.
     pub author: (PrincipalKind, String),
     /// It was taken out of the conversation.
@@ -192,12 +195,19 @@ impl Facts {
     }
 
     /// Lets the commands after this one in the batch see what it did.
-    pub fn absorb(&mut self, room: Option<RoomId>, team: Option<TeamId>, body: &EventBody) {
+    pub fn absorb(
+        &mut self,
+        room: Option<RoomId>,
+        team: Option<TeamId>,
+        channel: Channel,
+        body: &EventBody,
+    ) {
         match body {
             EventBody::MessagePosted(message) => {
                 if let Some(room) = room {
                     let posted = Posted {
                         room,
+                        channel,
                         author: (message.author.kind, message.author.id.clone()),
                         removed: false,
                     };

@@ -150,6 +150,18 @@ impl Refusal {
     }
 }
 
+/// Several checks as one, so that all the fields that are wrong are told at once; where one of them is not about a field, that one is.
+pub fn together(checks: impl IntoIterator<Item = Result<(), Refusal>>) -> Result<(), Refusal> {
+    let mut errors = Vec::new();
+    for refusal in checks.into_iter().filter_map(Result::err) {
+        if refusal.code != Code::InvalidRequest {
+            return Err(refusal);
+        }
+        errors.extend(refusal.errors);
+    }
+    all_valid(errors)
+}
+
 /// `Ok` when there are no errors, else the refusal that names them all.
 pub fn all_valid(errors: Vec<FieldError>) -> Result<(), Refusal> {
     if errors.is_empty() {

@@ -1,7 +1,7 @@
 //! What callers send, as the contract spells it: the body of a REST call and, with the ids beside it, the payload of a
 //! socket command are the same type. Unknown fields are an error.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -533,8 +533,8 @@ requests! {
         /// With `modify`: the full replacement of the subject.
         #[serde(default)]
         modifications: Option<Value>,
-        /// With `answer`: the value.
-        #[serde(default)]
+        /// With `answer`: the value, which may be `null` where the question's schema says so.
+        #[serde(default, deserialize_with = "given")]
         value: Option<Value>,
         /// With `choose`: the option's id.
         #[serde(default)]
@@ -765,6 +765,11 @@ impl From<OptionInput> for ChoiceOption {
             }
         }
     }
+}
+
+/// `null` too is given, where the field is there.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 fn yes() -> bool {

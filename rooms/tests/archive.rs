@@ -83,6 +83,9 @@ fn an_archived_room_takes_no_posts_until_its_process_is_retried() {
     let refused = post(&mut w).unwrap_err();
     assert_eq!(refused.code, Code::IllegalTransition);
     assert!(refused.detail.contains("archived"), "{}", refused.detail);
+    let who = serde_json::from_value(json!({"type": "human", "id": "eve"})).unwrap();
+    let refused = w.run(&person("admin"), Command::Invite(who)).unwrap_err();
+    assert_eq!(refused.code, Code::IllegalTransition);
     let retry = Command::RetryProcess(serde_json::from_value(json!({})).unwrap());
     w.run(&person("admin"), retry).unwrap();
     assert!(!archived(&w));

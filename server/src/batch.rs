@@ -105,7 +105,8 @@ impl Batch {
         let mut cause: Option<EventId> = None;
         for draft in decision.events {
             seq += 1;
-            facts.absorb(Some(id), process.map(|p| p.team_id), &draft.body);
+            let team = process.map(|p| p.team_id);
+            facts.absorb(Some(id), team, draft.channel, &draft.body);
             let event = Event {
                 id: EventId(rooms::ctx::uuid_v7(now, rand_seed(), rand_seed())),
                 room_id: id,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
-use rooms::id::RoomId;
+use rooms::id::{RoomId, WorkspaceId};
 use socketioxide::socket::Sid;
 use storage::Store;
 use tokio::sync::mpsc;
@@ -35,8 +35,9 @@ struct Subscriber {
     over: AtomicBool,
 }
 
-#[derive(Default)]
 struct Fan {
+    /// Of those who have joined, and so of the room.
+    space: WorkspaceId,
     cursor: u64,
     held: BTreeMap<u64, Frame>,
     subscribers: HashMap<Sid, Arc<Subscriber>>,
@@ -121,16 +122,35 @@ impl Delivery {
         self.rooms.contains_key(&room)
     }
 
+    /// The workspace of a room that somebody here has joined.
+    pub fn space_of(&self, room: RoomId) -> Option<WorkspaceId> {
+        let cell = Arc::clone(&*self.rooms.get(&room)?);
+        let fan = lock(&cell);
+        Some(fan.space.clone())
+    }
+
     /// Subscribes a socket to what comes after `head`, and acks under the same lock, so that nothing overtakes the ack. False when the
     /// room has moved past `head` meanwhile: read the log again.
-    pub fn join(&self, room: RoomId, head: u64, socket: Sid, ack: impl FnOnce()) -> bool {
+    pub fn join(
+        &self,
+        (room, space): (RoomId, &WorkspaceId),
+        head: u64,
+        socket: Sid,
+        ack: impl FnOnce(),
+    ) -> bool {
         loop {
             // The relay hears of a room's first and last subscriber under the map's lock, so in the order in which they were.
             let cell = Arc::clone(&self.rooms.entry(room).or_insert_with(|| {
                 self.relay.get().follow(Channel::Room(room));
                 Arc::new(Mutex::new(Fan {
+                    space: space.clone(),
                     cursor: head,
-                    ..Fan::default()
+                    held: BTreeMap::new(),
+                    subscribers: HashMap::new(),
+                    list: None,
+                    draining: false,
+                    repairing: false,
+                    gone: false,
                 }))
             }));
             let mut fan = lock(&cell);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rooms::id::{AgentId, RoomId, WorkspaceId};
+use rooms::model::access::Principal;
 use rooms::model::room::ParticipantType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use uuid::Uuid;
 
 use crate::hub::Hub;
 use crate::relay::{Channel, Health, Message};
-use crate::wire::Frame;
 
 /// How often changes are told. Those of a moment go together.
 const NEWS: Duration = Duration::from_millis(50);
@@ -306,9 +306,13 @@ fn announce(hub: &Hub, changes: impl IntoIterator<Item = Change>) {
     for (entry, online) in changes {
         match entry {
             Entry::Member(room, kind, id) => {
+                // Nobody here has joined the room otherwise.
+                let Some(space) = hub.delivery.space_of(room) else {
+                    continue;
+                };
                 let data = json!({"id": id, "type": kind, "online": online});
-                let event = json!({"type": "presence.changed", "roomId": room, "data": data});
-                let frame = Frame::of("presence.changed", &event);
+                let actor = Principal::system(space.clone()).actor();
+                let frame = hub.passing(room, &space, &actor, "presence.changed", &data);
                 hub.delivery.ephemeral(room, &frame, None);
             }
             Entry::Agent(space, agent) => {
@@ -316,11 +320,9 @@ fn announce(hub: &Hub, changes: impl IntoIterator<Item = Change>) {
                     continue;
                 };
                 let status = if online { "online" } else { "offline" };
-                let event = json!({
-                    "type": "agent.presence", "roomId": room, "workspaceId": space,
-                    "data": {"agentId": agent, "status": status},
-                });
-                let frame = Frame::of("agent.presence", &event);
+                let data = json!({"agentId": agent, "status": status});
+                let actor = Principal::system(space.clone()).actor();
+                let frame = hub.passing(room, &space, &actor, "agent.presence", &data);
                 hub.delivery.ephemeral(room, &frame, None);
             }
         }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rooms::event::Event;
 use rooms::id::{AgentId, AttemptId, RoomId, TeamId, WorkspaceId};
 use rooms::model::agent::Agent;
 use rooms::model::monitoring::AlertRules;
+use rooms::model::room::Channel;
 use rooms::model::team::AgentTeam;
 use rooms::{Facts, Needs};
 
@@ -178,13 +180,21 @@ impl Tx {
         facts: &mut Facts,
     ) -> Result<(), Error> {
         for id in &needs.messages {
-            let sql = "SELECT room_id, author_kind, author, removed FROM messages WHERE id = $1 AND workspace_id = $2";
+            // A message that is no longer in the log is in the search alone, which does not say where in the room it was.
+            let sql = "SELECT m.room_id, m.author_kind, m.author, m.removed, e.payload FROM messages m \
+                       LEFT JOIN events e ON e.room_id = m.room_id AND e.seq = m.seq \
+                       WHERE m.id = $1 AND m.workspace_id = $2";
             let args = vec![id.0.into(), workspace.as_str().into()];
             if let Some(row) = self.conn.query(sql, args).await?.first() {
                 let kind = serde_json::Value::from(row.text(1));
                 let author = (serde_json::from_value(kind)?, row.text(2).to_owned());
+                let channel = match row.is_null(4) {
+                    true => Channel::General,
+                    false => parse::<Event>(row.text(4))?.channel,
+                };
                 let posted = rooms::facts::Posted {
                     room: RoomId(row.uuid(0)),
+                    channel,
                     author,
                     removed: row.int(3) != 0,
                 };

@@ -122,6 +122,31 @@ on_both_databases! {
         assert_eq!(paths, wrong.map(of));
     }
 
+    async fn what_is_not_kept_comes_in_a_whole_envelope_and_once_for_each_command_id(database: Database) {
+        let hub = Hub::start(database).await;
+        let room = text(&hub.admin.post("/collaboration/rooms", &json!({ "name": "Talk", "type": "workspace" })).await.expect(201), "/id");
+        let mut listener = hub.person().await;
+        let _ = listener.ask("room:join", json!({ "roomId": room })).await;
+        let speaker = hub.person().await;
+        let say = |name: &str| json!({ "roomId": room, "name": name, "data": 1, "ephemeral": true });
+        let mut once = say("once");
+        once["commandId"] = json!(uuid::Uuid::now_v7());
+        for _ in 0..2 {
+            let _ = speaker.ask("event:broadcast", once.clone()).await;
+        }
+        let _ = speaker.ask("event:broadcast", say("end")).await;
+        let came = listener.event("custom.once").await;
+        let _ = listener.event("custom.end").await;
+        assert!(!listener.has_heard("custom.once"), "the same command has no second effect");
+        assert_eq!((&came["roomId"], &came["type"], &came["data"]), (&json!(room), &json!("custom.once"), &json!(1)));
+        assert_eq!((&came["workspaceId"], &came["channel"]), (&json!("default"), &json!("general")));
+        assert_eq!(came["actor"]["id"], "admin");
+        for name in ["id", "at"] {
+            assert!(came[name].is_string(), "{came}");
+        }
+        assert!(came.get("seq").is_none());
+    }
+
     async fn what_one_agent_tells_another_is_read_by_those_who_may_read_the_room(database: Database) {
         let hub = Hub::start(database).await;
         let mut one = hub.agent("one", &[]).await;

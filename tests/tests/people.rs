@@ -207,7 +207,7 @@ on_both_databases! {
         let other = socket(&hub, "sam", &person(&hub, "sam").await).await;
         let mut listener = hub.person().await;
         listener.ask("room:join", json!({ "roomId": room })).await;
-        let said = author.ask("message:send", json!({ "roomId": room, "body": "Helo" })).await;
+        let said = author.ask("message:send", json!({ "roomId": room, "body": "Helo", "channel": "alerts" })).await;
         let id = text(&said.data, "/id");
         let edit = json!({ "roomId": room, "messageId": id, "body": "Hello", "mentions": ["sam"] });
 
@@ -215,6 +215,7 @@ on_both_databases! {
         other.refused("message:remove", json!({ "roomId": room, "messageId": id }), "forbidden").await;
         author.ask("message:edit", edit.clone()).await;
         let changed = listener.event("message.edited").await;
+        assert_eq!(changed["channel"], "alerts", "where the message is");
         assert_eq!((text(&changed, "/data/id"), text(&changed, "/data/body")), (id.clone(), "Hello".to_owned()));
         assert_eq!(changed["data"]["mentions"], json!(["sam"]));
 
@@ -223,12 +224,18 @@ on_both_databases! {
         let path = format!("{message}?reason=off%20topic");
         let _ = hub.admin.delete(&path).await.expect(200);
         let gone = listener.event("message.removed").await;
+        assert_eq!(gone["channel"], "alerts");
         assert_eq!((text(&gone, "/data/id"), text(&gone, "/data/reason")), (id.clone(), "off topic".to_owned()));
         author.refused("message:edit", edit.clone(), "illegal_transition").await;
         let _ = hub.admin.delete(&message).await.refused(409, "illegal_transition");
         // Nor is it answered any more.
         let answer = json!({ "roomId": room, "body": "What?", "replyTo": id });
         author.refused("message:send", answer, "illegal_transition").await;
+
+        let wrong = json!({ "roomId": room, "body": " ", "mentions": [""], "streamId": "?" });
+        let refused = author.refused("message:send", wrong, "invalid_request").await;
+        let paths: Vec<_> = refused["errors"].as_array().into_iter().flatten().map(|e| text(e, "/path")).collect();
+        assert_eq!(paths, ["body", "mentions[0]", "streamId"]);
 
         // One of another room is as good as none.
         let elsewhere = json!({ "name": "Elsewhere", "type": "workspace" });

@@ -217,7 +217,7 @@ impl Stage {
                     if let EventBody::AgentRemoved(change) = &event.body {
                         self.removed.insert(change.id.clone());
                     }
-                    self.world.learn(room, &event.body);
+                    self.world.learn(room, event.channel, &event.body);
                     state.apply(&event);
                 }
             }

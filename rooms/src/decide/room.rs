@@ -15,6 +15,7 @@ use crate::model::room::Participant;
 use crate::model::room::{
     Channel, CollaborationRoom, Message, ParticipantType, RoomRole, RoomType,
 };
+use crate::refusal::together;
 use crate::request as r;
 use crate::{Code, FieldError, Refusal, limits};
 
@@ -30,6 +31,12 @@ impl Decider<'_> {
         super::start::check_name("name", &input.name, &mut |path, message| {
             errors.push(FieldError { path, message });
         });
+        if input.process_id.is_some() && input.kind != RoomType::Process {
+            errors.push(FieldError::new(
+                "processId",
+                "only a process's own room belongs to it, and that is made with it",
+            ));
+        }
         crate::refusal::all_valid(errors)?;
         match (input.kind, input.team_id) {
             (RoomType::Process, _) => {
@@ -113,6 +120,7 @@ impl Decider<'_> {
 
     pub(super) fn invite(&mut self, who: &r::ParticipantInput) -> Ruled {
         let mine = self.require_role(RoomRole::Coordinator)?;
+        self.open_room()?;
         self.check_participant(who)?;
         let given = self.state.given_role(who.kind, &who.id);
         // Without a role somebody new takes part, and somebody who does already stays what they are.
@@ -214,7 +222,8 @@ impl Decider<'_> {
         })
     }
 
-    fn open_room(&self) -> Result<(), Refusal> {
+    /// An archived room hears nothing new, but for what comes late to questions that were asked in it.
+    pub(super) fn open_room(&self) -> Result<(), Refusal> {
         match &self.state.room {
             Some(room) if room.archived => Err(Refusal::illegal(
                 "the room is archived: its process has ended and nobody said anything for long. It can be read until its log is removed; \
@@ -243,18 +252,24 @@ impl Decider<'_> {
     }
 
     pub(super) fn post_message(&mut self, post: &r::PostMessage) -> Ruled {
-        check_text("body", &post.body)?;
-        check_mentions(&post.mentions)?;
-        limits::check_metadata(&post.metadata)?;
+        let stream = post.stream_id.as_deref();
+        together([
+            check_text("body", &post.body),
+            check_mentions(&post.mentions),
+            limits::check_metadata(&post.metadata),
+            match stream {
+                Some(stream) if !is_valid_name(stream) => {
+                    Err(Refusal::field("streamId", NAME_RULE))
+                }
+                _ => Ok(()),
+            },
+        ])?;
         self.require_role(RoomRole::Participant)?;
         self.open_room()?;
         if let Some(id) = post.reply_to {
             self.posted(id)?;
         }
         if let Some(stream) = &post.stream_id {
-            if !is_valid_name(stream) {
-                return Err(Refusal::field("streamId", NAME_RULE));
-            }
             let room = self.state.room.as_ref().map(|room| room.id);
             let ended = room.and_then(|r| self.ctx.facts.streams.get(&(r, stream.clone())));
             if let Some(id) = ended {
@@ -293,15 +308,15 @@ impl Decider<'_> {
         }
     }
 
-    /// Its author, or somebody who moderates the room, changes or removes a message.
-    fn may_change(&self, id: MessageId) -> Result<(), Refusal> {
+    /// Its author, or somebody who moderates the room, changes or removes a message: in its channel, which is given.
+    fn may_change(&self, id: MessageId) -> Result<Channel, Refusal> {
         let role = self.require_role(RoomRole::Participant)?;
         self.open_room()?;
         let posted = self.posted(id)?;
         let principal = self.ctx.principal;
         let mine = posted.author.0 == principal.kind && posted.author.1 == principal.id;
         if mine || role >= RoomRole::Coordinator {
-            return Ok(());
+            return Ok(posted.channel);
         }
         Err(Refusal::forbidden(
             "only its author or a coordinator of the room changes or removes a message",
@@ -309,16 +324,18 @@ impl Decider<'_> {
     }
 
     pub(super) fn edit_message(&mut self, edit: &r::EditMessage) -> Ruled {
-        check_text("body", &edit.body)?;
-        check_mentions(&edit.mentions)?;
-        self.may_change(edit.message_id)?;
+        together([
+            check_text("body", &edit.body),
+            check_mentions(&edit.mentions),
+        ])?;
+        let channel = self.may_change(edit.message_id)?;
         let change = MessageEdit {
             id: edit.message_id,
             body: edit.body.clone(),
             mentions: edit.mentions.clone(),
         };
         let reply = super::json(&change);
-        self.emit(EventBody::MessageEdited(change));
+        self.emit_in(channel, EventBody::MessageEdited(change));
         Ok(reply)
     }
 
@@ -326,21 +343,24 @@ impl Decider<'_> {
         if let Some(reason) = &which.reason {
             check_text("reason", reason)?;
         }
-        self.may_change(which.message_id)?;
+        let channel = self.may_change(which.message_id)?;
         let removal = MessageRemoval {
             id: which.message_id,
             reason: which.reason.clone(),
         };
         let reply = super::json(&removal);
-        self.emit(EventBody::MessageRemoved(removal));
+        self.emit_in(channel, EventBody::MessageRemoved(removal));
         Ok(reply)
     }
 
     pub(super) fn broadcast(&mut self, event: &r::Broadcast) -> Ruled {
-        if !is_valid_name(&event.name) {
-            return Err(Refusal::field("name", NAME_RULE));
-        }
-        limits::check("data", &event.data, limits::METADATA)?;
+        together([
+            match is_valid_name(&event.name) {
+                true => Ok(()),
+                false => Err(Refusal::field("name", NAME_RULE)),
+            },
+            limits::check("data", &event.data, limits::METADATA),
+        ])?;
         self.require_role(RoomRole::Participant)?;
         self.open_room()?;
         if !event.ephemeral {
@@ -360,17 +380,18 @@ impl Decider<'_> {
     }
 
     pub(super) fn send_communication(&mut self, send: &r::SendCommunication) -> Ruled {
-        check_text("message", &send.message)?;
-        limits::check_metadata(&send.metadata)?;
-        if send
-            .response_timeout_ms
-            .is_some_and(|ms| !(1..=limits::LONGEST_MS).contains(&ms))
-        {
-            return Err(Refusal::field(
-                "responseTimeoutMs",
-                "must be from 1 ms to a year",
-            ));
-        }
+        let timeout = send.response_timeout_ms.unwrap_or(1);
+        together([
+            check_text("message", &send.message),
+            limits::check_metadata(&send.metadata),
+            match (1..=limits::LONGEST_MS).contains(&timeout) {
+                true => Ok(()),
+                false => Err(Refusal::field(
+                    "responseTimeoutMs",
+                    "must be from 1 ms to a year",
+                )),
+            },
+        ])?;
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
         self.open_room()?;
@@ -449,10 +470,13 @@ impl Decider<'_> {
         id: CommunicationId,
         say: &r::RespondCommunication,
     ) -> Ruled {
-        check_text("message", &say.message)?;
-        limits::check_metadata(&say.metadata)?;
+        together([
+            check_text("message", &say.message),
+            limits::check_metadata(&say.metadata),
+        ])?;
         let process = self.process()?;
         self.require_role(RoomRole::Participant)?;
+        self.open_room()?;
         let Some(open) = process.open_communications.get(&id) else {
             return Err(Refusal::new(
                 Code::AlreadyResolved,

@@ -149,6 +149,37 @@ fn a_reply_sent_twice_counts_once_and_its_id_cannot_be_used_for_another() {
 }
 
 #[test]
+fn a_value_may_be_null_where_the_schema_says_so_and_fits_it_in_any_reply() {
+    let (mut world, held) = World::holding(json!({}));
+    let schema = json!({"type": ["string", "null"]});
+    let question = |kind: &str, key: &str, schema: Option<&serde_json::Value>| {
+        let mut ask = json!({"type": kind, "description": "What?", "key": key, "mode": "hold"});
+        if let Some(schema) = schema {
+            ask["schema"] = schema.clone();
+        }
+        ask
+    };
+    let answer = json!({"action": "answer", "value": null});
+    let id = world
+        .ask_by(held, question("input", "none", Some(&schema)))
+        .unwrap();
+    world.reply_as(&person("pia"), id, answer.clone()).unwrap();
+    let asked = world.intervention(id);
+    assert_eq!(asked.status.as_str(), "completed");
+    assert_eq!(asked.response.as_ref().unwrap().value, None);
+    let id = world.ask_by(held, question("input", "any", None)).unwrap();
+    world.refused(&person("pia"), respond(id, answer), Code::InvalidRequest);
+    let id = world
+        .ask_by(held, question("approval", "yes", Some(&schema)))
+        .unwrap();
+    let wrong = json!({"action": "approve", "value": 7});
+    let refusal = world.refused(&person("pia"), respond(id, wrong), Code::InvalidRequest);
+    assert_eq!(refusal.errors[0].path, "value");
+    let right = json!({"action": "approve", "value": "as it is"});
+    world.reply_as(&person("pia"), id, right).unwrap();
+}
+
+#[test]
 fn a_late_reply_learns_who_decided_and_is_recorded_once() {
     let (mut world, held) = World::holding(json!({}));
     let id = world.ask_by(held, approval()).unwrap();

@@ -137,7 +137,7 @@ impl World {
                 self.folded.seq += 1;
             }
             let room = self.state.room.as_ref().map(|r| r.id);
-            self.facts.absorb(room, team, &draft.body);
+            self.facts.absorb(room, team, draft.channel, &draft.body);
             self.events.push(draft.body.clone());
         }
         self.state = decision.state;

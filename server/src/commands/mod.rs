@@ -25,7 +25,7 @@ use std::sync::LazyLock;
 use rooms::id::{AttemptId, ProcessId, RoomId, StepId};
 use rooms::model::access::Principal;
 use rooms::{Code, Command, Refusal, policy};
-use serde_json::{Value, json};
+use serde_json::Value;
 use storage::Idempotency;
 use storage::audit::AuditRow;
 use storage::read::Thing;
@@ -38,7 +38,6 @@ use self::table::{CommandRow, Does};
 use crate::caller::{Asked, Caller, target_of};
 use crate::hub::{Hub, Outcome, Waiting};
 use crate::problem::storage_refusal;
-use crate::wire::Frame;
 
 static TABLE: LazyLock<Vec<CommandRow>> = LazyLock::new(|| {
     [
@@ -172,10 +171,12 @@ impl Pending {
     pub fn settle(self, hub: &Hub, caller: Caller<'_>, answer: &Result<Outcome, Refusal>) {
         let principal = caller.principal;
         match answer {
-            Ok(_) => {
-                if let Some((room, name, data)) = self.ephemeral {
-                    let event = json!({"roomId": room, "type": name, "actor": principal.actor(), "data": data, "workspaceId": principal.workspace_id});
-                    hub.signal(room, &Frame::of(&name, &event), None);
+            // What was sent before under this key went out then.
+            Ok(outcome) => {
+                if let (Some((room, name, data)), false) = (self.ephemeral, outcome.repeated) {
+                    let space = &principal.workspace_id;
+                    let frame = hub.passing(room, space, &principal.actor(), &name, &data);
+                    hub.signal(room, &frame, None);
                 }
             }
             Err(refusal) => note(hub, caller, &self.asked, self.correlation, refusal),

@@ -1,5 +1,6 @@
 //! What the server tells a socket beside the events of a room's log: work for an agent, ephemeral signals, the connection's own.
 
+use rooms::model::access::Actor;
 use rooms::model::handoff::AgentHandoff;
 use rooms::model::intervention::{HumanIntervention, InterventionResponse};
 
@@ -25,6 +26,22 @@ const fn row(name: &'static str, summary: &'static str, argument: Reply) -> Sign
         summary,
         argument,
     }
+}
+
+/// The envelope of an event that is not kept: see [`Hub::passing`](crate::hub::Hub::passing).
+macro_rules! passing {
+    ($data:expr) => {
+        Has(&[
+            ("id", Text),
+            ("roomId", Text),
+            ("type", Text),
+            ("at", Text),
+            ("workspaceId", Text),
+            ("channel", Text),
+            ("actor", One(shape::<Actor>)),
+            ("data", $data),
+        ])
+    };
 }
 
 /// All of them.
@@ -73,43 +90,20 @@ pub const SIGNALS: &[SignalRow] = &[
         "Why the connection is about to be closed",
         Has(&[("code", Text), ("reconnect", Flag)]),
     ),
-    row(
-        "typing.changed",
-        "Somebody types; not kept",
-        Has(&[
-            ("type", Text),
-            ("roomId", Text),
-            ("actor", Any),
-            ("data", Any),
-        ]),
-    ),
+    row("typing.changed", "Somebody types; not kept", passing!(Any)),
     row(
         "message.delta",
         "A piece of a message that is being written; not kept",
-        Has(&[
-            ("type", Text),
-            ("roomId", Text),
-            ("actor", Any),
-            ("data", Any),
-        ]),
+        passing!(Any),
     ),
     row(
         "presence.changed",
         "Somebody has joined the room, or left it on every node; not kept",
-        Has(&[
-            ("type", Text),
-            ("roomId", Text),
-            ("data", One(shape::<Present>)),
-        ]),
+        passing!(One(shape::<Present>)),
     ),
     row(
         "agent.presence",
         "An agent takes work, or no longer does, to who has joined the workspace's room; not kept",
-        Has(&[
-            ("type", Text),
-            ("roomId", Text),
-            ("workspaceId", Text),
-            ("data", Any),
-        ]),
+        passing!(Any),
     ),
 ];

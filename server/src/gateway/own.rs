@@ -205,11 +205,15 @@ impl Session {
                 "events": if reset { Vec::new() } else { parsed(&page.events)? },
                 "first": page.first, "head": page.head, "logId": page.log_id, "more": more, "reset": reset,
             }});
-            let joined = self.hub.delivery.join(room, page.head, self.socket.id, || {
-                if let Some(ack) = ack.take() {
-                    self.accept(ack, reply);
-                }
-            });
+            let space = &self.principal.workspace_id;
+            let joined = self
+                .hub
+                .delivery
+                .join((room, space), page.head, self.socket.id, || {
+                    if let Some(ack) = ack.take() {
+                        self.accept(ack, reply);
+                    }
+                });
             if joined {
                 if !self.joined.contains(&room) {
                     self.joined.push(room);
@@ -296,9 +300,9 @@ impl Session {
         require(&self.principal, &state, RoomRole::Participant)?;
         let mut out = data;
         out["actor"] = json!(self.principal.actor());
-        let event_data =
-            json!({"type": event, "roomId": room, "actor": self.principal.actor(), "data": out});
-        let frame = Frame::of(event, &event_data);
+        let space = &self.principal.workspace_id;
+        let actor = self.principal.actor();
+        let frame = self.hub.passing(room, space, &actor, event, &out);
         self.hub.signal(room, &frame, Some(self.socket.id));
         Ok(json!({}))
     }

@@ -14,9 +14,10 @@ use std::time::Instant;
 
 use dashmap::DashMap;
 use rooms::id::{RoomId, WorkspaceId};
-use rooms::model::access::Principal;
+use rooms::model::access::{Actor, Principal};
+use rooms::model::room;
 use rooms::{Code, Command, Refusal, State, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use socketioxide::socket::Sid;
 use storage::read::Thing;
 use storage::webhooks::Hook;
@@ -316,6 +317,24 @@ impl Hub {
     /// Sets the way to the other nodes, once.
     pub fn set_relay(&self, relay: SharedRelay) {
         self.relay.set(relay);
+    }
+
+    /// An event that is not kept, as it goes out: like one of the log, but without a seq.
+    pub fn passing(
+        &self,
+        room: RoomId,
+        space: &WorkspaceId,
+        actor: &Actor,
+        name: &str,
+        data: &Value,
+    ) -> Frame {
+        let here = || Timestamp(chrono::Utc::now().timestamp_micros());
+        let at = self.clock.now().unwrap_or_else(here);
+        let event = json!({
+            "id": self.clock.id(at), "roomId": room, "type": name, "at": at, "workspaceId": space,
+            "channel": room::Channel::General, "actor": actor, "data": data,
+        });
+        Frame::of(name, &event)
     }
 
     /// Something that is not kept, to everybody who has joined the room but its sender, on every node.

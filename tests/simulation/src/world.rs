@@ -12,6 +12,7 @@ use rooms::id::{AgentId, EventId, InstanceId, MessageId, RoomId, TeamId, Templat
 use rooms::invariants::Witness;
 use rooms::model::access::{Permission, Principal, PrincipalKind};
 use rooms::model::agent::Agent;
+use rooms::model::room::Channel;
 use rooms::model::team::AgentTeam;
 use rooms::model::template::ProcessTemplate;
 use rooms::{
@@ -372,9 +373,9 @@ impl World {
             };
             let event = self.through_json(event)?;
             self.check_event(&folded, &event, team, &absorbed)?;
-            absorbed.absorb(Some(call.room), team, &event.body);
+            absorbed.absorb(Some(call.room), team, event.channel, &event.body);
             folded.apply(&event);
-            self.learn(call.room, &event.body);
+            self.learn(call.room, event.channel, &event.body);
             if event.body.is_echoed() {
                 echoes.push(event.clone());
             }
@@ -446,7 +447,7 @@ impl World {
     }
 
     /// Keeps what other rooms ask about: agents, templates, messages.
-    pub fn learn(&mut self, room: RoomId, body: &EventBody) {
+    pub fn learn(&mut self, room: RoomId, channel: Channel, body: &EventBody) {
         match body {
             EventBody::AgentRegistered(agent) | EventBody::AgentUpdated(agent) => {
                 self.registry.insert(agent.id.clone(), agent.clone());
@@ -463,6 +464,7 @@ impl World {
             EventBody::MessagePosted(message) => {
                 let posted = Posted {
                     room,
+                    channel,
                     author: (message.author.kind, message.author.id.clone()),
                     removed: false,
                 };

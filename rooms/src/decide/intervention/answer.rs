@@ -103,7 +103,8 @@ impl Decider<'_> {
             comments: reply.comments.clone(),
             modifications: reply.modifications.clone(),
             authoritative: reply.action == ResponseAction::Modify,
-            value: reply.value.clone(),
+            // As the log is read: no value and `null` are the same.
+            value: reply.value.clone().filter(|v| !v.is_null()),
             choice: reply.choice.clone(),
             provided_by: self.ctx.principal.id.clone(),
             provided_at: self.now(),
@@ -354,8 +355,8 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
             )),
             Some(value) => fits("modifications", value),
         },
-        (A::Answer, Some(value)) => fits("value", value),
-        (A::Answer, None) if i.kind != InterventionType::Review || i.schema.is_some() => {
+        (A::Answer, Some(value)) if !value.is_null() || i.schema.is_some() => fits("value", value),
+        (A::Answer, _) if i.kind != InterventionType::Review || i.schema.is_some() => {
             Err(Refusal::field("value", "answer needs a value"))
         }
         (A::Choose, _) => {
@@ -383,6 +384,8 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
                 )),
             }
         }
+        // What is told along with it reaches the agent too.
+        (A::Approve, Some(value)) if !value.is_null() => fits("value", value),
         _ => Ok(()),
     }
 }

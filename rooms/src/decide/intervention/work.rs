@@ -130,6 +130,7 @@ impl Decider<'_> {
         self.require_role(RoomRole::Participant)?;
         check_text("text", &comment.text)?;
         let i = self.intervention(id)?;
+        self.open_room()?;
         if i.comments.len() >= MAX_COMMENTS {
             return Err(Refusal::new(
                 Code::Conflict,

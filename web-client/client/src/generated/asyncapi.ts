@@ -2084,7 +2084,7 @@ export interface components {
             comments?: string | null;
             /** @description With `modify`: the full replacement of the subject. */
             modifications?: Json;
-            /** @description With `answer`: the value. */
+            /** @description With `answer`: the value, which may be `null` where the question's schema says so. */
             value?: Json;
             /** @description With `choose`: the option's id. */
             choice?: string | null;
@@ -3104,7 +3104,7 @@ export interface components {
                     comments?: string | null;
                     /** @description With `modify`: the full replacement of the subject. */
                     modifications?: Json;
-                    /** @description With `answer`: the value. */
+                    /** @description With `answer`: the value, which may be `null` where the question's schema says so. */
                     value?: Json;
                     /** @description With `choose`: the option's id. */
                     choice?: string | null;
@@ -5035,26 +5035,43 @@ export interface components {
                 reconnect: boolean;
             };
             "typing.changed": {
-                type: string;
+                id: string;
                 roomId: string;
-                actor: Json;
+                type: string;
+                at: string;
+                workspaceId: string;
+                channel: string;
+                actor: components["schemas"]["Actor"];
                 data: Json;
             };
             "message.delta": {
-                type: string;
+                id: string;
                 roomId: string;
-                actor: Json;
+                type: string;
+                at: string;
+                workspaceId: string;
+                channel: string;
+                actor: components["schemas"]["Actor"];
                 data: Json;
             };
             "presence.changed": {
-                type: string;
+                id: string;
                 roomId: string;
+                type: string;
+                at: string;
+                workspaceId: string;
+                channel: string;
+                actor: components["schemas"]["Actor"];
                 data: components["schemas"]["Present"];
             };
             "agent.presence": {
-                type: string;
+                id: string;
                 roomId: string;
+                type: string;
+                at: string;
                 workspaceId: string;
+                channel: string;
+                actor: components["schemas"]["Actor"];
                 data: Json;
             };
         };

@@ -3318,7 +3318,7 @@ export interface components {
             comments?: string | null;
             /** @description With `modify`: the full replacement of the subject. */
             modifications?: Json;
-            /** @description With `answer`: the value. */
+            /** @description With `answer`: the value, which may be `null` where the question's schema says so. */
             value?: Json;
             /** @description With `choose`: the option's id. */
             choice?: string | null;
