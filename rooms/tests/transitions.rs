@@ -295,16 +295,38 @@ fn step_cancelled() -> World {
     w
 }
 
+/// Whatever it comes to, a human is asked.
+fn step_escalating() -> World {
+    let mut w = a(json!({"conditions": [
+        {"type": "success", "action": "escalate"}, {"type": "failure", "action": "escalate"}]}));
+    w.take("a", "ada");
+    w
+}
+
+fn step_escalated() -> World {
+    let mut w = step_escalating();
+    w.fail("a", json!({"message": "no", "retryable": false}));
+    w
+}
+
+fn step_result() -> World {
+    let mut w = step_escalating();
+    w.complete("a", json!({}));
+    w
+}
+
 /// States that look alike from outside have a word more.
 fn show_step(w: &World) -> String {
     let at = w.at("a");
-    let asked = w
-        .process()
-        .interventions
-        .values()
-        .any(|i| i.key.starts_with("begin:"));
-    match at.as_str() {
-        "pending/awaiting_input" if asked => "pending/approval".to_owned(),
+    let mut asked = w.process().interventions.values();
+    let asked = asked.next_back().and_then(|i| i.key.split(':').next());
+    match (at.as_str(), asked) {
+        ("pending/awaiting_input", Some("begin")) => "pending/approval".to_owned(),
+        ("pending/awaiting_input", Some("escalation")) => "pending/escalated".to_owned(),
+        ("pending/awaiting_input", Some("result")) => "pending/result".to_owned(),
+        ("running/executing", _) if !w.step("a").conditions.is_empty() => {
+            "running/escalating".to_owned()
+        }
         _ => at,
     }
 }
@@ -315,8 +337,11 @@ const STEPS: &[State] = &[
     ("pending/ready", step_ready),
     ("pending/backoff", step_backoff),
     ("pending/awaiting_input", step_suspended),
+    ("pending/escalated", step_escalated),
+    ("pending/result", step_result),
     ("running/offered", step_offered),
     ("running/executing", step_executing),
+    ("running/escalating", step_escalating),
     ("running/awaiting_input", step_held),
     ("running/handing_off", step_handing_off),
     ("completed", step_completed),
@@ -326,6 +351,14 @@ const STEPS: &[State] = &[
 ];
 
 fn answer(w: &mut World, action: &str) -> Result<Value, Refusal> {
+    reply(w, json!({"action": action}))
+}
+
+fn choose(w: &mut World, choice: &str) -> Result<Value, Refusal> {
+    reply(w, json!({"action": "choose", "choice": choice}))
+}
+
+fn reply(w: &mut World, reply: Value) -> Result<Value, Refusal> {
     let step = w.step("a").id;
     let asked = w
         .process()
@@ -334,7 +367,7 @@ fn answer(w: &mut World, action: &str) -> Result<Value, Refusal> {
         .find(|i| i.step_id == Some(step))
         .map(|i| i.id);
     let id = asked.ok_or_else(|| Refusal::new(Code::NotFound, "nobody asked"))?;
-    w.answer(id, json!({"action": action}))
+    w.answer(id, reply)
 }
 
 const ON_STEPS: &[Ask] = &[
@@ -448,6 +481,10 @@ const ON_STEPS: &[Ask] = &[
     ("handoff expires", |w| fires(w, "handoff:")),
     ("human approves", |w| answer(w, "approve")),
     ("human rejects", |w| answer(w, "reject")),
+    ("human takes the result", |w| choose(w, "accept")),
+    ("human sends it back", |w| choose(w, "retry")),
+    ("human skips it", |w| choose(w, "skip")),
+    ("human lets it fail", |w| choose(w, "fail")),
     ("offer expires", |w| fires(w, "offer:")),
     ("lease expires", |w| fires(w, "lease:")),
     ("backoff ends", |w| fires(w, "backoff:")),
@@ -485,6 +522,8 @@ fn a_step_does_what_its_table_says() {
     insta::assert_snapshot!(render(&rows));
     agrees_with_the_documentation("Step", &rows, |name| match name {
         "pending/approval" | "pending/awaiting_input" => "suspended".to_owned(),
+        "pending/escalated" | "pending/result" => "escalated".to_owned(),
+        "running/escalating" => "executing".to_owned(),
         "running/awaiting_input" => "held".to_owned(),
         name => name.rsplit('/').next().unwrap_or(name).to_owned(),
     });
