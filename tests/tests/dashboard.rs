@@ -134,6 +134,11 @@ async fn an_answer_with_a_schema_is_a_form_that_is_checked_before_and_after() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_is_escalated_shows_why_and_waits_for_a_person() {
+    scenario_alone("escalated").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_faster_than_the_page_loses_nothing() {
     scenario_alone("hasty").await;
 }

@@ -6,6 +6,7 @@ import { audit, webhooks } from "./administration.mjs";
 import { alertRules } from "./alert-rules.mjs";
 import { approve } from "./approve.mjs";
 import { designer, designerErrors } from "./designer.mjs";
+import { escalated } from "./escalated.mjs";
 import { firstLoad } from "./first-load.mjs";
 import { forms } from "./forms.mjs";
 import { hasty } from "./hasty.mjs";
@@ -32,6 +33,7 @@ const SCENARIOS = {
   audit,
   designer,
   "designer-errors": designerErrors,
+  escalated,
   "first-load": firstLoad,
   forms,
   hasty,

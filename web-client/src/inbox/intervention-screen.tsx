@@ -105,6 +105,7 @@ function Opened({ intervention }: { intervention: HumanIntervention }) {
             </Part>
           </div>
           <div className="flex min-w-0 flex-col gap-6">
+            <WhyPart conditions={intervention.conditions ?? []} />
             <StepPart process={process.data} stepId={stepId ?? undefined} />
             <VotesPart intervention={intervention} />
             <LatePart replies={intervention.lateReplies ?? []} />
@@ -165,6 +166,25 @@ function GivenPart({ intervention: { response, subject = null } }: { interventio
   return (
     <Part title="Answer">
       <Sheet value={response.value} />
+    </Part>
+  );
+}
+
+/** The condition of the step that asks, and what it saw. */
+function WhyPart({ conditions }: { conditions: NonNullable<HumanIntervention["conditions"]> }) {
+  const why = conditions.find((condition) => condition.matched);
+  if (!why) return null;
+  const seen = (why.seen ?? {}) as Record<string, Json>;
+  return (
+    <Part title="Why you are asked">
+      <div className="card flex flex-col gap-3 p-4 text-sm">
+        {why.condition.trim() === "" ? <p>The step asks a person whenever it ends so.</p> : <code className="font-mono text-xs break-words">{why.condition}</code>}
+        {Object.entries(seen).map(([path, value]) => (
+          <code key={path} className="font-mono text-xs break-words text-ink-soft">
+            {path} = {JSON.stringify(value)}
+          </code>
+        ))}
+      </div>
     </Part>
   );
 }
