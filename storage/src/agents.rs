@@ -5,6 +5,7 @@ use rooms::model::handoff::AgentHandoff;
 use serde_json::Value as Json;
 
 use crate::db::{Error, Store};
+use crate::list::Page;
 use crate::read::parse;
 
 impl Store {
@@ -14,14 +15,17 @@ impl Store {
         workspace: &WorkspaceId,
         after: &str,
         limit: u64,
-    ) -> Result<Vec<Json>, Error> {
+    ) -> Result<Page, Error> {
         let sql = format!(
             "SELECT data FROM agents WHERE workspace_id = $1 AND archived = 0 AND id > $2 ORDER BY id LIMIT {limit}"
         );
-        let rows = self
-            .query_list(&sql, vec![workspace.as_str().into(), after.into()])
-            .await?;
-        rows.iter().map(|r| parse(r.text(0))).collect()
+        let args = vec![workspace.as_str().into(), after.into()];
+        let (rows, cut) = self.query_page(&sql, args).await?;
+        let items = rows.iter().map(|r| parse(r.text(0)));
+        Ok(Page {
+            items: items.collect::<Result<_, _>>()?,
+            cut,
+        })
     }
 
     /// One agent that is not removed.

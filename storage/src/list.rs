@@ -6,7 +6,7 @@ use rooms::model::room::RoomType;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::db::{Error, Store, Value};
+use crate::db::{Error, Row, Store, Value};
 use crate::names::{self, Args};
 use crate::read::Thing;
 
@@ -101,6 +101,29 @@ pub(crate) fn literal(text: &str) -> String {
         .replace('_', "\\_")
 }
 
+/// A page of a list.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What is on it.
+    pub items: Vec<Json>,
+    /// It has fewer than were asked for, as those have enough bytes; there may be more.
+    pub cut: bool,
+}
+
+impl std::ops::Deref for Page {
+    type Target = Vec<Json>;
+
+    fn deref(&self) -> &Vec<Json> {
+        &self.items
+    }
+}
+
+impl From<Vec<Json>> for Page {
+    fn from(items: Vec<Json>) -> Self {
+        Self { items, cut: false }
+    }
+}
+
 impl Store {
     /// A page of resources, newest first.
     pub async fn list(
@@ -108,16 +131,26 @@ impl Store {
         thing: Thing,
         workspace: &WorkspaceId,
         filter: &Filter,
-    ) -> Result<Vec<Json>, Error> {
+    ) -> Result<Page, Error> {
+        let (rows, cut) = self.page_of(thing, workspace, filter).await?;
+        let mut page = self.shown(thing, &rows).await?;
+        page.cut |= cut;
+        Ok(page)
+    }
+
+    async fn page_of(
+        &self,
+        thing: Thing,
+        workspace: &WorkspaceId,
+        filter: &Filter,
+    ) -> Result<(Vec<Row>, bool), Error> {
         // Every name contains nothing.
         let search = filter.search.as_deref().filter(|text| !text.is_empty());
         if let Some(text) = search.filter(|_| names::are_kept(thing)) {
-            let rows = self.named(thing, workspace, filter, text).await?;
-            return self.shown(thing, &rows).await;
+            return self.named(thing, workspace, filter, text).await;
         }
         if (filter.assignee.is_some() || filter.overdue.is_some()) && filter.names_cells() {
-            let rows = self.questions(workspace, filter).await?;
-            return self.shown(thing, &rows).await;
+            return self.questions(workspace, filter).await;
         }
         let mut args = Args::new(workspace);
         let table = thing.table();
@@ -138,7 +171,6 @@ impl Store {
             thing.columns(),
             filter.limit.max(1)
         );
-        let rows = self.query_list(&sql, args.take()).await?;
-        self.shown(thing, &rows).await
+        self.query_page(&sql, args.take()).await
     }
 }

@@ -5,11 +5,8 @@ use rooms::event::Event;
 use rooms::id::{EventId, RoomId};
 use uuid::Uuid;
 
-use crate::db::{Error, Kind, Store, Value};
+use crate::db::{Error, Kind, PAGE_BYTES, Store, Value};
 use crate::read::parse;
-
-/// A page has no more events once they have so many bytes: 500 may have 500 MiB.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A page of a room's log.
 #[derive(Debug)]

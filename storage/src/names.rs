@@ -220,7 +220,7 @@ impl Store {
         workspace: &WorkspaceId,
         filter: &Filter,
         text: &str,
-    ) -> Result<Vec<Row>, Error> {
+    ) -> Result<(Vec<Row>, bool), Error> {
         let text = text.to_lowercase();
         let mut args = Args::new(workspace);
         let mut search = Search {
@@ -233,7 +233,7 @@ impl Store {
             args,
         };
         let sql = search.statement(&text);
-        self.query_list(&sql, search.args.take()).await
+        self.query_page(&sql, search.args.take()).await
     }
 
     /// Whether `id` is one of those that a query finds, which is run once and first.

@@ -226,7 +226,7 @@ impl Store {
         &self,
         workspace: &WorkspaceId,
         filter: &Filter,
-    ) -> Result<Vec<Row>, Error> {
+    ) -> Result<(Vec<Row>, bool), Error> {
         let parts = parts(filter);
         let few = self.few(workspace, filter, &parts).await?;
         let mut args = Args::new(workspace);
@@ -240,7 +240,7 @@ impl Store {
             all.push(source.whole());
         }
         if all.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         // SQLite takes an order within a part in brackets of its own alone.
         let all: Vec<String> = all
@@ -258,7 +258,7 @@ impl Store {
             Thing::Intervention.columns(),
             self.one_of(&ids)
         );
-        self.query_list(&sql, args.take()).await
+        self.query_page(&sql, args.take()).await
     }
 
     /// Of each part, whether it is told by time and has few.

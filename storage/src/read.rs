@@ -1,12 +1,15 @@
 //! Reads of single resources, and how they are shown.
 
+use std::collections::BTreeMap;
+
 use rooms::Timestamp;
 use rooms::id::{ProcessId, RoomId, StepId, WorkspaceId};
 use rooms::model::access::{Principal, Workspace};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::db::{Error, Kind, Row, Store, Value};
+use crate::db::{Error, Kind, PAGE_BYTES, Row, Store, Value};
+use crate::list::Page;
 
 /// What kind of thing an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,11 +112,11 @@ impl Store {
         let rows = self
             .query(&sql, vec![id.into(), workspace.as_str().into()])
             .await?;
-        Ok(self.shown(thing, &rows).await?.into_iter().next())
+        Ok(self.shown(thing, &rows).await?.items.into_iter().next())
     }
 
-    /// Things as they are shown, from their [columns](Thing::columns).
-    pub(crate) async fn shown(&self, thing: Thing, rows: &[Row]) -> Result<Vec<Json>, Error> {
+    /// Things as they are shown, from their [columns](Thing::columns), as many of the first as a page may have.
+    pub(crate) async fn shown(&self, thing: Thing, rows: &[Row]) -> Result<Page, Error> {
         let mut items: Vec<Json> = rows
             .iter()
             .map(|r| parse(r.text(0)))
@@ -129,27 +132,44 @@ impl Store {
                 let ids: Vec<Uuid> = rows.iter().map(|r| r.uuid(1)).collect();
                 self.fill_read_marks_of(&mut items, &ids).await?;
             }
-            Thing::Process => self.fill_steps(&mut items, rows).await?,
+            Thing::Process => return self.with_steps(items, rows).await,
             _ => {}
         }
-        Ok(items)
+        Ok(items.into())
     }
 
-    async fn fill_steps(&self, items: &mut [Json], rows: &[Row]) -> Result<(), Error> {
-        if rows.is_empty() {
-            return Ok(());
-        }
+    /// Processes, newest first, with their steps: at least the first of them, and then as many as a page may have.
+    async fn with_steps(&self, mut items: Vec<Json>, rows: &[Row]) -> Result<Page, Error> {
+        let Some(first) = rows.first().map(|r| r.uuid(1)) else {
+            return Ok(Page::default());
+        };
         let sql = format!(
-            "SELECT process_id, data FROM steps WHERE process_id {} ORDER BY process_id, ordinal",
+            "SELECT process_id, data FROM steps WHERE process_id {} ORDER BY process_id DESC, ordinal DESC",
             self.among(Kind::Uuid, 1)
         );
         let ids = rows.iter().map(|r| r.uuid(1)).collect();
-        let steps = self.query(&sql, vec![Value::Uuids(ids)]).await?;
-        for (item, row) in items.iter_mut().zip(rows) {
-            let own = steps.iter().filter(|s| s.uuid(0) == row.uuid(1));
-            item["steps"] = Json::Array(own.map(|s| parse(s.text(1))).collect::<Result<_, _>>()?);
+        let mut size: usize = rows.iter().map(|r| r.text(0).len()).sum();
+        let enough = |step: &Row| {
+            size += step.text(1).len();
+            size >= PAGE_BYTES && step.uuid(0) != first
+        };
+        let (steps, cut) = self
+            .query_until(&sql, vec![Value::Uuids(ids)], enough)
+            .await?;
+        // Of the last one that was read there may be more.
+        let half = steps.last().filter(|_| cut).map(|step| step.uuid(0));
+        if let Some(whole) = rows.iter().position(|r| Some(r.uuid(1)) == half) {
+            items.truncate(whole);
         }
-        Ok(())
+        let mut of: BTreeMap<Uuid, Vec<Json>> = BTreeMap::new();
+        for step in steps.iter().rev() {
+            let own = of.entry(step.uuid(0)).or_default();
+            own.push(parse(step.text(1))?);
+        }
+        for (item, row) in items.iter_mut().zip(rows) {
+            item["steps"] = of.remove(&row.uuid(1)).unwrap_or_default().into();
+        }
+        Ok(Page { items, cut })
     }
 
     async fn fill_read_marks_of(&self, items: &mut [Json], rooms: &[Uuid]) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::db::{Conn, Error, Store, Value};
+use crate::list::Page;
 
 impl Store {
     /// The newest version of every template of a workspace, newest template first: at most `limit`, after the id `after`.
@@ -20,7 +21,7 @@ impl Store {
         search: Option<&str>,
         after: Option<Uuid>,
         limit: u64,
-    ) -> Result<Vec<Json>, Error> {
+    ) -> Result<Page, Error> {
         let mut args: Vec<Value> = vec![workspace.as_str().into()];
         let mut clauses = String::new();
         if let Some(after) = after {
@@ -44,10 +45,12 @@ impl Store {
              AND t.version = (SELECT MAX(n.version) FROM templates n WHERE n.id = t.id) \
              ORDER BY t.id DESC LIMIT {limit}"
         );
-        let rows = self.query_list(&sql, args).await?;
-        rows.iter()
-            .map(|r| Ok(serde_json::from_str(r.text(0))?))
-            .collect()
+        let (rows, cut) = self.query_page(&sql, args).await?;
+        let items = rows.iter().map(|r| serde_json::from_str(r.text(0)));
+        Ok(Page {
+            items: items.collect::<Result<_, _>>()?,
+            cut,
+        })
     }
 
     /// A version of a template, or the newest.

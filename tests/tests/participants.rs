@@ -158,6 +158,8 @@ on_both_databases! {
         let say = json!({ "processId": process.id, "toAgentId": "two", "message": "between us", "type": "update", "priority": "low" });
         let sent = one.ask("communication:send", say).await.data;
         let outside = Rest::new(&hub.server.url(), &outside);
+        let rooms = outside.get("/collaboration/rooms").await.expect(200);
+        assert_eq!(rooms["items"], json!([]), "it takes part in none");
         for path in [format!("/processes/{}/communications", process.id), format!("/communications/{}", text(&sent, "/id"))] {
             let _ = outside.get(&path).await.refused(403, "forbidden");
             let _ = hub.admin.get(&path).await.expect(200);

@@ -117,17 +117,16 @@ async fn with_success(call: &Call, agents: &mut [Value]) -> Result<(), Refused> 
 async fn list(call: Call) -> Answer {
     let limit = call.limit(50);
     let after = call.param("cursor").unwrap_or_default();
-    let found = call
+    let mut page = call
         .hub
         .store()
         .agents(&call.principal.workspace_id, after, limit + 1)
         .await?;
-    let mut items = Vec::with_capacity(found.len());
-    for agent in found {
-        items.push(with_status(&call, agent).await?);
+    for agent in &mut page.items {
+        *agent = with_status(&call, agent.take()).await?;
     }
-    with_success(&call, &mut items).await?;
-    paged(items, limit, "id")
+    with_success(&call, &mut page.items).await?;
+    paged(page, limit, "id")
 }
 
 /// The agent that the path names.

@@ -4,7 +4,7 @@ use rooms::Refusal;
 use rooms::id::RoomId;
 use serde_json::{Value, json};
 use storage::db::Value as Sql;
-use storage::list::Filter;
+use storage::list::{Filter, Page};
 use storage::read::Thing;
 use uuid::Uuid;
 
@@ -15,16 +15,12 @@ use crate::problem::Refused;
 
 /// A page of things, newest first. What the query filters by is taken from it: `status`, `type`, `teamId`, `processId`, `search`.
 pub async fn page(call: &Call, thing: Thing, filter: Filter) -> Answer {
-    let (items, limit) = items(call, thing, filter).await?;
-    paged(items, limit, "id")
+    let (page, limit) = items(call, thing, filter).await?;
+    paged(page, limit, "id")
 }
 
 /// The things of such a page, with one more where there is one, and how many the page takes.
-pub async fn items(
-    call: &Call,
-    thing: Thing,
-    mut filter: Filter,
-) -> Result<(Vec<Value>, u64), Refused> {
+pub async fn items(call: &Call, thing: Thing, mut filter: Filter) -> Result<(Page, u64), Refused> {
     let limit = call.limit(50);
     if let Some(cursor) = call.param("cursor") {
         filter.after = Some(
@@ -53,12 +49,24 @@ pub async fn items(
     Ok((items, limit))
 }
 
-/// A page of at most `limit` of the items, of which one more was read where there is one.
-pub fn paged(mut items: Vec<Value>, limit: u64, cursor: &str) -> Answer {
+/// A page of at most `limit` of the items, of which one more was read where there is one, unless it was cut before.
+pub fn paged(page: impl Into<Page>, limit: u64, cursor: &str) -> Answer {
+    paged_where(page, limit, cursor, |_| true)
+}
+
+/// The same, without what is passed over: a page may be short, and there may be more.
+pub fn paged_where(
+    page: impl Into<Page>,
+    limit: u64,
+    cursor: &str,
+    shown: impl Fn(&Value) -> bool,
+) -> Answer {
+    let Page { mut items, cut } = page.into();
     let limit = usize::try_from(limit).unwrap_or(50);
-    let more = items.len() > limit;
+    let more = cut || items.len() > limit;
     items.truncate(limit);
     let next = items.last().map(|last| last[cursor].clone());
+    items.retain(shown);
     let mut out = json!({"items": items});
     if let (true, Some(next)) = (more, next) {
         out["nextCursor"] = next;

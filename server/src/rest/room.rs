@@ -4,6 +4,7 @@ use rooms::Refusal;
 use rooms::event::{MessageEdit, MessageRemoval};
 use rooms::id::RoomId;
 use rooms::model::room::{Message, Participant};
+use rooms::policy;
 use rooms::policy::Operation as O;
 use rooms::request::RemoveParticipant;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use storage::read::Thing;
 use uuid::Uuid;
 
 use super::call::Call;
-use super::list::{items, log, paged};
+use super::list::{items, log, paged_where};
 use super::route::{Answer, Route, Run, ok, route, runs};
 use crate::commands::payload::truncated;
 use crate::contract::shapes as s;
@@ -136,8 +137,19 @@ pub fn routes() -> Vec<Route> {
 
 async fn list(call: Call) -> Answer {
     let (mut rooms, limit) = items(&call, Thing::Room, Filter::default()).await?;
-    fill_read_mark(&call, &mut rooms).await?;
-    paged(rooms, limit, "id")
+    fill_read_mark(&call, &mut rooms.items).await?;
+    let principal = &call.principal;
+    let kind = match principal.agent_id() {
+        Some(_) => "agent",
+        None => "human",
+    };
+    let readable = |room: &Value| {
+        let mut participants = room["participants"].as_array().into_iter().flatten();
+        let me = participants.find(|p| p["type"] == kind && p["id"] == principal.id);
+        let given = me.and_then(|me| serde_json::from_value(me["role"].clone()).ok());
+        policy::role_in(principal, given).is_some()
+    };
+    paged_where(rooms, limit, "id", readable)
 }
 
 async fn get(call: Call) -> Answer {

@@ -3,10 +3,10 @@
 use rooms::Refusal;
 use rooms::model::template::ProcessTemplate;
 use rooms::policy::Operation as O;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::call::Call;
+use super::list::paged;
 use super::route::{Answer, Route, Run, ok, route, runs};
 
 pub fn routes() -> Vec<Route> {
@@ -53,18 +53,9 @@ async fn list(call: Call) -> Answer {
         .transpose()
         .map_err(|_| Refusal::field("cursor", "use the nextCursor of the page before"))?;
     let space = &call.principal.workspace_id;
-    let mut items = call
-        .hub
-        .store()
-        .templates(space, call.param("search"), after, limit + 1)
-        .await?;
-    let more = items.len() as u64 > limit;
-    items.truncate(usize::try_from(limit).unwrap_or(50));
-    let mut out = json!({"items": items});
-    if more && let Some(last) = out["items"].as_array().and_then(|a| a.last()) {
-        out["nextCursor"] = last["id"].clone();
-    }
-    ok(out)
+    let search = call.param("search");
+    let page = call.hub.store().templates(space, search, after, limit + 1);
+    paged(page.await?, limit, "id")
 }
 
 async fn get(call: Call) -> Answer {

@@ -31,6 +31,9 @@ pub(crate) use self::sqlite::Turns;
 /// whoever writes to a file of SQLite is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A page of a log or of a list has no more once it has so many bytes: 500 events may have 500 MiB, and so may 200 processes.
+pub(crate) const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
 /// The store: a pool of connections to one of the two databases.
 #[derive(Clone, Debug)]
 pub enum Store {
@@ -141,16 +144,52 @@ impl Store {
         match self {
             Self::Sqlite(file) => {
                 let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?);
-                first_of(rows.fetch(&file.pool), sqlite_row, bytes).await?
+                let enough = bound(1, bytes);
+                first_of(rows.fetch(&file.pool), sqlite_row, enough).await?
             }
             Self::Postgres(pools) => {
                 let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?);
-                within(first_of(rows.fetch(&pools.reads), pg_row, bytes)).await?
+                let enough = bound(1, bytes);
+                within(first_of(rows.fetch(&pools.reads), pg_row, enough)).await?
             }
         }
     }
 
-    /// The same for a page of a list: planned for these arguments.
+    /// The rows of a page of a list, as many as it may have at once by their first column, and whether that ended it. Planned for these arguments.
+    pub(crate) async fn query_page(
+        &self,
+        sql: &str,
+        args: Vec<Value>,
+    ) -> Result<(Vec<Row>, bool), Error> {
+        self.query_until(sql, args, bound(0, PAGE_BYTES)).await
+    }
+
+    /// The rows up to and with the first for which it is enough, and whether there was one.
+    pub(crate) async fn query_until(
+        &self,
+        sql: &str,
+        args: Vec<Value>,
+        mut enough: impl FnMut(&Row) -> bool + Send,
+    ) -> Result<(Vec<Row>, bool), Error> {
+        let mut ended = false;
+        let watched = |row: &Row| {
+            ended = enough(row);
+            ended
+        };
+        let rows = match self {
+            Self::Sqlite(file) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), sqlite_args(args)?);
+                first_of(rows.fetch(&file.pool), sqlite_row, watched).await?
+            }
+            Self::Postgres(pools) => {
+                let rows = sqlx::query_with(AssertSqlSafe(sql), pg_args(args)?);
+                within(first_of(rows.fetch(&pools.lists), pg_row, watched)).await?
+            }
+        }?;
+        Ok((rows, ended))
+    }
+
+    /// All rows of a list that needs no bound: planned for these arguments.
     pub(crate) async fn query_list(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         match self {
             Self::Sqlite(_) => self.query(sql, args).await,
@@ -185,22 +224,31 @@ impl Store {
     }
 }
 
-/// The first rows, see [`Store::query_some`].
+/// Enough, once the texts of a column have so many bytes.
+fn bound(column: usize, bytes: usize) -> impl FnMut(&Row) -> bool {
+    let mut size = 0;
+    move |row| {
+        size += row.text(column).len();
+        size >= bytes
+    }
+}
+
+/// The rows up to and with the first for which it is enough.
 async fn first_of<R>(
     mut found: impl Stream<Item = Result<R, sqlx::Error>> + Unpin,
     read: fn(&R) -> Result<Row, Error>,
-    bytes: usize,
+    mut enough: impl FnMut(&Row) -> bool,
 ) -> Result<Result<Vec<Row>, Error>, sqlx::Error> {
-    let (mut rows, mut size) = (Vec::new(), 0);
-    while size < bytes
-        && let Some(row) = found.try_next().await?
-    {
-        match read(&row) {
-            Ok(row) => {
-                size += row.text(1).len();
-                rows.push(row);
-            }
+    let mut rows = Vec::new();
+    while let Some(row) = found.try_next().await? {
+        let row = match read(&row) {
+            Ok(row) => row,
             Err(e) => return Ok(Err(e)),
+        };
+        let last = enough(&row);
+        rows.push(row);
+        if last {
+            break;
         }
     }
     Ok(Ok(rows))

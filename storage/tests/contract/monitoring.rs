@@ -53,6 +53,7 @@ async fn listed(store: &Store, equals: Vec<(&'static str, Value)>) -> Vec<Json> 
         .list(Thing::Alert, &"one".into(), &filter)
         .await
         .unwrap()
+        .items
 }
 
 on_both! {

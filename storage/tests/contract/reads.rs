@@ -101,6 +101,50 @@ on_both! {
         clerk.verified().await;
     }
 
+    async fn a_page_of_a_list_ends_where_it_has_enough_bytes_and_the_next_goes_on(backend) {
+        let backend = backend.migrated().await;
+        let store = backend.store.clone();
+        let mut clerk = Clerk::open(&store, "one").await;
+        let team = clerk.team("Large", &["ann"]).await;
+        let text = |bytes: usize| "x".repeat(bytes);
+        // Large by what they carry, and large by their steps: four of each are more than a page.
+        let step = |n: usize| json!({"key": format!("s{n}"), "name": "S", "inputs": {"text": text(250_000)}});
+        let large: Vec<_> = (0..11).map(step).collect();
+        let mut made = Vec::new();
+        for n in 0..8 {
+            let (steps, more) = if n % 2 == 0 {
+                (json!([{"key": "a", "name": "A"}]), json!({"context": {"sharedData": {"text": text(1_000_000)}, "variables": {"text": text(1_000_000)}}}))
+            } else {
+                (json!(large), json!({}))
+            };
+            made.push(clerk.process(&format!("P{n}"), team, steps, more).await);
+        }
+        made.reverse();
+        let space = "one".into();
+        for limit in [50, 3] {
+            let (mut paged, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let part = store.list(Thing::Process, &space, &Filter { after, ..page(limit) }).await.unwrap();
+                let size: usize = part.iter().map(|item| item.to_string().len()).sum();
+                assert!(size < 14 << 20, "{size} bytes on a page");
+                let more = part.cut || part.len() as u64 == limit;
+                let Some(last) = part.last() else { break };
+                after = Some(uuid(&last["id"]));
+                for item in part.iter() {
+                    let steps = item["steps"].as_array().unwrap().len();
+                    assert!(steps == 1 || steps == large.len(), "{steps} of the steps");
+                }
+                paged.extend(part.items);
+                pages += 1;
+                if !more {
+                    break;
+                }
+            }
+            assert_eq!(ids(&paged), made.iter().map(|room| room.0.to_string()).collect::<Vec<_>>());
+            assert!(pages > 1, "{pages} pages");
+        }
+    }
+
     async fn lists_are_filtered_and_paged_newest_first(backend) {
         let backend = backend.migrated().await;
         let store = backend.store.clone();
@@ -125,7 +169,7 @@ on_both! {
             let part = store.list(Thing::Process, &space, &Filter { after, ..page(2) }).await.unwrap();
             let Some(last) = part.last() else { break };
             after = Some(uuid(&last["id"]));
-            paged.extend(part);
+            paged.extend(part.items);
         }
         assert_eq!(ids(&paged), ids(&all));
         let by = |column, value: Value| Filter { equals: vec![(column, value)], ..page(50) };
