@@ -27,7 +27,7 @@ const UNKNOWN: Duration = Duration::from_secs(30);
 /// At most so many are taken at once.
 const AT_ONCE: u64 = 500;
 
-/// Leases and offers are spared for a while after the start and after an outage of the database or of this process, so that the hub's own absence costs
+/// Leases, offers and pending handoffs are spared for a while after the start and after an outage of the database or of this process, so that the hub's own absence costs
 /// no agent its work: what ran out meanwhile gets its full length from then on.
 #[derive(Debug)]
 struct Grace {
@@ -68,7 +68,7 @@ impl Grace {
     }
 }
 
-/// How long an agent may hold what this timer is for.
+/// How long an agent may hold, or think about, what this timer is for.
 async fn length(hub: &Hub, room: RoomId, timer: &Timer) -> Duration {
     let state = hub.state(room).await.ok();
     let process = state.and_then(|state| state.process);
@@ -76,6 +76,7 @@ async fn length(hub: &Hub, room: RoomId, timer: &Timer) -> Duration {
         let timeouts = &p.process.configuration.timeout_settings;
         Duration::from_millis(match timer {
             Timer::Offer { .. } => timeouts.offer_ms,
+            Timer::Handoff { .. } => timeouts.handoff_timeout,
             _ => timeouts.lease_ms,
         })
     });
@@ -96,7 +97,7 @@ async fn due(
     let mut fired = Vec::with_capacity(found.len());
     for timer in found {
         let spared = match timer.timer {
-            Timer::Lease { .. } | Timer::Offer { .. } => {
+            Timer::Lease { .. } | Timer::Offer { .. } | Timer::Handoff { .. } => {
                 let length = length(hub, timer.room, &timer.timer).await;
                 grace.spares(timer.due, length, Instant::now())
             }

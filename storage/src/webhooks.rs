@@ -227,7 +227,9 @@ impl Change {
         let now = self.now();
         let (which, mut args): (_, Vec<Value>) = match since {
             Some(at) => (
-                "status <> 'pending' AND created_at >= $3",
+                // When it happened: `created_at` is when it was last begun with.
+                "status <> 'pending' AND (SELECT e.at FROM events e \
+                 WHERE e.room_id = webhook_outbox.room_id AND e.seq = webhook_outbox.seq) >= $3",
                 vec![now.into(), id.into(), at.into()],
             ),
             None => ("status = 'parked'", vec![now.into(), id.into()]),

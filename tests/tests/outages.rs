@@ -219,11 +219,16 @@ on_both_databases! {
         let second_key = hub.register("second", &["dig"]).await;
         let mut first = hub.connect("first", &key, "first-1").await;
         first.ready("first-1").await;
-        let lease = json!({ "timeoutSettings": { "leaseMs": LEASE.as_millis() as u64 } });
+        let length = LEASE.as_millis() as u64;
+        let lease = json!({ "timeoutSettings": { "leaseMs": length, "handoffTimeout": length } });
         let team = hub.team(&[member("first"), member("second")], lease).await;
         let step = json!([{ "key": "dig", "name": "Dig", "description": "", "requiredCapabilities": ["dig"] }]);
         let process = hub.process(&team, step).await;
         let work = first.take().await;
+        // Nor does the time run out that the other one has to think.
+        let ask = work.payload(&json!({ "toAgentId": "second", "reason": "it is yours, if you like" }));
+        let asked = first.ask("handoff:request", ask).await.data;
+        let handoff = format!("/handoffs/{}", text(&asked, "/handoff/id"));
 
         hub.server.kill().await;
         sleep(LEASE * 2).await;
@@ -236,6 +241,7 @@ on_both_databases! {
         let first = hub.connect("first", &key, "first-1").await;
         let held = first.ready("first-1").await;
         assert_eq!(held["attempts"][0]["attempt"]["id"], work.attempt_id.as_str(), "{held:#}");
+        assert_eq!(hub.admin.get(&handoff).await.expect(200)["status"], "pending");
         first.complete(&work, json!({ "by": "first" })).await;
         let ended = hub.ends(&process, "completed").await;
         assert_eq!(text(&ended, "/context/sharedData/steps/dig/by"), "first");

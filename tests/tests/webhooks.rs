@@ -151,6 +151,12 @@ on_both_databases! {
         assert_eq!(number(&again, "/replayed"), 2);
         let events = receiver.until(|e| e.len() >= 4).await;
         assert_eq!(events[2], events[0]);
+        // What happened before is left alone, also where it was sent again since.
+        hub.until(&path, |w| w["pending"] == 0).await;
+        let since = json!({ "since": text(&events[1], "/at") });
+        let again = hub.admin.post(&format!("{path}/replay"), &since).await.expect(200);
+        assert_eq!(number(&again, "/replayed"), 1);
+        let _ = receiver.until(|e| e.len() >= 5).await;
         let _ = hub.admin.delete(&path).await.expect(200);
         let _ = hub.admin.get(&path).await.refused(404, "not_found");
         post_to(&hub, &room, "nobody listens").await;
