@@ -382,7 +382,7 @@ mod tests {
         }));
         assert_eq!(
             found,
-            ["context.sharedData", "context.sharedData.y[1].z", "name"]
+            ["name", "context.sharedData", "context.sharedData.y[1].z"]
         );
     }
 
