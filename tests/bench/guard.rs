@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::Run;
 use crate::crowd::Crowd;
 use crate::report::{Row, Target};
-use crate::stats::median;
 use crate::systems::{Kind, System};
 
 /// Processor time of a post and of a delivery, beside raw socketioxide.
@@ -37,7 +36,9 @@ pub async fn guard(run: &Run) -> anyhow::Result<Row> {
             }
         }
     }
-    let ratio = |all: &[Vec<f64>; 2]| median(&all[0]) / median(&all[1]);
+    // The best of each: whatever else runs here can only add to it.
+    let best = |all: &[f64]| all.iter().copied().fold(f64::INFINITY, f64::min);
+    let ratio = |all: &[Vec<f64>; 2]| best(&all[0]) / best(&all[1]);
     row.with(
         "CPU per delivery in a room of 200, of raw socketioxide",
         ratio(&wide),

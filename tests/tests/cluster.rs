@@ -387,18 +387,18 @@ async fn a_node_whose_clock_is_an_hour_wrong_is_a_node_like_any_other() {
         node.ready().await;
     }
     nodes.all_say("ok").await;
-    // The hour that it takes it for is the one that it logs; colours stand around it.
-    let hour = |server: &Server| {
+    // The time that it takes it for is the one that it logs, to the minute; colours stand around it.
+    let time = |server: &Server| {
         let log = server.log();
         let last = log.lines().rfind(|line| line.contains("INFO"));
         let from_year = last.and_then(|line| line.get(line.find("20")?..));
         from_year
-            .and_then(|at| at.get(..13))
+            .and_then(|at| at.get(..16))
             .unwrap_or_default()
             .to_owned()
     };
-    let right = hour(&nodes.hub.server);
-    let (fast, slow) = (hour(&nodes.others[0]), hour(&nodes.others[1]));
+    let right = time(&nodes.hub.server);
+    let (fast, slow) = (time(&nodes.others[0]), time(&nodes.others[1]));
     assert!(
         fast > right && slow < right && slow.starts_with("20"),
         "{fast}, {slow} beside {right}"

@@ -11,6 +11,7 @@ const FRAME_MS = 8;
 const NOTCH_PX = 120;
 /** So often scrolling is tried, at most, until every frame of one run stays within its bound. */
 const RUNS = 5;
+const RUNS_FLOODED = 3;
 /** From an interaction to the next paint, at most. */
 const ANSWER_MS = 200;
 const PER_SECOND = 200;
@@ -66,21 +67,7 @@ export async function load(link) {
         check(mib <= MOST_MIB, `the page holds ${mib.toFixed(0)} MiB`);
 
         await page.getByRole("button", { name: "Latest" }).click();
-        let answers;
-        const tasks = tasksOf(
-          await traced(session, async () => {
-            answers = await flooded(page, (number) => send(EVENTS + number));
-          }),
-        );
-        const { sent, seconds, durations } = answers;
-        const busy = tasks.reduce((sum, each) => sum + each, 0) / 1000 / seconds;
-        console.log(
-          `flood: ${(sent / seconds).toFixed(0)} events/s for ${seconds.toFixed(0)} s; the page's thread is busy for ${(busy * 100).toFixed(0)} % of the time, its longest task ${at(tasks, 1).toFixed(0)} ms; ` +
-            `${durations.length} interactions, to the next paint p50 ${at(durations, 0.5)} ms, INP ${at(durations, 0.98)} ms by the clock of a machine with ${os.loadavg()[0].toFixed(0)} processes waiting`,
-        );
-        check(durations.length > 10, "no interaction was measured");
-        check(at(tasks, 1) <= ANSWER_MS / 2, `a task of ${at(tasks, 1).toFixed(0)} ms keeps the page from answering`);
-        check(at(durations, 0.98) <= ANSWER_MS || os.loadavg()[0] > os.cpus().length, `an interaction takes ${at(durations, 0.98)} ms to the next paint`);
+        await answering(page, session, send);
         const { head } = await call("GET", `/collaboration/rooms/${id}/events?limit=1`);
         await until("the page has caught up", async () => (await runOf(page)).last === head);
         const after = await memory(session);
@@ -114,6 +101,34 @@ async function smooth(page, session, direction, pixels) {
     if (worst.at(-1) <= FRAME_MS) return;
   }
   check(false, `scrolling ${direction}, script and layout take ${worst.map((ms) => ms.toFixed(1)).join(", ")} ms in the worst frame of each run`);
+}
+
+/** Under a flood the page answers in time in one of the runs: what else runs on the machine, and the collection of garbage, are in each of them. */
+async function answering(page, session, send) {
+  const found = [];
+  for (let run = 0; run < RUNS_FLOODED; run++) {
+    let answers;
+    const tasks = tasksOf(
+      await traced(session, async () => {
+        answers = await flooded(page, (number) => send(EVENTS + number));
+      }),
+    );
+    const { sent, seconds, durations } = answers;
+    const busy = tasks.reduce((sum, each) => sum + each, 0) / 1000 / seconds;
+    console.log(
+      `flood: ${(sent / seconds).toFixed(0)} events/s for ${seconds.toFixed(0)} s; the page's thread is busy for ${(busy * 100).toFixed(0)} % of the time, its longest task ${at(tasks, 1).toFixed(0)} ms; ` +
+        `${durations.length} interactions, to the next paint p50 ${at(durations, 0.5)} ms, INP ${at(durations, 0.98)} ms by the clock of a machine with ${os.loadavg()[0].toFixed(0)} processes waiting`,
+    );
+    check(durations.length > 10, "no interaction was measured");
+    const busyMachine = os.loadavg()[0] > os.cpus().length;
+    const wrong = [
+      at(tasks, 1) > ANSWER_MS / 2 && `a task of ${at(tasks, 1).toFixed(0)} ms keeps the page from answering`,
+      at(durations, 0.98) > ANSWER_MS && !busyMachine && `an interaction takes ${at(durations, 0.98)} ms to the next paint`,
+    ].filter(Boolean);
+    if (wrong.length === 0) return;
+    found.push(...wrong);
+  }
+  check(false, found.join("; "));
 }
 
 /** Nothing has scrolled for a moment: what was still to be measured is. */

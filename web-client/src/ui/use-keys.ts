@@ -1,14 +1,14 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 type Keys = Partial<Record<string, () => void>>;
 
-/** Single keys for the whole page, except where somebody types or a key has its own meaning. */
+/** Single keys for the whole page, except where somebody types or a key has its own meaning. They are heard from the paint on that shows what they do. */
 export function useKeys(keys: Keys): void {
   const current = useRef(keys);
-  useEffect(() => {
+  useLayoutEffect(() => {
     current.current = keys;
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement;
