@@ -118,8 +118,10 @@ fn walk(program: &Program, source: &str, e: &IdedExpr, nodes: &mut usize) -> Res
         .try_for_each(|e| walk(program, source, e, nodes)),
         Expr::Call(call) => {
             let given = call.args.len() + usize::from(call.target.is_some());
-            functions::known(&call.func_name, call.target.is_some(), given)
-                .map_err(|why| format!("does not compile{}: {why}", place()))?;
+            functions::known(&call.func_name, call.target.is_some(), given).map_err(|why| {
+                let at = place_of_name(program, source, e.id, &call.func_name);
+                format!("does not compile{at}: {why}")
+            })?;
             if let Some(target) = &call.target {
                 walk(program, source, target, nodes)?;
             }
@@ -132,10 +134,27 @@ fn walk(program: &Program, source: &str, e: &IdedExpr, nodes: &mut usize) -> Res
 
 /// ` at line 1, column 7`, where the place is known.
 fn place(program: &Program, source: &str, id: u64) -> String {
-    let Some((start, _)) = program.source_info().offset_for(id) else {
+    match program.source_info().offset_for(id) {
+        Some((start, _)) => place_at(source, start as usize),
+        None => String::new(),
+    }
+}
+
+/// The same of a function's name: what is known is the bracket behind it, or the dot before it.
+fn place_of_name(program: &Program, source: &str, id: u64, name: &str) -> String {
+    let Some((known, _)) = program.source_info().offset_for(id) else {
         return String::new();
     };
-    let before: String = source.chars().take(start as usize).collect();
+    let (known, length) = (known as usize, name.chars().count());
+    let stands_at = |start: usize| source.chars().skip(start).take(length).eq(name.chars());
+    let start = [known.saturating_sub(length), known + 1, known]
+        .into_iter()
+        .find(|start| stands_at(*start));
+    place_at(source, start.unwrap_or(known))
+}
+
+fn place_at(source: &str, start: usize) -> String {
+    let before: String = source.chars().take(start).collect();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
     format!(" at line {line}, column {column}")

@@ -114,7 +114,11 @@ fn what_does_not_compile_is_refused_with_its_place() {
         ("outputs.score === 7 &&\n  )", "line 2, column"),
         (
             "outputs.score === 7 && frobnicate(1)",
-            "at line 1, column 34: there is no function \"frobnicate\"",
+            "at line 1, column 24: there is no function \"frobnicate\"",
+        ),
+        (
+            "true &&\n  outputs.list.frobnicate(1)",
+            "at line 2, column 16: there is no function \"frobnicate\"",
         ),
         ("size(1, 2)", "size takes 2 arguments"),
         ("b'abc' == b'abc'", "bytes are not supported"),
