@@ -68,11 +68,13 @@ impl Fan {
         ready
     }
 
-    fn remove(&mut self, socket: Sid) {
-        if let Some(subscriber) = self.subscribers.remove(&socket) {
-            subscriber.over.store(true, Ordering::Release);
-            self.list = None;
-        }
+    fn remove(&mut self, socket: Sid) -> bool {
+        let Some(subscriber) = self.subscribers.remove(&socket) else {
+            return false;
+        };
+        subscriber.over.store(true, Ordering::Release);
+        self.list = None;
+        true
     }
 }
 
@@ -173,12 +175,12 @@ impl Delivery {
         }
     }
 
-    /// Unsubscribes a socket from a room.
-    pub fn leave(&self, room: RoomId, socket: Sid) {
+    /// Unsubscribes a socket from a room; whether it had joined it.
+    pub fn leave(&self, room: RoomId, socket: Sid) -> bool {
         let Some(cell) = self.fan(room) else {
-            return;
+            return false;
         };
-        lock(&cell).remove(socket);
+        let was_there = lock(&cell).remove(socket);
         self.rooms.remove_if(&room, |_, cell| {
             let mut fan = lock(cell);
             fan.gone = fan.subscribers.is_empty();
@@ -187,6 +189,7 @@ impl Delivery {
             }
             fan.gone
         });
+        was_there
     }
 
     /// Whether the socket has joined the room.

@@ -6,10 +6,22 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::hub::member;
 use tests::rest::Rest;
-use tests::{Database, Hub, on_both_databases, text};
+use tests::{Agent, Database, Hub, array, on_both_databases, text};
 
 fn one_step(agent: &str) -> Value {
     json!([{ "key": "only", "name": "Only", "description": "", "assignedAgentId": agent }])
+}
+
+/// Who is shown as present in a room.
+async fn present(to: &Agent, room: &str) -> Vec<String> {
+    let list = to
+        .ask("presence:list", json!({ "roomId": room }))
+        .await
+        .data;
+    let participants = array(&list, "/participants").iter();
+    let mut ids: Vec<_> = participants.map(|p| text(p, "/id")).collect();
+    ids.sort_unstable();
+    ids
 }
 
 on_both_databases! {
@@ -42,11 +54,16 @@ on_both_databases! {
             let path = format!("/collaboration/rooms/{room}/messages");
             let _ = hub.admin.post(&path, &json!({ "body": word })).await.expect(201);
         }
+        // Nor is it shown as one that is there, until it has been let in again.
+        assert_eq!(present(&agents[0], &room).await, ["stays"]);
         // What went to the one would have gone to the other before; and what is asked last is answered last.
         let [stays, goes] = &mut agents;
         while stays.event("message.posted").await["data"]["body"] != "two" {}
         let _ = goes.ready("goes-1").await;
         assert!(!goes.has_heard("message.posted"), "it still hears the room");
+        let _ = hub.admin.post(&format!("/collaboration/rooms/{room}/participants"), &participant("goes")).await.expect(201);
+        let _ = goes.ask("room:join", json!({ "roomId": room })).await;
+        assert_eq!(present(stays, &room).await, ["goes", "stays"]);
     }
 
     async fn an_agent_that_comes_after_the_start_takes_part_from_when_it_works(database: Database) {

@@ -163,8 +163,9 @@ impl Session {
 
     /// What follows from its having left a room.
     pub(super) fn left(&self, room: RoomId) {
-        self.hub.delivery.leave(room, self.socket.id);
-        presence::leave(&self.hub, &self.member(room));
+        if self.hub.delivery.leave(room, self.socket.id) {
+            presence::leave(&self.hub, &self.member(room));
+        }
     }
 
     /// The room's state, when the caller may read it.
@@ -205,6 +206,7 @@ impl Session {
                 "events": if reset { Vec::new() } else { parsed(&page.events)? },
                 "first": page.first, "head": page.head, "logId": page.log_id, "more": more, "reset": reset,
             }});
+            let new = !self.hub.delivery.has_joined(room, self.socket.id);
             let space = &self.principal.workspace_id;
             let joined = self
                 .hub
@@ -217,6 +219,8 @@ impl Session {
             if joined {
                 if !self.joined.contains(&room) {
                     self.joined.push(room);
+                }
+                if new {
                     presence::enter(&self.hub, &self.member(room));
                 }
                 return Ok(Value::Null);
@@ -419,7 +423,9 @@ pub async fn unsubscribe(hub: Arc<Hub>, mut removed: mpsc::UnboundedReceiver<(Ro
         }
         let agent = AgentId::from(left.id.as_str());
         for connection in hub.agents.of(&event.workspace_id, &agent) {
-            hub.delivery.leave(room, connection.socket.id);
+            if hub.delivery.leave(room, connection.socket.id) {
+                presence::leave(&hub, &Entry::Member(room, left.kind, left.id.clone()));
+            }
         }
     }
 }
