@@ -32,6 +32,8 @@ export interface Change {
   avoid?: boolean;
   /** Who should have it next. */
   prefer?: string;
+  /** What a rule did with a step that nobody held: see `avoid` and `prefer`. */
+  redirected?: { stepId: string; avoid?: string; prefer?: string };
   inputs?: Step["inputs"];
   outputs?: Step["outputs"];
   attempts?: number;

@@ -152,6 +152,8 @@ class Draft {
       case "handoff.completed":
       case "handoff.failed":
         return this.#handoffChanged(change, at);
+      case "rule.fired":
+        return change.redirected && this.#redirect(change.redirected);
       case "intervention.requested": {
         const { step, ...intervention } = data as unknown as Intervention & { step?: StepPatch };
         this.#patch(step);
@@ -263,7 +265,7 @@ class Draft {
 
   #attemptEnded(type: string, change: Change, at: string): void {
     const lost = type === "assignment.expired" && this.#attempts[change.id]?.status === "leased";
-    this.#endAttempt(change.id, change.status, undefined, at);
+    this.#endAttempt(change.id, change.status, change.resultHash, at);
     this.#patch(change.step);
     const failed = (change.status as string) === "failed";
     this.#step(change.stepId, (step) => ({
@@ -277,6 +279,14 @@ class Draft {
       ...(failed ? { attempts: step.attempts + 1, error: change.error } : {}),
     }));
     if (lost) this.#metrics((metrics) => ({ ...metrics, errorCount: metrics.errorCount + 1 }));
+  }
+
+  /** Whom a step that nobody holds is offered to next. */
+  #redirect({ stepId, avoid, prefer }: NonNullable<Change["redirected"]>): void {
+    this.#step(stepId, (step) => ({
+      avoidAgentId: avoid,
+      ...(prefer ? { preferredAgentId: prefer, ...(step.assignedAgentId ? { assignedAgentId: prefer } : {}) } : {}),
+    }));
   }
 
   #handoffChanged(change: Change, at: string): void {
