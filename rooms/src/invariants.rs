@@ -9,6 +9,7 @@ use crate::State;
 use crate::command::Timer;
 use crate::event::{Event, EventBody};
 use crate::id::{AlertId, InterventionId, StepId};
+use crate::model::access::PrincipalKind;
 use crate::model::attempt::AttemptStatus;
 use crate::model::handoff::{HandoffKind, HandoffStatus};
 use crate::model::intervention::{InterventionStatus, ResponseAction};
@@ -66,6 +67,7 @@ impl Witness {
                 let taken = format!("result:{run}:");
                 let taken = process.interventions.values().any(|i| {
                     i.step_id == Some(change.id)
+                        && i.requested_by.kind == PrincipalKind::System
                         && i.key.starts_with(&taken)
                         && i.status == InterventionStatus::Completed
                 });
@@ -318,6 +320,7 @@ fn of_step(process: &ProcessState, step: &ProcessStep, found: &mut Vec<String>) 
     let more = process
         .interventions
         .values()
+        .filter(|i| i.requested_by.kind == PrincipalKind::System)
         .filter(|i| i.step_id == Some(step.id) && i.key.starts_with(&asked))
         .filter(|i| i.status != InterventionStatus::Pending)
         .count();

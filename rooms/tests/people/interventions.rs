@@ -588,3 +588,36 @@ fn act(
         action => world.reply_as(&who, id, json!({"action": action})),
     }
 }
+
+#[test]
+fn nobody_answers_for_a_question_of_batons_own_by_asking_under_its_key() {
+    let mut world = World::running(
+        json!([
+            {"key": "a", "name": "A"},
+            {"key": "b", "name": "B", "dependencies": ["a"], "requiresApproval": true},
+        ]),
+        json!({}),
+    );
+    // Before its turn somebody asks whether it may begin, and says yes to that.
+    let ask = json!({"stepId": "b", "key": "begin:1", "quorum": {"n": 1, "selfApproval": true}});
+    let asked = world
+        .run(&person("eve"), by_hand(with(approval(), ask.clone())))
+        .unwrap();
+    world
+        .reply_as(&person("eve"), id_of(&asked), json!({"action": "approve"}))
+        .unwrap();
+    world.done("a", json!({}));
+    assert_eq!(world.at("b"), "pending/awaiting_input");
+    let own = world.question();
+    assert_eq!(own.requested_by, system().actor());
+    // Nor is what Baton asks replaced by what somebody else asks under the same key.
+    let other = world
+        .run(&person("eve"), by_hand(with(approval(), ask)))
+        .unwrap();
+    assert_ne!(id_of(&other), own.id);
+    assert_eq!(world.intervention(own.id).description, own.description);
+    world
+        .reply_as(&person("pia"), own.id, json!({"action": "approve"}))
+        .unwrap();
+    assert_eq!(world.at("b"), "pending/ready");
+}

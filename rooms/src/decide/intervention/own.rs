@@ -148,8 +148,10 @@ impl Decider<'_> {
         step: &ProcessStep,
     ) -> bool {
         let key = Self::begin_key(step);
+        // Anybody who asks may choose a key; only what Baton itself asked lets the step begin.
         process.interventions.values().any(|i| {
             i.step_id == Some(step.id)
+                && i.requested_by.kind == PrincipalKind::System
                 && i.key == key
                 && matches!(i.outcome, Some(Outcome::Approved | Outcome::Modified))
         })
