@@ -424,6 +424,63 @@ fn inputs_that_cannot_be_evaluated_are_a_failure_like_another_to_the_conditions(
 }
 
 #[test]
+fn a_step_whose_inputs_come_late_is_approved_before_it_begins_all_the_same() {
+    let mut w = World::running(
+        json!([
+            {"key": "z", "name": "Z"},
+            {"key": "a", "name": "A", "requiresApproval": true, "backoffMs": 1_000,
+                "inputs": {"x": {"$from": "sharedData.steps.z.x"}},
+                "conditions": [{"type": "failure", "action": "retry"}]},
+        ]),
+        json!({}),
+    );
+    assert_eq!(w.at("a"), "pending/backoff");
+    w.done("z", json!({"x": 7}));
+    w.pass(2_000);
+    assert_eq!(w.at("a"), "pending/awaiting_input");
+    assert_eq!(w.question().subject.unwrap()["inputs"], json!({"x": 7}));
+    let asked = w.question().id;
+    w.answer(asked, json!({"action": "approve"})).unwrap();
+    assert_eq!(w.at("a"), "pending/ready");
+    // Once approved it is tried again without another question.
+    w.take("a", "ada");
+    w.fail("a", json!({"message": "no"}));
+    w.pass(3_000);
+    assert_eq!(w.at("a"), "pending/ready");
+}
+
+#[test]
+fn a_step_begins_with_the_inputs_that_were_approved() {
+    let mut w = World::running(
+        json!([
+            {"key": "z", "name": "Z", "mergeOutputs": true},
+            {"key": "a", "name": "A", "requiresApproval": true, "maxAttempts": 1, "inputs": {"price": {"$from": "price"}, "of": "x"}},
+        ]),
+        json!({"context": {"sharedData": {"price": 10}}}),
+    );
+    let asked = w.question();
+    let shown = json!({"price": 10, "of": "x"});
+    assert_eq!(asked.subject.unwrap()["inputs"], shown);
+    w.done("z", json!({"price": 2_000_000}));
+    w.answer(asked.id, json!({"action": "approve"})).unwrap();
+    assert_eq!(json!(w.step("a").inputs), shown);
+    // Another run is approved anew, with what it is given then.
+    w.broken("a");
+    w.manage("retry", json!({})).unwrap();
+    let shown = json!({"price": 2_000_000, "of": "x"});
+    let asked = w.question();
+    assert_eq!(asked.subject.unwrap()["inputs"], shown);
+    // And what a person has changed in it is what was approved.
+    let changed = json!({"description": "", "inputs": {"price": 12, "of": "x"}});
+    let modify = json!({"action": "modify", "modifications": changed});
+    w.answer(asked.id, modify).unwrap();
+    assert_eq!(json!(w.step("a").inputs), changed["inputs"]);
+    w.broken("a");
+    w.manage("retry", json!({})).unwrap();
+    assert_eq!(w.question().subject.unwrap()["inputs"], shown);
+}
+
+#[test]
 fn an_expression_may_give_all_the_inputs_of_a_step() {
     let start = |from: &str| {
         World::running(

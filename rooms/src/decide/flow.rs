@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::gate::{Gate, gate, is_foreseen, is_handled};
 use super::{Decider, patch};
 use crate::event::{AttemptChange, EventBody, ProcessChange, StepChange};
@@ -80,15 +82,15 @@ impl Decider<'_> {
         self.roll_up();
     }
 
-    /// The dependencies let the step begin: it becomes ready, unless a human is asked first.
-    fn open(&mut self, step: &ProcessStep) {
+    /// The step may begin, or begin again: it becomes ready, unless a human is asked first.
+    pub(super) fn open(&mut self, step: &ProcessStep) {
         let Some(process) = self.state.process.clone() else {
             return;
         };
         if process.open_interventions(step.id).next().is_some() {
             return;
         }
-        if step.requires_approval && !self.is_approved(&process, step) {
+        if step.requires_approval && Self::approval_of(&process, step).is_none() {
             // The human sees what the step would be given.
             let mut shown = step.clone();
             match self.inputs.of(&process, step) {
@@ -106,9 +108,21 @@ impl Decider<'_> {
             return;
         };
         let Some(step) = process.step(id) else { return };
-        let inputs = match self.inputs.of(&process, step) {
-            Ok(inputs) => inputs,
-            Err(error) => return self.end_badly(step, None, *error, step.attempts),
+        // What was approved is what it begins with, whatever has changed since.
+        let approved = Self::approval_of(&process, step).filter(|_| step.requires_approval);
+        let approved = approved.and_then(|i| {
+            let inputs = |of: &Option<Value>| of.as_ref()?.get("inputs")?.as_object().cloned();
+            let changed = i.response.as_ref().and_then(|r| inputs(&r.modifications));
+            changed.or_else(|| inputs(&i.subject))
+        });
+        let inputs = match approved {
+            Some(inputs) => {
+                Some(inputs).filter(|inputs| step.given_inputs.is_none() && *inputs != step.inputs)
+            }
+            None => match self.inputs.of(&process, step) {
+                Ok(inputs) => inputs,
+                Err(error) => return self.end_badly(step, None, *error, step.attempts),
+            },
         };
         if step.process.is_some() && process.process.status == ProcessStatus::Running {
             return self.start_child(step, inputs);

@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::expression::{self, Names};
 use crate::limits;
 use crate::model::Object;
+use crate::model::access::PrincipalKind;
+use crate::model::intervention::InterventionStatus;
 use crate::model::process::Failure;
 use crate::model::step::ProcessStep;
 use crate::state::ProcessState;
@@ -95,9 +97,15 @@ impl Allowance {
         }
         let before = self.evaluated.unwrap_or_else(|| {
             let evaluated = process.steps.iter().filter(|s| s.given_inputs.is_some());
-            evaluated
-                .map(|s| limits::object_size(&s.inputs, limits::INPUTS))
-                .sum()
+            let evaluated = evaluated.map(|s| limits::object_size(&s.inputs, limits::INPUTS));
+            // Those that are put to a human are to come.
+            let asked = process.interventions.values().filter(|i| {
+                i.status == InterventionStatus::Pending
+                    && i.requested_by.kind == PrincipalKind::System
+            });
+            let asked = asked.filter_map(|i| i.subject.as_ref()?.get("inputs"));
+            let asked = asked.map(|inputs| limits::size_of(inputs, limits::INPUTS));
+            evaluated.chain(asked).sum()
         });
         if before + size > limits::EVALUATED {
             return Err(format!(

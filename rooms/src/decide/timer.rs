@@ -137,8 +137,8 @@ impl Decider<'_> {
                 let step = process
                     .step(*step)
                     .filter(|s| s.phase == Some(StepPhase::Backoff) && s.attempts == *attempts);
-                let id = step.ok_or_else(stale)?.id;
-                self.make_ready(id);
+                // One that never began, for want of its inputs, may have to be approved first.
+                self.open(step.ok_or_else(stale)?);
                 Ok(serde_json::Value::Null)
             }
             Timer::StepTimeout { step } => self.step_timeout(&process, *step),

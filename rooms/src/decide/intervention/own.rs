@@ -142,14 +142,15 @@ impl Decider<'_> {
         self.emit(EventBody::InterventionRequested(question));
     }
 
-    pub(in crate::decide) fn is_approved(
-        &self,
-        process: &ProcessState,
+    /// The question by which a person has approved that a step begins, in this run.
+    pub(in crate::decide) fn approval_of<'p>(
+        process: &'p ProcessState,
         step: &ProcessStep,
-    ) -> bool {
+    ) -> Option<&'p HumanIntervention> {
         let key = Self::begin_key(step);
         // Anybody who asks may choose a key; only what Baton itself asked lets the step begin.
-        process.interventions.values().any(|i| {
+        let asked = process.interventions.values().map(AsRef::as_ref);
+        asked.into_iter().find(|i| {
             i.step_id == Some(step.id)
                 && i.requested_by.kind == PrincipalKind::System
                 && i.key == key
