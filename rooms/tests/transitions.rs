@@ -186,6 +186,11 @@ fn a_start_that_was_refused_is_not_gone_round_by_a_retry() {
     assert_eq!(w.all(), "a=cancelled b=cancelled");
     // What was approved once needs no second approval.
     let mut w = process_pending();
+    let asked = w.question().id;
+    let changed = json!({"action": "modify", "modifications": {"steps": []}});
+    let refusal = w.answer(asked, changed).unwrap_err();
+    assert_eq!(refusal.errors[0].path, "action");
+    assert_eq!(w.status(), "pending");
     start(&mut w, "approve").unwrap();
     w.broken("a");
     w.manage("retry", json!({})).unwrap();

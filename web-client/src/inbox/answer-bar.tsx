@@ -50,7 +50,8 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
   const hindered = hindrance(intervention, me);
   const may = {
     approve: type === "approval",
-    edit: type === "approval" || type === "review",
+    // A process starts as it was given, or not at all.
+    edit: (type === "approval" || type === "review") && !(intervention.requestedBy.kind === "system" && !intervention.stepId),
     reject: type === "approval" || type === "review",
     answer: type === "input" || type === "review" || (type === "escalation" && !options?.length),
     choose: type === "decision" || type === "escalation",
@@ -101,9 +102,11 @@ export function AnswerBar({ intervention }: { intervention: HumanIntervention })
                   <Check className="size-4" aria-hidden="true" /> {reply.sending ? "Sending…" : "Approve"}
                 </Button>
               )}
-              <Button shortcut="e" disabled={!ready} onClick={() => setMode("edit")}>
-                <Pencil className="size-4" aria-hidden="true" /> Edit
-              </Button>
+              {may.edit && (
+                <Button shortcut="e" disabled={!ready} onClick={() => setMode("edit")}>
+                  <Pencil className="size-4" aria-hidden="true" /> Edit
+                </Button>
+              )}
               <Button tone="danger" shortcut="r" disabled={!ready} onClick={() => setMode("reject")}>
                 <MessageSquareX className="size-4" aria-hidden="true" /> Reject
               </Button>

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::own::{is_about_result, is_own_escalation};
+use super::own::{is_about_result, is_own_escalation, is_start};
 use super::work::check_assignees;
 use super::{intervention_change, resolved};
 use crate::decide::{Decider, MAX_TEXT, Ruled, hash, subject_hash};
@@ -330,6 +330,13 @@ fn check_reply(i: &HumanIntervention, reply: &r::Respond) -> Result<(), Refusal>
                 i.kind.as_str(),
                 names.join(", ")
             ),
+        ));
+    }
+    // Nobody shall believe that what they have changed is what begins.
+    if reply.action == A::Modify && is_start(i) {
+        return Err(Refusal::field(
+            "action",
+            "a process is started as it was given, or not at all: reject it, and start another one",
         ));
     }
     let mut errors = Vec::new();
