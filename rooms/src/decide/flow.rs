@@ -109,7 +109,8 @@ impl Decider<'_> {
         };
         let Some(step) = process.step(id) else { return };
         // What was approved is what it begins with, whatever has changed since.
-        let approved = Self::approval_of(&process, step).filter(|_| step.requires_approval);
+        let approved = Some(step).filter(|step| step.requires_approval);
+        let approved = approved.and_then(|step| Self::approval_of(&process, step));
         let approved = approved.and_then(|i| {
             let inputs = |of: &Option<Value>| of.as_ref()?.get("inputs")?.as_object().cloned();
             let changed = i.response.as_ref().and_then(|r| inputs(&r.modifications));
