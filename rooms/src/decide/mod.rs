@@ -22,6 +22,7 @@ mod room;
 mod rule_actions;
 mod rules;
 mod start;
+mod team;
 mod template;
 mod timer;
 

@@ -1,6 +1,6 @@
 //! Rooms: who takes part, and what is said in them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::start::{initiator, participant};
 use super::{Decider, Ruled, check_text};
@@ -9,7 +9,7 @@ use crate::event::{
     ParticipantChange, RoomChange,
 };
 use crate::facts::Posted;
-use crate::id::{CommunicationId, MessageId, NAME_RULE, RoomId, is_valid_name};
+use crate::id::{CommunicationId, MessageId, NAME_RULE, RoomId, WorkspaceId, is_valid_name};
 use crate::model::communication::{AgentCommunication, CommunicationResponse};
 use crate::model::room::Participant;
 use crate::model::room::{
@@ -99,6 +99,36 @@ impl Decider<'_> {
         };
         self.emit(EventBody::RoomCreated(room.clone()));
         Ok(super::json(&room))
+    }
+
+    /// Every workspace has a room of its own, made with it.
+    pub(super) fn create_workspace_room(
+        &mut self,
+        id: &WorkspaceId,
+        room_id: RoomId,
+        name: &str,
+    ) -> Ruled {
+        if self.state.room.is_some() {
+            return Ok(Value::Null);
+        }
+        let room = CollaborationRoom {
+            id: room_id,
+            name: name.to_owned(),
+            kind: RoomType::Workspace,
+            workspace_id: id.clone(),
+            process_id: None,
+            team_id: None,
+            participants: Vec::new(),
+            channels: Channel::ALL.to_vec(),
+            head: 0,
+            first: 1,
+            log_id: self.ctx.id(),
+            created_at: self.now(),
+            last_activity: self.now(),
+            archived: false,
+        };
+        self.emit(EventBody::RoomCreated(room));
+        Ok(Value::Null)
     }
 
     fn check_participant(&self, who: &r::ParticipantInput) -> Result<(), Refusal> {
@@ -248,7 +278,7 @@ impl Decider<'_> {
             id: room.id,
             archived: true,
         }));
-        Ok(serde_json::Value::Null)
+        Ok(Value::Null)
     }
 
     pub(super) fn post_message(&mut self, post: &r::PostMessage) -> Ruled {
@@ -462,7 +492,7 @@ impl Decider<'_> {
             from_agent_id: open.from_agent_id.clone(),
             to_agent_id: open.to_agent_id.clone(),
         }));
-        Ok(serde_json::Value::Null)
+        Ok(Value::Null)
     }
 
     pub(super) fn respond_communication(
